@@ -1,0 +1,187 @@
+/**
+ * The provider port: what a cloud (or the bare machine) has to answer so that the controller can serve
+ * Services on it.
+ *
+ * The middle is pure: `parse`, `want`, `plan`, `advance`, `addresses`, `targets` compute values from values.
+ * Only `observe`, `survey` and `apply` talk to the outside, and each `apply` is one call. A provider never
+ * "ensures", never writes to Kubernetes, never waits and never decides to retry: it returns data, and the
+ * controller, which is the same for every provider, does the rest.
+ *
+ * Methods (not properties) on purpose: a registry holds providers of different `Wanted` and `Observed`
+ * types, which it hands back unopened.
+ */
+import type { EndpointSliceObject, Ingress, NodeObject, ObjectKey, ServiceObject, Uid } from './objects.ts';
+import type { HandOverMemory, Outputs, Parameters, Plan, Step } from './plan.ts';
+import type { Problem } from './problems.ts';
+import type { ReasonCode } from './reasons.ts';
+import type { SluiceError } from './errors.ts';
+
+export type ProviderName = 'aws' | 'alibaba' | 'local';
+
+export interface ClusterIdentity {
+  /** For people. */
+  readonly name: string;
+  /** The UID of namespace kube-system: what ownership is decided by. */
+  readonly id: string;
+}
+
+/** Whom a resource belongs to. Names and tags are made from this and from nothing a user can edit later. */
+export interface Owner {
+  readonly cluster: ClusterIdentity;
+  readonly service: ObjectKey;
+  readonly uid: Uid;
+}
+
+/** The snapshot that `want` computes from. All lists are complete: no world is made before every list is in. */
+export interface World {
+  readonly cluster: ClusterIdentity;
+  readonly service: ServiceObject;
+  /** Every Service that this provider serves, this one included: for names, sharing and pools. */
+  readonly services: readonly ServiceObject[];
+  readonly nodes: readonly NodeObject[];
+  /** The slices of this Service. */
+  readonly slices: readonly EndpointSliceObject[];
+}
+
+export interface Parsed<Settings> {
+  /** Complete even when there are problems: what could not be read has its default. */
+  readonly settings: Settings;
+  readonly problems: readonly Problem[];
+}
+
+/** A node or endpoint that is not a target, and why: what `explain` shows. */
+export interface Exclusion {
+  readonly node: string;
+  readonly reason: ReasonCode;
+  readonly message: string;
+}
+
+export interface Desired<Wanted> {
+  /** Plain JSON-able data: it is printed by `sluice plan` and compared by its serialised form. */
+  readonly wanted: Wanted;
+  readonly problems: readonly Problem[];
+  readonly excluded: readonly Exclusion[];
+}
+
+/**
+ * How much an observation costs and covers.
+ *
+ * - `quick`: existence, ownership, listeners, targets with health; reads shared with other Services.
+ * - `full`: everything that a plan may change, attributes and tags included.
+ * - `removal`: everything that bears the owner's mark, however it came about.
+ */
+export type Depth = 'quick' | 'full' | 'removal';
+
+export interface ObserveRequest<Wanted, Observed> {
+  readonly owner: Owner;
+  readonly depth: Depth;
+  /** Undefined when the Service is being removed. */
+  readonly wanted: Wanted | undefined;
+  /** The last known observation: what was made moments ago may not be visible yet. */
+  readonly previous: Observed | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface PlanContext {
+  readonly owner: Owner;
+  /** Monotonic milliseconds. */
+  readonly now: number;
+  readonly memory: HandOverMemory;
+}
+
+/** Where the Service can be reached, as far as the provider knows. */
+export type Address =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'pending';
+      readonly ingress: readonly Ingress[];
+      readonly message: string;
+      readonly recheckMs: number;
+    }
+  | { readonly kind: 'ready'; readonly ingress: readonly Ingress[] }
+  | { readonly kind: 'failed'; readonly message: string };
+
+/** How the targets do, over all listeners. */
+export interface TargetsReport {
+  /** Undefined before anything was read. */
+  readonly groups: readonly {
+    /** The listener in the Service's terms: `80/TCP`. */
+    readonly listener: string;
+    readonly healthy: number;
+    readonly total: number;
+    /** The most frequent reason of those that are not healthy, in the cloud's words; empty if all are. */
+    readonly reason: string;
+    /** Some are still in their first checks: worth looking again soon. */
+    readonly settling: boolean;
+  }[];
+}
+
+/** A resource that bears our cluster's mark but belongs to no Service that the controller named as known. */
+export interface Stray {
+  readonly uid: Uid;
+  readonly service: ObjectKey;
+  readonly resources: readonly string[];
+}
+
+export interface Survey {
+  /** Known owners of which something is missing or changed at the level a survey sees. */
+  readonly disturbed: readonly Uid[];
+  readonly strays: readonly Stray[];
+}
+
+/** One row of a provider's annotation table: drives parsing, validation and the reference page. */
+export interface AnnotationDoc {
+  readonly key: string;
+  readonly values: string;
+  readonly fallback: string;
+  readonly means: string;
+  /** `served`, or why it is not. */
+  readonly status: 'served' | 'ignored' | 'refused';
+  readonly note: string;
+}
+
+export interface Provider<Settings, Wanted, Observed> {
+  readonly name: ProviderName;
+  /** Value of `spec.loadBalancerClass`. */
+  readonly loadBalancerClass: string;
+  /** Calls of one plan that may be under way at once; 1 where the cloud wants them one after another. */
+  readonly parallel: number;
+  readonly annotations: readonly AnnotationDoc[];
+
+  /** Annotations and spec to settings, with all problems. Pure. */
+  parse(service: ServiceObject): Parsed<Settings>;
+  /** What should exist. Pure. */
+  want(settings: Settings, world: World): Desired<Wanted>;
+  /**
+   * Services whose writes must not overlap share a lane (a balancer used by several, a pool).
+   *
+   * @returns undefined when the Service stands alone.
+   */
+  lane(settings: Settings, service: ServiceObject): string | undefined;
+  /** What exists. A read that failed throws; it is never an empty answer. */
+  observe(request: ObserveRequest<Wanted, Observed>): Promise<Observed>;
+  /** From what exists to what is wanted; `wanted` undefined means that nothing of the owner's may stay. Pure. */
+  plan(wanted: Wanted | undefined, observed: Observed, context: PlanContext): Plan;
+  /** What exists before anything was made: the observation that `sluice plan` without an account starts from. */
+  readonly nothing: Observed;
+  /** Carries out one step, its references resolved. One call. */
+  apply(step: Step, parameters: Parameters, signal: AbortSignal): Promise<Outputs>;
+  /** The observation after a step had its effect. Pure; saves reading back what we have just written. */
+  advance(observed: Observed, step: Step, parameters: Parameters, outputs: Outputs): Observed;
+  /**
+   * A refused step in smaller pieces (a batch with one bad target), or undefined when it cannot be split. Pure.
+   * An empty list means: give the step up, it is reported, and the plan goes on without it.
+   */
+  split(step: Step, parameters: Parameters, error: SluiceError): readonly Step[] | undefined;
+  /** Pure. */
+  addresses(wanted: Wanted, observed: Observed): Address;
+  /** Pure. */
+  targets(wanted: Wanted, observed: Observed): TargetsReport;
+  /** True when nothing of the owner's is left. Pure. */
+  isGone(observed: Observed): boolean;
+  /** One cheap look at the whole account, by batched reads. `known` are the owners that the controller serves. */
+  survey(cluster: ClusterIdentity, known: ReadonlyMap<Uid, Observed>, signal: AbortSignal): Promise<Survey>;
+}
+
+/** A provider whose inner types the holder does not open. */
+export type AnyProvider = Provider<unknown, unknown, unknown>;
