@@ -82,6 +82,15 @@ export interface ObserveRequest<Wanted, Observed> {
   readonly signal: AbortSignal;
 }
 
+/** What a plan leads to. */
+export type Goal<Settings, Wanted> =
+  | { readonly kind: 'present'; readonly wanted: Wanted }
+  /**
+   * Nothing of the owner's may stay. The settings are the Service's last words on the matter (such as
+   * whether protection is still asked for); undefined when the Service itself is gone.
+   */
+  | { readonly kind: 'absent'; readonly settings: Settings | undefined };
+
 export interface PlanContext {
   readonly owner: Owner;
   /** Monotonic milliseconds. */
@@ -103,7 +112,7 @@ export type Address =
 
 /** How the targets do, over all listeners. */
 export interface TargetsReport {
-  /** Undefined before anything was read. */
+  /** Empty before anything was read. */
   readonly groups: readonly {
     /** The listener in the Service's terms: `80/TCP`. */
     readonly listener: string;
@@ -160,8 +169,8 @@ export interface Provider<Settings, Wanted, Observed> {
   lane(settings: Settings, service: ServiceObject): string | undefined;
   /** What exists. A read that failed throws; it is never an empty answer. */
   observe(request: ObserveRequest<Wanted, Observed>): Promise<Observed>;
-  /** From what exists to what is wanted; `wanted` undefined means that nothing of the owner's may stay. Pure. */
-  plan(wanted: Wanted | undefined, observed: Observed, context: PlanContext): Plan;
+  /** From what exists to the goal. Pure: the same input gives the same plan, and an empty one when there is nothing to do. */
+  plan(goal: Goal<Settings, Wanted>, observed: Observed, context: PlanContext): Plan;
   /** What exists before anything was made: the observation that `sluice plan` without an account starts from. */
   readonly nothing: Observed;
   /** Carries out one step, its references resolved. One call. */
