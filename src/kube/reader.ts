@@ -1,0 +1,387 @@
+/**
+ * Keeps a store in step with one kind of object on the API server, for as long as it runs.
+ *
+ * Invariants: the store only ever takes a whole list or single events in order, never part of a list;
+ * handlers hear each difference once, after the store has it; whatever fails (the server, a handler, an
+ * object that cannot be read) is reported and the stream goes on. Only `stop` ends it.
+ */
+import { sleep, systemClock } from '../core/clock.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import { SluiceError, asSluiceError, isSluiceError } from '../core/errors.ts';
+import { Backoff, readerBackoff } from './backoff.ts';
+import type { BackoffLimits } from './backoff.ts';
+import type { Api } from './api.ts';
+import { keyOf } from './kinds.ts';
+import type { Kind, Slim } from './kinds.ts';
+import type { RawObject } from './raw.ts';
+import { isExpired } from './status.ts';
+import { Store } from './store.ts';
+import type { Change, IndexBy, ReadStore } from './store.ts';
+import { notOffered, pagedList, streamingList, watch } from './stream.ts';
+import type { WatchEvent, WatchOptions } from './stream.ts';
+
+/** Milliseconds, unless the name says otherwise. */
+export interface ReaderTimings {
+  readonly backoff: BackoffLimits;
+  /** Bookmarks come about every minute; a server that is silent for longer is gone. */
+  readonly inactivityMs: number;
+  /** The server ends a watch after a random time in this range, so that load spreads over its replicas. */
+  readonly watchSeconds: readonly [number, number];
+  /** A complete list at least this often, give or take a tenth: the net under anything missed. */
+  readonly relistMs: number;
+  /** A watch that ends sooner than this without a word counts as failed. */
+  readonly shortWatchMs: number;
+}
+
+export const readerTimings: ReaderTimings = {
+  backoff: readerBackoff,
+  inactivityMs: 72_000,
+  watchSeconds: [300, 600],
+  relistMs: 3_600_000,
+  shortWatchMs: 1_000,
+};
+
+/** What happened, for logs and metrics. */
+export type ReaderReport =
+  | {
+      readonly kind: 'listed';
+      readonly reader: string;
+      readonly objects: number;
+      readonly changes: number;
+      readonly ms: number;
+      readonly streamed: boolean;
+    }
+  | {
+      readonly kind: 'failed';
+      readonly reader: string;
+      readonly error: SluiceError;
+      readonly retryInMs: number;
+      /** A new list follows, not a resumed watch. */
+      readonly relist: boolean;
+    }
+  | { readonly kind: 'handler-failed'; readonly reader: string; readonly error: unknown }
+  | {
+      readonly kind: 'unreadable';
+      readonly reader: string;
+      readonly object: string;
+      readonly error: unknown;
+    };
+
+export interface ReaderOptions<K extends string, T extends Slim> {
+  readonly api: Api;
+  readonly kind: Kind<K, T>;
+  /** name → where an object is filed */
+  readonly indexes?: Readonly<Record<string, IndexBy<T>>>;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly timings?: Partial<ReaderTimings>;
+  readonly report?: (event: ReaderReport) => void;
+}
+
+export type Handler<T> = (change: Change<T>) => void | Promise<void>;
+
+export interface ReaderState {
+  readonly synced: boolean;
+  /** On the monotonic clock: when the server was last heard of; undefined before. */
+  readonly lastProgressAt: number | undefined;
+  readonly objects: number;
+  readonly lists: number;
+  readonly failures: number;
+  /** What stands in the way right now; undefined while all is well. */
+  readonly problem: SluiceError | undefined;
+}
+
+export class Reader<K extends string, T extends Slim> {
+  readonly #api: Api;
+  readonly #kind: Kind<K, T>;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #timings: ReaderTimings;
+  readonly #report: (event: ReaderReport) => void;
+  readonly #store: Store<K, T>;
+  readonly #handlers = new Set<Handler<T>>();
+  readonly #backoff: Backoff;
+  readonly #stop = new AbortController();
+  readonly #synced = Promise.withResolvers<void>();
+  #running: Promise<void> | undefined;
+  #isSynced = false;
+  #needsList = true;
+  /** Streaming lists were refused, or never completed; asked again at every other list. */
+  #pagesOnly = false;
+  #relistAt = 0;
+  #lastProgressAt: number | undefined;
+  #lists = 0;
+  #failures = 0;
+  #problem: SluiceError | undefined;
+
+  constructor(options: ReaderOptions<K, T>) {
+    this.#api = options.api;
+    this.#kind = options.kind;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+    this.#timings = { ...readerTimings, ...options.timings };
+    this.#report = options.report ?? (() => undefined);
+    this.#store = new Store(options.indexes);
+    this.#backoff = new Backoff(this.#clock, this.#random, this.#timings.backoff);
+    // Nobody need wait for it.
+    this.#synced.promise.catch(() => undefined);
+  }
+
+  get store(): ReadStore<K, T> {
+    return this.#store;
+  }
+
+  get state(): ReaderState {
+    return {
+      synced: this.#isSynced,
+      lastProgressAt: this.#lastProgressAt,
+      objects: this.#store.size,
+      lists: this.#lists,
+      failures: this.#failures,
+      problem: this.#problem,
+    };
+  }
+
+  /** Calls `handler` for every change from now on. The returned function takes it off again. */
+  subscribe(handler: Handler<T>): () => void {
+    this.#handlers.add(handler);
+    return () => this.#handlers.delete(handler);
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when the first list is in the store and told to the handlers; rejects when stopped before. */
+  synced(): Promise<void> {
+    return this.#synced.promise;
+  }
+
+  /** Ends the stream. When it resolves, no handler is called any more. */
+  async stop(): Promise<void> {
+    this.#stop.abort(
+      new SluiceError('transient', `reader of ${this.#kind.name} stopped`, { code: 'Stopped' }),
+    );
+    await this.#running;
+    this.#synced.reject(this.#stop.signal.reason);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const startedAt = this.#clock.now();
+      const heardBefore = this.#store.version;
+      const listsBefore = this.#lists;
+      let failure: SluiceError | undefined;
+      try {
+        await this.#stretch();
+        const lived = this.#clock.now() - startedAt;
+        // The server may end a watch whenever it likes; only one that does nothing else is at fault.
+        const silent = this.#store.version === heardBefore && this.#lists === listsBefore;
+        if (silent && lived < this.#timings.shortWatchMs) {
+          failure = new SluiceError('transient', `watch ${this.#kind.name}: ended at once`, {
+            code: 'ShortWatch',
+          });
+        }
+      } catch (error) {
+        failure = asSluiceError(error);
+      }
+      if (signal.aborted) break;
+      if (failure !== undefined) await this.#recover(failure);
+    }
+  }
+
+  /** One list with what follows it, or one resumed watch; returns when the server ends it. */
+  async #stretch(): Promise<void> {
+    if (this.#clock.now() >= this.#relistAt) this.#needsList = true;
+    const [least, most] = this.#timings.watchSeconds;
+    const timeoutSeconds = Math.round(least + this.#random() * (most - least));
+    using end = this.#endAfter((timeoutSeconds + 30) * 1000);
+    const options: WatchOptions = {
+      signal: AbortSignal.any([this.#stop.signal, end.signal]),
+      inactivityMs: this.#timings.inactivityMs,
+      timeoutSeconds,
+    };
+    try {
+      if (!this.#needsList) {
+        await this.#follow(watch(this.#api, this.#kind, this.#store.version, options));
+      } else if (this.#pagesOnly) {
+        await this.#list(pagedList(this.#api, this.#kind, options.signal), false);
+      } else {
+        await this.#list(streamingList(this.#api, this.#kind, options), true);
+      }
+    } catch (error) {
+      // A server that forgets to end a watch is no failure of the watch.
+      if (!end.signal.aborted) throw error;
+    }
+  }
+
+  /** Gathers a list until it is whole, puts it in place, and follows what comes after it. */
+  async #list(events: AsyncGenerator<WatchEvent, void>, streamed: boolean): Promise<void> {
+    const startedAt = this.#clock.now();
+    const gathered = new Map<K, T>();
+    for await (const event of events) {
+      this.#lastProgressAt = this.#clock.now();
+      switch (event.kind) {
+        case 'put': {
+          const key = keyOf(event.raw) as K;
+          const object = this.#held(key, event.raw) ?? this.#read(event.raw) ?? this.#store.get(key);
+          if (object !== undefined) gathered.set(key, object);
+          break;
+        }
+        case 'remove':
+          gathered.delete(keyOf(event.raw) as K);
+          break;
+        case 'bookmark':
+          break;
+        case 'complete': {
+          this.#complete(gathered, event.version, streamed, this.#clock.now() - startedAt);
+          await this.#follow(events);
+          return;
+        }
+      }
+    }
+    throw new SluiceError('transient', `list ${this.#kind.name}: broke off before its end`, {
+      code: 'ShortList',
+    });
+  }
+
+  #complete(gathered: ReadonlyMap<K, T>, version: string, streamed: boolean, ms: number): void {
+    const changes = this.#store.replace(gathered, version);
+    this.#needsList = false;
+    // Pages were only for this once: the server may have been upgraded by the next list.
+    this.#pagesOnly = false;
+    this.#relistAt = this.#clock.now() + this.#timings.relistMs * (0.9 + 0.2 * this.#random());
+    this.#lists += 1;
+    this.#problem = undefined;
+    this.#tell(changes);
+    this.#say({
+      kind: 'listed',
+      reader: this.#kind.name,
+      objects: gathered.size,
+      changes: changes.length,
+      ms,
+      streamed,
+    });
+    if (!this.#isSynced) {
+      this.#isSynced = true;
+      this.#synced.resolve();
+    }
+  }
+
+  async #follow(events: AsyncGenerator<WatchEvent, void>): Promise<void> {
+    for await (const event of events) {
+      this.#lastProgressAt = this.#clock.now();
+      this.#problem = undefined;
+      switch (event.kind) {
+        case 'put': {
+          const object = this.#read(event.raw);
+          if (object === undefined) this.#store.advance(event.raw.metadata?.resourceVersion ?? '');
+          else this.#apply(object, this.#store.put(keyOf(event.raw) as K, object));
+          break;
+        }
+        case 'remove': {
+          const key = keyOf(event.raw) as K;
+          const object = this.#read(event.raw) ?? this.#store.get(key);
+          if (object !== undefined) this.#apply(object, this.#store.remove(key, object));
+          break;
+        }
+        case 'bookmark':
+        case 'complete':
+          this.#store.advance(event.version);
+          break;
+      }
+    }
+  }
+
+  #apply(object: T, changes: readonly Change<T>[]): void {
+    this.#store.advance(object.resourceVersion);
+    this.#tell(changes);
+  }
+
+  /** What the store has, when a list brings the very same version: nothing to transform. */
+  #held(key: K, raw: RawObject): T | undefined {
+    const held = this.#store.get(key);
+    const { uid, resourceVersion } = raw.metadata ?? {};
+    return held !== undefined && held.uid === uid && held.resourceVersion === resourceVersion
+      ? held
+      : undefined;
+  }
+
+  /** The slim form; undefined, and reported, when the object cannot be read: what we had of it stays. */
+  #read(raw: RawObject): T | undefined {
+    try {
+      return this.#kind.slim(raw);
+    } catch (error) {
+      const { namespace, name } = raw.metadata ?? {};
+      this.#say({
+        kind: 'unreadable',
+        reader: this.#kind.name,
+        object: namespace === undefined ? (name ?? '?') : `${namespace}/${name ?? '?'}`,
+        error,
+      });
+      return undefined;
+    }
+  }
+
+  #tell(changes: readonly Change<T>[]): void {
+    for (const change of changes) {
+      for (const handler of this.#handlers) {
+        if (this.#stop.signal.aborted) return;
+        try {
+          const result = handler(change);
+          if (result instanceof Promise) {
+            result.catch((error: unknown) =>
+              this.#say({ kind: 'handler-failed', reader: this.#kind.name, error }),
+            );
+          }
+        } catch (error) {
+          this.#say({ kind: 'handler-failed', reader: this.#kind.name, error });
+        }
+      }
+    }
+  }
+
+  async #recover(failure: SluiceError): Promise<void> {
+    this.#failures += 1;
+    let waitMs: number;
+    if (this.#needsList && !this.#pagesOnly && (notOffered(failure) || failure.code === 'Quiet')) {
+      this.#pagesOnly = true;
+      waitMs = 0;
+    } else {
+      const wasFollowing = !this.#needsList;
+      if (isExpired(failure) || failure.code === 'UnparsableLine' || failure.code === 'Unclassified') {
+        this.#needsList = true;
+      }
+      // A version that expired during a watch asks for a list at once; one that keeps expiring does not.
+      const atOnce = isExpired(failure) && wasFollowing;
+      waitMs = Math.max(atOnce ? 0 : this.#backoff.failed(), failure.retryAfterMs ?? 0);
+      this.#problem = failure;
+    }
+    this.#say({
+      kind: 'failed',
+      reader: this.#kind.name,
+      error: failure,
+      retryInMs: waitMs,
+      relist: this.#needsList,
+    });
+    if (waitMs === 0) return;
+    await sleep(this.#clock, waitMs, this.#stop.signal).catch((error: unknown) => {
+      if (!isSluiceError(error)) throw error;
+    });
+  }
+
+  #endAfter(ms: number): { readonly signal: AbortSignal; [Symbol.dispose](): void } {
+    const controller = new AbortController();
+    const cancel = this.#clock.schedule(ms, () => controller.abort());
+    return { signal: controller.signal, [Symbol.dispose]: cancel };
+  }
+
+  #say(event: ReaderReport): void {
+    try {
+      this.#report(event);
+    } catch {
+      // A broken log must not cost the stream.
+    }
+  }
+}
