@@ -1,0 +1,144 @@
+/**
+ * Reading annotation values: the small parsers that every provider's table is built from.
+ *
+ * Annotations are text that people type, so each parser says plainly "not understood" (undefined, or the
+ * pieces that are malformed) and never guesses. The sets of accepted spellings are those that users of the
+ * existing controllers already write (Go's ParseBool, comma lists, `k=v` lists with escapable commas).
+ */
+import { annotationField } from './problems.ts';
+import type { Problem } from './problems.ts';
+
+const yes: ReadonlySet<string> = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
+const no: ReadonlySet<string> = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False']);
+
+/** The spellings of Go's strconv.ParseBool; anything else is undefined. */
+export function parseBool(text: string): boolean | undefined {
+  if (yes.has(text)) return true;
+  return no.has(text) ? false : undefined;
+}
+
+/** A decimal integer within bounds: no sign but `-`, no leading zero, no blanks, no fraction. */
+export function parseInteger(
+  text: string,
+  { min, max }: { readonly min: number; readonly max: number },
+): number | undefined {
+  if (!/^(0|-?[1-9][0-9]{0,14})$/.test(text)) return undefined;
+  const value = Number(text);
+  return value >= min && value <= max ? value : undefined;
+}
+
+/** Comma-separated, trimmed; empty pieces are left out. */
+export function parseList(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((piece) => piece.trim())
+    .filter((piece) => piece !== '');
+}
+
+export interface KeyValues {
+  /** In order of first appearance; where a key repeats, the last value wins. */
+  readonly entries: readonly (readonly [key: string, value: string])[];
+  /** Pieces without `=` or without a key, as written. */
+  readonly malformed: readonly string[];
+  /** Keys that appear more than once. */
+  readonly repeated: readonly string[];
+}
+
+/** `k=v,k2=v2`; `\,` is a comma inside a value; only the first `=` separates. */
+export function parseKeyValues(text: string): KeyValues {
+  const entries = new Map<string, string>();
+  const malformed: string[] = [];
+  const repeated = new Set<string>();
+  for (const piece of text.split(/(?<!\\),/)) {
+    const plain = piece.replaceAll('\\,', ',').trim();
+    if (plain === '') continue;
+    const equals = plain.indexOf('=');
+    const key = plain.slice(0, Math.max(0, equals)).trim();
+    if (key === '') {
+      malformed.push(plain);
+      continue;
+    }
+    if (entries.has(key)) repeated.add(key);
+    entries.set(key, plain.slice(equals + 1).trim());
+  }
+  return { entries: [...entries], malformed, repeated: [...repeated] };
+}
+
+/**
+ * The known key that somebody most likely meant, or undefined when none is near.
+ *
+ * What two keys share up to a separator is left out of the comparison, so that a long common prefix does
+ * not make strangers look alike; a third of the rest may differ.
+ */
+export function suggest(key: string, known: readonly string[]): string | undefined {
+  const typed = key.toLowerCase();
+  let best: { readonly candidate: string; readonly distance: number } | undefined;
+  for (const candidate of known) {
+    const meant = candidate.toLowerCase();
+    const shared = sharedPrefix(typed, meant);
+    const [a, b] = [typed.slice(shared), meant.slice(shared)];
+    const allowed = Math.max(1, Math.floor(Math.max(a.length, b.length) / 3));
+    if (Math.abs(a.length - b.length) > allowed) continue;
+    const distance = editDistance(a, b);
+    if (distance <= allowed && (best === undefined || distance < best.distance))
+      best = { candidate, distance };
+  }
+  return best?.candidate;
+}
+
+function sharedPrefix(a: string, b: string): number {
+  let boundary = 0;
+  for (let i = 0; i < a.length && a[i] === b[i]; i++) {
+    if (a[i] === '/' || a[i] === '-' || a[i] === '.') boundary = i + 1;
+  }
+  return boundary;
+}
+
+/** Damerau-Levenshtein, optimal string alignment: insertions, deletions, changes, swapped neighbours. */
+function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const changed = (last[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      let cost = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, changed);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        cost = Math.min(cost, (beforeLast[j - 2] ?? 0) + 1);
+      }
+      row.push(cost);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[b.length] ?? 0;
+}
+
+/**
+ * A warning for each annotation that begins with one of `prefixes` and is not known.
+ *
+ * A known key that ends in `*` stands for every key that begins so (`…-attributes.*`).
+ */
+export function unknownKeys(
+  annotations: Readonly<Record<string, string>>,
+  prefixes: readonly string[],
+  known: readonly string[],
+): readonly Problem[] {
+  const exact = new Set(known);
+  const families = known.filter((key) => key.endsWith('*')).map((key) => key.slice(0, -1));
+  const candidates = known.filter((key) => !key.endsWith('*'));
+  return Object.keys(annotations)
+    .filter((key) => prefixes.some((prefix) => key.startsWith(prefix)))
+    .filter((key) => !exact.has(key) && !families.some((family) => key.startsWith(family)))
+    .toSorted()
+    .map((key): Problem => {
+      const meant = suggest(key, candidates);
+      return {
+        severity: 'warning',
+        reason: 'UnknownAnnotation',
+        field: annotationField(key),
+        message: 'this annotation is not known and has no effect',
+        cure: meant === undefined ? 'remove it or correct its spelling' : `did you mean "${meant}"?`,
+      };
+    });
+}
