@@ -20,7 +20,8 @@ export interface ReadStore<K extends string, T> {
   /** Every change up to here is in the store; an empty string before the first list. */
   readonly version: string;
   get(key: K): T | undefined;
-  /** In no particular order. */
+  /** In no particular order. The same array as long as nothing changed. */
+  list(): readonly T[];
   values(): Iterable<T>;
   keys(): Iterable<K>;
   /** The objects that the named index files under `value`. */
@@ -44,6 +45,8 @@ export class Store<K extends string, T extends Slim> implements ReadStore<K, T> 
   #objects = new Map<K, T>();
   readonly #indexes = new Map<string, Index<K, T>>();
   #version = '';
+  /** What `list` gave out, until the next change. */
+  #listed: readonly T[] | undefined;
 
   constructor(indexes: Readonly<Record<string, IndexBy<T>>> = {}) {
     for (const [name, of] of Object.entries(indexes)) this.#indexes.set(name, { of, entries: new Map() });
@@ -59,6 +62,11 @@ export class Store<K extends string, T extends Slim> implements ReadStore<K, T> 
 
   get(key: K): T | undefined {
     return this.#objects.get(key);
+  }
+
+  list(): readonly T[] {
+    this.#listed ??= [...this.#objects.values()];
+    return this.#listed;
   }
 
   values(): Iterable<T> {
@@ -130,6 +138,7 @@ export class Store<K extends string, T extends Slim> implements ReadStore<K, T> 
       else if (!unchanged) changes.push({ kind: 'updated', before, object });
     }
     this.#objects = next;
+    if (changes.length > 0) this.#listed = undefined;
     for (const index of this.#indexes.values()) {
       index.entries.clear();
       for (const [key, object] of next) file(index, key, object);
@@ -144,11 +153,13 @@ export class Store<K extends string, T extends Slim> implements ReadStore<K, T> 
   }
 
   #set(key: K, object: T): void {
+    this.#listed = undefined;
     this.#objects.set(key, object);
     for (const index of this.#indexes.values()) file(index, key, object);
   }
 
   #drop(key: K, object: T): void {
+    this.#listed = undefined;
     this.#objects.delete(key);
     for (const index of this.#indexes.values()) {
       const value = index.of(object);

@@ -35,6 +35,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+interface MetaChange {
+  readonly finalizers?: readonly string[];
+  readonly annotations?: Readonly<Record<string, string | null>>;
+}
+
 /** Rounds of read-and-patch before another writer's persistence becomes the caller's problem. */
 const rounds = 5;
 
@@ -53,40 +58,47 @@ export class Writer {
   }
 
   /**
-   * The Service with `finalizer` among its finalizers. No call when it is there already.
+   * The Service with `finalizer` among its finalizers and `annotations` set, in one patch; no call when all
+   * of it is there already.
    * Errors: `gone` when the Service is not there or is another one by now; `conflict`, code `Deleting`, when
    * it is being deleted, because the API allows no new finalizers then.
    */
   async addFinalizer(
     service: ServiceObject,
     finalizer: string,
-    options: CallOptions = {},
+    options: CallOptions & { readonly annotations?: Readonly<Record<string, string>> } = {},
   ): Promise<ServiceObject> {
     return this.#onLive(service, options, (live) => {
-      if (live.finalizers.includes(finalizer)) return undefined;
+      const annotations = options.annotations ?? {};
+      const told = Object.entries(annotations).every(([name, value]) => live.annotations[name] === value);
+      if (live.finalizers.includes(finalizer)) return told ? undefined : { annotations };
       if (live.deleting) {
         throw new SluiceError('conflict', `service ${live.key} is being deleted: no finalizer can be added`, {
           code: 'Deleting',
           action: 'patch services',
         });
       }
-      return [...live.finalizers, finalizer];
+      return { finalizers: [...live.finalizers, finalizer], ...(told ? {} : { annotations }) };
     });
   }
 
   /**
-   * The Service without `finalizer`; undefined when it is gone, which removing the last finalizer of a
-   * deleted Service brings about.
+   * The Service without `finalizer` and without the named annotations; undefined when it is gone, which
+   * removing the last finalizer of a deleted Service brings about.
    */
   async removeFinalizer(
     service: ServiceObject,
     finalizer: string,
-    options: CallOptions = {},
+    options: CallOptions & { readonly annotations?: readonly string[] } = {},
   ): Promise<ServiceObject | undefined> {
     try {
-      const left = await this.#onLive(service, options, (live) =>
-        live.finalizers.includes(finalizer) ? live.finalizers.filter((one) => one !== finalizer) : undefined,
-      );
+      const left = await this.#onLive(service, options, (live) => {
+        const told = (options.annotations ?? []).filter((name) => live.annotations[name] !== undefined);
+        const annotations = Object.fromEntries(told.map((name) => [name, null]));
+        const change = told.length === 0 ? {} : { annotations };
+        if (!live.finalizers.includes(finalizer)) return told.length === 0 ? undefined : change;
+        return { finalizers: live.finalizers.filter((one) => one !== finalizer), ...change };
+      });
       return left.deleting && left.finalizers.length === 0 ? undefined : left;
     } catch (error) {
       if (isSluiceError(error) && error.kind === 'gone') return undefined;
@@ -163,25 +175,19 @@ export class Writer {
     })) as RawObject;
   }
 
-  /** Computes finalizers from an object and writes them; from the live one when ours turns out to be old. */
+  /** Computes a change from an object and writes it; from the live one when ours turns out to be old. */
   async #onLive(
     service: ServiceObject,
     options: CallOptions,
-    wanted: (live: ServiceObject) => readonly string[] | undefined,
+    wanted: (live: ServiceObject) => MetaChange | undefined,
   ): Promise<ServiceObject> {
     let live = service;
     for (let round = 1; ; round += 1) {
-      const finalizers = wanted(live);
-      if (finalizers === undefined) return live;
+      const metadata = wanted(live);
+      if (metadata === undefined) return live;
       try {
-        return await this.#patchService(
-          live,
-          { metadata: { finalizers } },
-          'merge',
-          undefined,
-          true,
-          options,
-        );
+        const locked = metadata.finalizers !== undefined;
+        return await this.#patchService(live, { metadata }, 'merge', undefined, locked, options);
       } catch (error) {
         if (!isSluiceError(error) || error.kind !== 'conflict' || round >= rounds) throw error;
         live = await this.#again(service, options);
