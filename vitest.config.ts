@@ -5,7 +5,12 @@ import { lineReporter, reportVariable } from './scripts/report.ts';
 export const projects = [
   {
     name: 'unit',
-    include: ['src/**/*.test.ts', 'providers/**/*.test.ts', 'scripts/**/*.test.ts'],
+    include: [
+      'src/**/*.test.ts',
+      'providers/**/*.test.ts',
+      'scripts/**/*.test.ts',
+      'test/support/**/*.test.ts',
+    ],
     timeoutMs: 10_000,
   },
   { name: 'contract', include: ['test/contract/**/*.test.ts'], timeoutMs: 30_000 },
