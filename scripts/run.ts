@@ -28,6 +28,11 @@ export interface RunOptions {
 
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+/** Tools colour their output in CI too, where nobody wants it. */
+function colours(): Record<string, string | undefined> {
+  return process.stdout.isTTY ? {} : { NO_COLOR: '1', FORCE_COLOR: undefined };
+}
+
 export function run(command: string, args: readonly string[], options: RunOptions): Promise<Run> {
   const started = performance.now();
   const seconds = (): number => (performance.now() - started) / 1000;
@@ -35,7 +40,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     const path = `${join(root, 'node_modules', '.bin')}${delimiter}${process.env['PATH'] ?? ''}`;
     const child = spawn(command, args, {
       cwd: root,
-      env: { ...process.env, ...options.env, PATH: path },
+      env: { ...process.env, ...colours(), ...options.env, PATH: path },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
