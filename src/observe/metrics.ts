@@ -1,0 +1,115 @@
+/**
+ * The metrics of one process: a registry made from the metric table, and the few verbs that fill it.
+ *
+ * Nothing global: each process (and each test) has a registry of its own. What is a state and not an event
+ * (queue, readers, lease, conditions) is read from its source when somebody asks, and never kept twice.
+ */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { metricTable } from './metric-table.ts';
+import type { MetricId, MetricRow } from './metric-table.ts';
+
+type Labels<Id extends MetricId> = Readonly<Record<(typeof metricTable)[Id]['labels'][number], string>>;
+type IdOf<Type extends MetricRow['type']> = {
+  [Id in MetricId]: (typeof metricTable)[Id]['type'] extends Type ? Id : never;
+}[MetricId];
+
+/** States, asked for at each scrape. What is not known (yet) is undefined and not exported. */
+export interface Sources {
+  readonly queue?: () => {
+    readonly depth: number;
+    readonly oldestMs: number;
+    readonly working: number;
+  };
+  readonly readers?: () => readonly {
+    readonly kind: string;
+    readonly synced: boolean;
+    /** Milliseconds since the server was last heard of; undefined before. */
+    readonly silenceMs: number | undefined;
+    readonly objects: number;
+    readonly lists: number;
+    readonly failures: number;
+  }[];
+  readonly leaseHeld?: () => boolean;
+  /** One entry a condition of a Service that we serve. */
+  readonly conditions?: () => Iterable<{
+    readonly type: string;
+    readonly status: string;
+    readonly reason: string;
+  }>;
+}
+
+export interface Metrics {
+  /** The Prometheus text format. */
+  text(): Promise<string>;
+  readonly contentType: string;
+  count<Id extends IdOf<'counter'>>(id: Id, labels: Labels<Id>, by?: number): void;
+  /** A duration, given in milliseconds and exported in seconds. */
+  time<Id extends IdOf<'histogram'>>(id: Id, labels: Labels<Id>, ms: number): void;
+  set<Id extends IdOf<'gauge'>>(id: Id, labels: Labels<Id>, value: number): void;
+  /** Sources become known one after another while the process is put together. */
+  readFrom(sources: Sources): void;
+}
+
+export interface MetricsOptions {
+  readonly version: string;
+  /** Metrics of Node itself (heap, event-loop lag, file handles) too. */
+  readonly processMetrics: boolean;
+}
+
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry();
+  const counters = new Map<string, Counter>();
+  const gauges = new Map<string, Gauge>();
+  const histograms = new Map<string, Histogram>();
+  const rows: readonly (readonly [string, MetricRow])[] = Object.entries(metricTable);
+  for (const [id, row] of rows) {
+    const common = { name: row.name, help: row.help, labelNames: [...row.labels], registers: [registry] };
+    if (row.type === 'counter') counters.set(id, new Counter(common));
+    else if (row.type === 'gauge') gauges.set(id, new Gauge(common));
+    else histograms.set(id, new Histogram({ ...common, buckets: [...(row.buckets ?? [])] }));
+  }
+  if (options.processMetrics) collectDefaultMetrics({ register: registry });
+
+  let sources: Sources = {};
+  const set: Metrics['set'] = (id, labels, value) => gauges.get(id)?.set(labels, value);
+  set('build', { version: options.version, node: process.version }, 1);
+
+  const readSources = (): void => {
+    const queue = sources.queue?.();
+    if (queue) {
+      set('queueDepth', {}, queue.depth);
+      set('queueAge', {}, queue.oldestMs / 1000);
+      set('queueWorking', {}, queue.working);
+    }
+    for (const reader of sources.readers?.() ?? []) {
+      const { kind } = reader;
+      set('readerSynced', { kind }, reader.synced ? 1 : 0);
+      if (reader.silenceMs !== undefined) set('readerSilence', { kind }, reader.silenceMs / 1000);
+      set('readerObjects', { kind }, reader.objects);
+      set('readerLists', { kind }, reader.lists);
+      set('readerFailures', { kind }, reader.failures);
+    }
+    if (sources.leaseHeld) set('leaseHeld', {}, sources.leaseHeld() ? 1 : 0);
+    if (sources.conditions) {
+      const gauge = gauges.get('conditions');
+      gauge?.reset();
+      for (const { type, status, reason } of sources.conditions()) {
+        gauge?.inc({ condition: type, status, reason });
+      }
+    }
+  };
+
+  return {
+    contentType: registry.contentType,
+    text: () => {
+      readSources();
+      return registry.metrics();
+    },
+    count: (id, labels, by = 1) => counters.get(id)?.inc(labels, by),
+    time: (id, labels, ms) => histograms.get(id)?.observe(labels, ms / 1000),
+    set,
+    readFrom: (more) => {
+      sources = { ...sources, ...more };
+    },
+  };
+}
