@@ -6,15 +6,15 @@ import type { Clock } from '../core/clock.ts';
 import type { Method } from './api.ts';
 import { MemoryLeases } from '../../test/support/memory-leases.ts';
 import type { Fault } from '../../test/support/memory-leases.ts';
-import { VirtualTime, settled } from '../../test/support/virtual-time.ts';
+import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { Elector } from './lease.ts';
 import type { LeaseReport, Term } from './lease.ts';
 
-let time: VirtualTime;
+let time: VirtualClock;
 let server: MemoryLeases;
 
 beforeEach(() => {
-  time = new VirtualTime();
+  time = new VirtualClock();
   server = new MemoryLeases(time);
 });
 
@@ -76,7 +76,7 @@ function kinds(one: Contender): readonly string[] {
 describe('taking and keeping', () => {
   test('the first contender makes the lease, with times of six fractional digits', async () => {
     const a = contender('a');
-    await settled();
+    await time.settle();
 
     expect(kinds(a)).toEqual(['acquired']);
     expect(server.lease?.spec).toMatchObject({
@@ -90,7 +90,7 @@ describe('taking and keeping', () => {
 
   test('of two contenders one leads, for as long as it renews', async () => {
     const a = contender('a');
-    await settled();
+    await time.settle();
     const b = contender('b');
     await time.advance(3_600_000);
 
@@ -112,7 +112,7 @@ describe('taking and keeping', () => {
   test('a restarted process of the same name need not wait for itself', async () => {
     server.delayMs = 0;
     const first = contender('a', { fault: () => 'none' });
-    await settled();
+    await time.settle();
     const again = contender('a');
     await time.advance(10);
 
@@ -124,7 +124,7 @@ describe('taking and keeping', () => {
 describe('giving back', () => {
   test('after a clean stop the next leader starts within two seconds', async () => {
     const a = contender('a');
-    await settled();
+    await time.settle();
     const b = contender('b');
     await time.advance(31_000);
     a.stop.abort();
@@ -139,7 +139,7 @@ describe('giving back', () => {
 
   test('the lease is kept while work winds down, and only then given back', async () => {
     const a = contender('a', { drainMs: 25_000 });
-    await settled();
+    await time.settle();
     const b = contender('b');
     await time.advance(1_000);
     a.stop.abort();
@@ -156,7 +156,7 @@ describe('giving back', () => {
   test('a release whose answer was lost still lets the next one in', async () => {
     let lose = false;
     const a = contender('a', { fault: (method) => (lose && method === 'PATCH' ? 'answer-lost' : 'none') });
-    await settled();
+    await time.settle();
     const b = contender('b');
     await time.advance(3_000);
     lose = true;
@@ -197,7 +197,7 @@ describe('losing', () => {
   test('work stops before anyone else can begin, when the server is out of reach', async () => {
     let cut = false;
     const a = contender('a', { fault: () => (cut ? 'unreachable' : 'none') });
-    await settled();
+    await time.settle();
     const b = contender('b');
     await time.advance(20_000);
     cut = true;
@@ -214,7 +214,7 @@ describe('losing', () => {
   test('the same when every call hangs', async () => {
     let cut = false;
     const a = contender('a', { fault: () => (cut ? 'hangs' : 'none') });
-    await settled();
+    await time.settle();
     const b = contender('b');
     await time.advance(20_000);
     cut = true;
@@ -226,35 +226,33 @@ describe('losing', () => {
   });
 
   test('a frozen leader knows when it wakes, before any timer runs', async () => {
-    // Its own clock: while it is frozen its timers do not run, but time passes.
-    const frozen = new VirtualTime();
+    const frozen = new Freezable(time);
     const a = contender('a', { clock: frozen });
-    await settled();
+    await time.settle();
     const b = contender('b');
-    await advanceBoth(frozen, 20_000);
+    await time.advance(20_000);
     expect(a.term?.held()).toBe(true);
 
+    frozen.freeze();
     await time.advance(60_000);
-    frozen.freeze(60_000);
     expect(b.work).toHaveLength(1);
     expect(a.term?.held()).toBe(false);
     expect(() => a.term?.guard()).toThrow(/lease is lost/);
 
-    const writesBefore = server.calls.filter((call) => call.who === 'a' && call.method !== 'GET').length;
-    await frozen.advance(5_000);
+    const writes = (): number =>
+      server.calls.filter((call) => call.who === 'a' && call.method !== 'GET').length;
+    const writesBefore = writes();
+    frozen.wake();
+    await time.advance(5_000);
     expect(a.term?.signal.aborted).toBe(true);
-    expect(server.calls.filter((call) => call.who === 'a' && call.method !== 'GET')).toHaveLength(
-      writesBefore,
-    );
+    expect(writes()).toBe(writesBefore);
     expect(server.holder).toBe('b');
-    for (const one of [a, b]) one.stop.abort();
-    await advanceBoth(frozen, 30_000);
-    await Promise.all([a.done, b.done]);
+    await stopAll(a, b);
   });
 
   test('a machine that slept, with a monotonic clock that stood still, holds back until it has renewed', async () => {
     const a = contender('a');
-    await settled();
+    await time.settle();
     await time.advance(10_000);
     time.jumpWall(60_000);
 
@@ -267,7 +265,7 @@ describe('losing', () => {
 
   test('a wall clock set back or far ahead costs nobody the lease', async () => {
     const a = contender('a');
-    await settled();
+    await time.settle();
     const b = contender('b');
     for (const jump of [-86_400_000, 86_400_000, -3_600_000]) {
       time.jumpWall(jump);
@@ -282,7 +280,7 @@ describe('losing', () => {
 
   test('a holder whose clock is years off is given its full duration, and no more', async () => {
     const a = contender('a');
-    await settled();
+    await time.settle();
     server.tamper({ holderIdentity: 'stranger', renewTime: '2001-01-01T00:00:00.000000Z' });
     const b = contender('b');
     await time.advance(14_000);
@@ -294,7 +292,7 @@ describe('losing', () => {
 
   test('someone who only touches the lease’s labels makes the leader read it again, not lose it', async () => {
     const a = contender('a');
-    await settled();
+    await time.settle();
     await time.advance(5_000);
     server.tamper({});
     await time.advance(60_000);
@@ -309,7 +307,7 @@ describe('losing', () => {
     const a = contender('a', {
       fault: (method) => (method === 'PATCH' && lose-- > 0 ? 'answer-lost' : 'none'),
     });
-    await settled();
+    await time.settle();
     lose = 2;
     await time.advance(60_000);
 
@@ -320,7 +318,7 @@ describe('losing', () => {
 
   test('a lease that was deleted or taken by force ends the work at once', async () => {
     const a = contender('a');
-    await settled();
+    await time.settle();
     server.tamper('delete');
     await time.advance(2_500);
     expect(a.work[0]?.to).toBeDefined();
@@ -362,9 +360,47 @@ describe('losing', () => {
   });
 });
 
-async function advanceBoth(other: VirtualTime, ms: number): Promise<void> {
-  for (let passed = 0; passed < ms; passed += 100) {
-    await time.advance(100);
-    await other.advance(100);
+/** The clock of a process that can be stopped: time passes for it, but its timers wait until it wakes. */
+class Freezable implements Clock {
+  readonly #inner: Clock;
+  #frozen = false;
+  #due: (() => void)[] = [];
+
+  constructor(inner: Clock) {
+    this.#inner = inner;
+  }
+
+  now(): number {
+    return this.#inner.now();
+  }
+
+  wall(): number {
+    return this.#inner.wall();
+  }
+
+  schedule(ms: number, run: () => void): () => void {
+    let cancelled = false;
+    const once = (): void => {
+      if (!cancelled) run();
+    };
+    const cancel = this.#inner.schedule(ms, () => {
+      if (this.#frozen) this.#due.push(once);
+      else once();
+    });
+    return () => {
+      cancelled = true;
+      cancel();
+    };
+  }
+
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  wake(): void {
+    this.#frozen = false;
+    const due = this.#due;
+    this.#due = [];
+    for (const run of due) run();
   }
 }
