@@ -3,7 +3,8 @@
  * fails when a page does not match its table: `npm test` runs that.
  *
  * A provider's annotations come from `providers/<name>/annotations.ts` (export `annotations`) and go
- * between the lines `<!-- generated: annotations -->` and `<!-- end: annotations -->` of its README.
+ * between the lines `<!-- generated: annotations -->` and `<!-- end: annotations -->` of its README; a
+ * README without them gets them at its end.
  */
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -29,6 +30,15 @@ interface Page {
   readonly text: string;
 }
 
+/** A README that has no place for the table yet gets one at its end. */
+function withAnnotations(readme: string, generated: string): string {
+  const text = between(readme, 'annotations', generated);
+  if (text !== undefined) return text;
+  const head = readme === '' ? '' : `${readme.trimEnd()}\n\n`;
+  const place = `${head}## Annotations\n\n<!-- generated: annotations -->\n<!-- end: annotations -->\n`;
+  return between(place, 'annotations', generated) ?? place;
+}
+
 async function pages(): Promise<readonly Page[]> {
   const made: Page[] = [
     { path: 'docs/reference/reasons.md', text: reasonsPage(reasons) },
@@ -46,12 +56,7 @@ async function pages(): Promise<readonly Page[]> {
     };
     const path = join(dirname(file), 'README.md');
     const present = existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : '';
-    const text = between(present, 'annotations', annotationsTable(annotations));
-    if (text === undefined) {
-      throw new Error(
-        `${path} needs the lines "<!-- generated: annotations -->" and "<!-- end: annotations -->"`,
-      );
-    }
+    const text = withAnnotations(present, annotationsTable(annotations));
     made.push({ path, text });
   }
   return made;
