@@ -10,6 +10,7 @@ export const projects = [
       'providers/**/*.test.ts',
       'scripts/**/*.test.ts',
       'test/support/**/*.test.ts',
+      'test/bench/**/*.test.ts',
     ],
     timeoutMs: 10_000,
   },

@@ -36,6 +36,13 @@ const checks: readonly Check[] = [
   { kind: 'check', name: 'types', command: 'tsc', args: [], cure: '' },
   {
     kind: 'check',
+    name: 'docs',
+    command: 'node',
+    args: ['scripts/docs.ts', '--check'],
+    cure: 'npm run docs',
+  },
+  {
+    kind: 'check',
     name: 'unused',
     command: 'knip',
     args: ['--no-progress', '--no-config-hints'],

@@ -1,0 +1,78 @@
+/**
+ * `npm run docs`: writes the reference pages from the tables in the source. `--check` writes nothing and
+ * fails when a page does not match its table: `npm test` runs that.
+ *
+ * A provider's annotations come from `providers/<name>/annotations.ts` (export `annotations`) and go
+ * between the lines `<!-- generated: annotations -->` and `<!-- end: annotations -->` of its README; a
+ * README without them gets them at its end.
+ */
+import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Program } from '../src/commands/table.ts';
+import { reasons } from '../src/core/reasons.ts';
+import type { AnnotationDoc } from '../src/core/provider.ts';
+import { metricTable } from '../src/observe/metric-table.ts';
+import { sections } from '../src/settings/table.ts';
+import {
+  annotationsTable,
+  between,
+  commandsPage,
+  metricsPage,
+  reasonsPage,
+  settingsPage,
+} from './reference.ts';
+import { root } from './run.ts';
+
+interface Page {
+  /** From the root of the checkout. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** A README that has no place for the table yet gets one at its end. */
+function withAnnotations(readme: string, generated: string): string {
+  const text = between(readme, 'annotations', generated);
+  if (text !== undefined) return text;
+  const head = readme === '' ? '' : `${readme.trimEnd()}\n\n`;
+  const place = `${head}## Annotations\n\n<!-- generated: annotations -->\n<!-- end: annotations -->\n`;
+  return between(place, 'annotations', generated) ?? place;
+}
+
+async function pages(): Promise<readonly Page[]> {
+  const made: Page[] = [
+    { path: 'docs/reference/reasons.md', text: reasonsPage(reasons) },
+    { path: 'docs/reference/metrics.md', text: metricsPage(metricTable) },
+    { path: 'docs/reference/settings.md', text: settingsPage(sections) },
+  ];
+  const commands = join(root, 'src/commands/program.ts');
+  if (existsSync(commands)) {
+    const { sluice } = (await import(commands)) as { readonly sluice: Program };
+    made.push({ path: 'docs/reference/commands.md', text: commandsPage(sluice) });
+  }
+  for (const file of globSync('providers/*/annotations.ts', { cwd: root }).toSorted()) {
+    const { annotations } = (await import(join(root, file))) as {
+      readonly annotations: readonly AnnotationDoc[];
+    };
+    const path = join(dirname(file), 'README.md');
+    const present = existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : '';
+    const text = withAnnotations(present, annotationsTable(annotations));
+    made.push({ path, text });
+  }
+  return made;
+}
+
+const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+for (const { path, text } of await pages()) {
+  const full = join(root, path);
+  const present = existsSync(full) ? readFileSync(full, 'utf8') : undefined;
+  if (present === text) continue;
+  if (values.check) {
+    console.error(`${path} does not match the table that it is made from; run \`npm run docs\``);
+    process.exitCode = 1;
+  } else {
+    mkdirSync(dirname(full), { recursive: true });
+    writeFileSync(full, text);
+    console.log(`wrote ${path}`);
+  }
+}
