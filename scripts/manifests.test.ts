@@ -175,7 +175,9 @@ describe('the rights in the cluster', () => {
       return lines.flatMap((line, at) => {
         if (!line.startsWith('  - apiGroups:')) return [];
         const above = lines.slice(0, at);
-        const comment = above.slice(above.findLastIndex((before) => !before.startsWith('  #')) + 1).join('\n');
+        const comment = above
+          .slice(above.findLastIndex((before) => !before.startsWith('  #')) + 1)
+          .join('\n');
         return /src\/[a-z/-]+\.ts/u.test(comment) ? [] : [`${path}:${at + 1}`];
       });
     });
