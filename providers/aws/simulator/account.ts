@@ -8,17 +8,26 @@
  */
 
 import type { Clock, Random } from '../../../src/core/clock.ts';
-import { SluiceError, unreachable } from '../../../src/core/errors.ts';
+import { SluiceError } from '../../../src/core/errors.ts';
 import { requireKind } from './arns.ts';
 import { Buckets } from './buckets.ts';
 import { notFound, type Context } from './context.ts';
 import { describeAccount, listResources, type AccountDump, type ResourceView } from './dump.ts';
-import { AnswerLost, CloudError, isCommonCode } from './errors.ts';
+import { CloudError, isCommonCode } from './errors.ts';
 import { Faults, type FaultEffect, type IncomingCall } from './faults.ts';
-import { simulatedOperations, type Operation } from './operations.ts';
+import { simulatedOperations } from './operations.ts';
+import {
+  checkInput,
+  checkOutput,
+  earlyOutcome,
+  findOperation,
+  resultOf,
+  shorten,
+  swallowsAnswer,
+  type Outcome,
+} from './outcome.ts';
 import { CallRecord, summarise, type RecordedCall } from './record.ts';
-import { checkShape } from './schema/check.ts';
-import { operationSchemas, type OperationSchema } from './schema/model.ts';
+import type { OperationSchema } from './schema/model.ts';
 import { defaultSettings, mergeSettings, type Settings, type SettingsInput } from './settings.ts';
 import { Store, type LoadBalancerRecord } from './store.ts';
 import { World, type Condition, type HealthFunction, type Instance, type TargetSelector } from './world.ts';
@@ -28,15 +37,6 @@ export interface AccountOptions {
   readonly random: Random;
   readonly settings?: SettingsInput;
 }
-
-/** What became of a call. */
-export type Outcome =
-  | { readonly kind: 'answer'; readonly output: object }
-  | { readonly kind: 'refusal'; readonly error: CloudError }
-  /** The connection was cut. */
-  | { readonly kind: 'lost' }
-  /** There will never be an answer. */
-  | { readonly kind: 'hang' };
 
 /** A call on its way: wait, run it, wait again, answer. Whoever carries calls (client, server) does the waiting. */
 export interface PendingCall {
@@ -99,13 +99,13 @@ export class Account {
    * AnswerLost where the answer would not arrive.
    */
   handle(operation: string, input: object, by = DEFAULT_CALLER): object {
-    return result(this.open(operation, input, by).run());
+    return resultOf(this.open(operation, input, by).run());
   }
 
   /** As `handle`, for what a person does in the console: no faults, no throttling, recorded as done by hand. */
   byHand(operation: string, input: object): object {
     const call = this.#describeCall(operation, input, BY_HAND);
-    return result(this.#run(call, []));
+    return resultOf(this.#run(call, []));
   }
 
   /** Takes in a call: decides which faults hit it and how long it takes. Nothing has happened yet. */
@@ -230,7 +230,7 @@ export class Account {
   }
 
   #answer(call: IncomingCall, effects: readonly FaultEffect[], at: number): object {
-    const { operation, schema } = find(call.operation);
+    const { operation, schema } = findOperation(call.operation);
     if (call.by !== BY_HAND) this.#buckets.take(operation.bucket, this.#settings.throttling, at);
     if (this.#settings.checkSchema) checkInput(schema, call.input);
     const version = this.#store.version;
@@ -297,80 +297,6 @@ export class Account {
       random: this.#random,
     };
   }
-}
-
-function result(outcome: Outcome): object {
-  if (outcome.kind === 'answer') return outcome.output;
-  if (outcome.kind === 'refusal') throw outcome.error;
-  throw new AnswerLost('the connection was cut before an answer arrived');
-}
-
-function find(name: string): { operation: Operation; schema: OperationSchema } {
-  const schema = operationSchemas.get(name);
-  const operation = simulatedOperations.get(name);
-  if (schema === undefined) throw new CloudError('InvalidAction', `Could not find operation ${name}`);
-  if (operation === undefined) throw new CloudError('InvalidAction', `Operation ${name} is not simulated`);
-  return { operation, schema };
-}
-
-function checkInput(schema: OperationSchema, input: object): void {
-  const problems = checkShape(schema.input, input);
-  if (problems.length === 0) return;
-  const text = problems.map(({ path, message }) => `'${path}' ${message}`).join('; ');
-  throw new CloudError('ValidationError', `${problems.length} validation error(s) detected: ${text}`);
-}
-
-function checkOutput(schema: OperationSchema, output: object): void {
-  const problems = checkShape(schema.output, output);
-  if (problems.length === 0) return;
-  const text = problems.map(({ path, message }) => `'${path}' ${message}`).join('; ');
-  throw new SluiceError('bug', `the simulated answer of ${schema.name} does not conform: ${text}`, {
-    code: 'NonConformingAnswer',
-    action: schema.name,
-  });
-}
-
-/** The outcome of a fault that keeps the call from having any effect. */
-function earlyOutcome(effect: FaultEffect): Outcome | undefined {
-  switch (effect.kind) {
-    case 'error':
-      return { kind: 'refusal', error: new CloudError(effect.code, effect.message, effect.httpStatus) };
-    case 'throttle':
-      return { kind: 'refusal', error: new CloudError(effect.code ?? 'ThrottlingException') };
-    case 'lost-request':
-      return { kind: 'lost' };
-    case 'hang':
-      return effect.when === 'after' ? undefined : { kind: 'hang' };
-    case 'latency':
-    case 'lost-answer':
-    case 'stale':
-    case 'hide-created':
-    case 'empty-list':
-    case 'truncated-list':
-    case 'hook':
-      return undefined;
-    default:
-      return unreachable(effect);
-  }
-}
-
-function swallowsAnswer(effect: FaultEffect): boolean {
-  return effect.kind === 'lost-answer' || (effect.kind === 'hang' && effect.when === 'after');
-}
-
-/** Cuts the lists of an answer as ordered. */
-function shorten(output: object, effects: readonly FaultEffect[]): object {
-  let keep = Number.POSITIVE_INFINITY;
-  for (const effect of effects) {
-    if (effect.kind === 'empty-list') keep = 0;
-    if (effect.kind === 'truncated-list') keep = Math.min(keep, effect.keep);
-  }
-  if (keep === Number.POSITIVE_INFINITY) return output;
-  return Object.fromEntries(
-    Object.entries(output)
-      .filter(([name]) => name !== 'NextMarker')
-      .map(([name, value]) => [name, Array.isArray(value) ? value.slice(0, keep) : value]),
-  );
 }
 
 function plain(error: CloudError): NonNullable<RecordedCall['error']> {

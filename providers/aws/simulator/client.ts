@@ -8,9 +8,10 @@
 
 import { sleep } from '../../../src/core/clock.ts';
 import { unreachable } from '../../../src/core/errors.ts';
-import type { Account, Outcome } from './account.ts';
+import type { Account } from './account.ts';
 import { sdkErrorName } from './errors.ts';
 import type { CloudError } from './errors.ts';
+import type { Outcome } from './outcome.ts';
 
 export interface SimulatedClient {
   /** `operation` is the name of the API, `input` and the result have the shapes of the SDK's command. */

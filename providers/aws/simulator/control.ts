@@ -18,11 +18,10 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Account } from './account.ts';
+import { object, readCondition, readFaultOrder, readSelector, readSettings, text } from './control-input.ts';
 import { CloudError } from './errors.ts';
-import type { FaultOrder } from './faults.ts';
-import type { SettingsInput } from './settings.ts';
 import type { LoadBalancerRecord } from './store.ts';
-import type { Condition, Instance, TargetSelector } from './world.ts';
+import type { Instance } from './world.ts';
 
 const PREFIX = '/_sluice/';
 
@@ -76,33 +75,40 @@ const routes: Readonly<Record<string, Route>> = {
   }),
   'DELETE calls': (account) => account.forgetCalls(),
   'GET faults': (account) => ({ faults: account.faults.list() }),
-  'POST faults': (account, { body }) => ({ id: account.faults.order(body as FaultOrder) }),
+  'POST faults': (account, { body }) => ({ id: account.faults.order(readFaultOrder(body)) }),
   'DELETE faults': (account, { id }) => ({ cleared: account.faults.clear(id) }),
   'GET settings': (account) => account.settings,
   'PATCH settings': (account, { body }) => {
-    account.configure(body as SettingsInput);
+    account.configure(readSettings(body));
     return account.settings;
   },
   'POST health': (account, { body }) => {
-    const { selector, condition } = body as { selector: TargetSelector; condition: Condition };
-    account.setHealth(selector, condition);
+    const given = object(body, 'the body');
+    account.setHealth(readSelector(given['selector']), readCondition(given['condition']));
   },
   'POST instances': (account, { body }) => {
-    const { id, instance } = body as { id: string; instance: Instance | null };
-    account.setInstance(id, instance ?? undefined);
+    const given = object(body, 'the body');
+    const instance = given['instance'] ?? null;
+    if (instance !== null) text(object(instance, 'instance'), 'state');
+    account.setInstance(text(given, 'id'), instance === null ? undefined : (instance as Instance));
   },
   'POST load-balancer-state': (account, { body }) => {
-    const { arn, state } = body as { arn: string; state: LoadBalancerRecord['forcedState'] | null };
-    account.setLoadBalancerState(arn, state ?? undefined);
+    const given = object(body, 'the body');
+    const state = given['state'] ?? null;
+    if (state !== null) text(object(state, 'state'), 'code');
+    account.setLoadBalancerState(
+      text(given, 'arn'),
+      state === null ? undefined : (state as LoadBalancerRecord['forcedState']),
+    );
   },
   'POST endpoint-service': (account, { body }) => {
-    const { arn, present } = body as { arn: string; present: boolean };
-    account.setEndpointService(arn, present);
+    const given = object(body, 'the body');
+    account.setEndpointService(text(given, 'arn'), given['present'] === true);
   },
   'POST call': (account, { body }) => {
-    const { operation, input } = body as { operation: string; input: object };
+    const given = object(body, 'the body');
     try {
-      return { output: account.byHand(operation, input) };
+      return { output: account.byHand(text(given, 'operation'), object(given['input'] ?? {}, 'input')) };
     } catch (error) {
       if (!(error instanceof CloudError)) throw error;
       return { error: { code: error.code, message: error.message, httpStatus: error.httpStatus } };

@@ -56,12 +56,12 @@ export function createListener(context: Context, input: CreateListenerInput): Cr
 }
 
 export function describeListeners(context: Context, input: DescribeListenersInput): DescribeListenersOutput {
-  const { LoadBalancerArn: balancer, ListenerArns: arns } = input;
-  if ((balancer === undefined) === (arns === undefined)) {
+  const { LoadBalancerArn: balancer, ListenerArns: arns = [] } = input;
+  if ((balancer === undefined) === (arns.length === 0)) {
     throw validation('Either a load balancer or listeners must be specified, and not both');
   }
   if (balancer === undefined) {
-    return { Listeners: (arns ?? []).map((arn) => describe(findListener(context, arn))) };
+    return { Listeners: arns.map((arn) => describe(findListener(context, arn))) };
   }
   findLoadBalancer(context, balancer);
   const visible = listenersOf(context, balancer).filter((record) => isVisible(context, record));

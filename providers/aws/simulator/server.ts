@@ -9,9 +9,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { sleep, systemClock, type Clock } from '../../../src/core/clock.ts';
-import type { Account, Outcome } from './account.ts';
+import type { Account } from './account.ts';
 import { handleControl, isControl } from './control.ts';
 import { CloudError, validation } from './errors.ts';
+import type { Outcome } from './outcome.ts';
 import { apiVersion, operationSchemas } from './schema/model.ts';
 import { readQuery } from './schema/query.ts';
 import { writeAnswer, writeError } from './schema/xml.ts';

@@ -7,33 +7,19 @@ import { CloudError } from './errors.ts';
 import type { SettingsInput } from './settings.ts';
 
 export interface ManualClock extends Clock {
-  /** Moves time on and runs what is due, in order. */
   advance(ms: number): void;
 }
 
-export function manualClock(): ManualClock {
+function manualClock(): ManualClock {
   let now = 0;
-  let waiting: { readonly at: number; readonly run: () => void }[] = [];
   return {
     now: () => now,
     wall: () => Date.UTC(2026, 0, 1) + now,
-    schedule(ms, run) {
-      const entry = { at: now + ms, run };
-      waiting.push(entry);
-      return () => {
-        waiting = waiting.filter((other) => other !== entry);
-      };
+    schedule: () => {
+      throw new Error('the account itself never waits');
     },
-    advance(ms) {
-      const end = now + ms;
-      for (;;) {
-        const next = waiting.filter((entry) => entry.at <= end).toSorted((a, b) => a.at - b.at)[0];
-        if (next === undefined) break;
-        waiting = waiting.filter((entry) => entry !== next);
-        now = next.at;
-        next.run();
-      }
-      now = end;
+    advance: (ms) => {
+      now += ms;
     },
   };
 }
