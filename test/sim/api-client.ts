@@ -1,0 +1,427 @@
+/**
+ * One process's connection to the simulated API server: the `Api` that reader, writer, lease and events stand on.
+ *
+ * Adds what lies between a process and a server: latency, lost requests and answers, refusals, watch events
+ * that come late or never, streams that break. Every request is recorded, so that a clean run can be replayed
+ * with one fault at each of its points. Errors are made by the very code that makes them in production.
+ */
+import type { Clock, Random } from '../../src/core/clock.ts';
+import { SluiceError } from '../../src/core/errors.ts';
+import { splitKey, type ObjectKey } from '../../src/core/objects.ts';
+import type { Api, Method, RequestOptions, StreamOptions } from '../../src/kube/api.ts';
+import { answerError, describeCall, isWrite, transportError } from '../../src/kube/status.ts';
+import { parsePath, type ApiAnswer, type ApiServer, type JournalEntry, type KindName } from './api-server.ts';
+import type { Life } from './life.ts';
+
+/** What happens to a request that is hit. */
+export type ApiFault =
+  /** Refused before any effect. */
+  | { readonly kind: 'refuse'; readonly code: number; readonly retryAfterSeconds?: number }
+  /** A rival changes the object just before: the request meets a newer version. */
+  | { readonly kind: 'rival' }
+  /** The effect happens, the answer does not come. */
+  | { readonly kind: 'lost-answer' }
+  | { readonly kind: 'lost-request' }
+  | { readonly kind: 'slow'; readonly ms: number }
+  | { readonly kind: 'crash'; readonly when: 'before' | 'after' };
+
+export interface ApiCall {
+  readonly at: number;
+  readonly by: string;
+  readonly method: Method;
+  readonly path: string;
+  readonly resource: string;
+  /** `namespace/name` of the Service that it is about, events included. */
+  readonly service: string | undefined;
+  readonly write: boolean;
+  /** HTTP code; 0 where no answer came. */
+  readonly code: number;
+}
+
+export interface Wire {
+  /** Called for each request as it goes out. */
+  readonly faultFor: (call: Omit<ApiCall, 'at' | 'code'>) => ApiFault | undefined;
+  readonly record: (call: ApiCall) => void;
+  /** One way, in milliseconds. */
+  readonly latencyMs: () => number;
+  /** How late a watch event comes, in milliseconds. */
+  readonly watchDelayMs: (kind: KindName) => number;
+  /** A server that lags: lists are as of `version`, and what came after is told when `untilMs` is reached. */
+  readonly lag: () => { readonly version: number; readonly untilMs: number } | undefined;
+  readonly onCrash: () => void;
+}
+
+export interface SimApiParts {
+  readonly server: ApiServer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly life: Life;
+  readonly by: string;
+  readonly wire: Wire;
+}
+
+const bookmarkEveryMs = 60_000;
+const timeoutMs = 30_000;
+
+export class SimApi implements Api {
+  readonly server = 'https://simulated';
+  readonly #parts: SimApiParts;
+  readonly #streams = new Set<Stream>();
+
+  constructor(parts: SimApiParts) {
+    this.#parts = parts;
+  }
+
+  request(method: Method, path: string, options: RequestOptions = {}): Promise<unknown> {
+    const { clock, life, wire, by } = this.#parts;
+    const call = describeCall(method, path, false);
+    const write = isWrite(method);
+    const known = {
+      by,
+      method,
+      path,
+      resource: call.resource,
+      service: serviceOf(path, options.body),
+      write,
+    };
+    return new Promise((resolve, reject) => {
+      const settle = (finish: () => void): void => {
+        options.signal?.removeEventListener('abort', onAbort);
+        cancelLimit();
+        finish();
+      };
+      const cut = (code: string, message: string): void =>
+        settle(() =>
+          reject(
+            new SluiceError(write ? 'ambiguous' : 'transient', message, { code, action: call.resource }),
+          ),
+        );
+      const onAbort = (): void => cut('Aborted', `${method} ${path} was given up`);
+      const limitMs = options.timeoutMs ?? timeoutMs;
+      const cancelLimit = clock.schedule(limitMs, () =>
+        life.enter(() => cut('Timeout', `${method} ${path}: no answer within ${limitMs} ms`)),
+      );
+      if (options.signal?.aborted) {
+        settle(() =>
+          reject(new SluiceError('transient', 'given up before it was sent', { code: 'Aborted' })),
+        );
+        return;
+      }
+      options.signal?.addEventListener('abort', onAbort, { once: true });
+
+      const fault = wire.faultFor(known);
+      const slow = fault?.kind === 'slow' ? fault.ms : 0;
+      if (fault?.kind === 'crash' && fault.when === 'before') return wire.onCrash();
+      clock.schedule(wire.latencyMs() + slow / 2, () => {
+        const answer = this.#take(fault, method, path, options, known.service);
+        wire.record({ ...known, at: clock.now(), code: answer?.code ?? 0 });
+        if (fault?.kind === 'crash') return wire.onCrash();
+        clock.schedule(wire.latencyMs() + slow / 2, () => {
+          life.enter(() => {
+            settle(() => {
+              if (answer === undefined || fault?.kind === 'lost-answer') {
+                const reset = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
+                reject(transportError(method, call, this.server, reset));
+              } else if (answer.code >= 400) {
+                const wait = fault?.kind === 'refuse' ? fault.retryAfterSeconds : undefined;
+                reject(
+                  answerError(
+                    method,
+                    call,
+                    answer.code,
+                    JSON.stringify(answer.body),
+                    wait === undefined ? undefined : String(wait),
+                  ),
+                );
+              } else resolve(answer.body);
+            });
+          });
+        });
+      });
+    });
+  }
+
+  /** Undefined: the request never arrived. */
+  #take(
+    fault: ApiFault | undefined,
+    method: Method,
+    path: string,
+    options: RequestOptions,
+    service: string | undefined,
+  ): ApiAnswer | undefined {
+    const { server } = this.#parts;
+    if (fault?.kind === 'lost-request') return undefined;
+    if (fault?.kind === 'refuse') {
+      return { code: fault.code, body: { kind: 'Status', code: fault.code, message: 'ordered fault' } };
+    }
+    if (fault?.kind === 'rival' && service !== undefined) rivalWrite(server, service);
+    return server.handle(
+      method,
+      path,
+      options.query ?? {},
+      options.body,
+      options.contentType ?? 'application/json',
+    );
+  }
+
+  async *stream(path: string, options: StreamOptions): AsyncGenerator<unknown, void> {
+    const target = parsePath(path);
+    if (target === undefined || target.kind === 'namespaces') throw new Error(`no stream of ${path}`);
+    const stream = new Stream(this.#parts, target.kind, path, options);
+    this.#streams.add(stream);
+    try {
+      for (;;) {
+        const line = await stream.next();
+        if (line === undefined) return;
+        yield line;
+      }
+    } finally {
+      stream.close();
+      this.#streams.delete(stream);
+    }
+  }
+
+  /** Breaks open watches, as a server that restarts does. */
+  cutStreams(kind?: KindName): void {
+    for (const stream of this.#streams) if (kind === undefined || stream.kind === kind) stream.cut();
+  }
+
+  /** Open watches hear nothing for so long; then everything, in order. */
+  stallStreams(ms: number, kind?: KindName): void {
+    for (const stream of this.#streams) if (kind === undefined || stream.kind === kind) stream.stall(ms);
+  }
+
+  /** The next event of that kind is never told. */
+  missNext(kind: KindName): void {
+    for (const stream of this.#streams) if (stream.kind === kind) stream.missNext();
+  }
+
+  /** Versions so far are no longer kept: whoever resumes has to list anew. */
+  expireStreams(): void {
+    for (const stream of this.#streams) stream.expire();
+  }
+}
+
+/** One watch, from its opening to its end. */
+class Stream {
+  readonly kind: KindName;
+  readonly #parts: SimApiParts;
+  readonly #path: string;
+  readonly #options: StreamOptions;
+  readonly #onTheWay: JournalEntry[] = [];
+  /** Arrived, but the process has not woken to read it. */
+  readonly #unread: unknown[] = [];
+  readonly #lines: unknown[] = [];
+  readonly #ends = new Set<() => void>();
+  /** The journal's version up to which events are told or on their way. */
+  #sent: number;
+  #deliverable: number;
+  #stalledUntil = 0;
+  #lastDueAt = 0;
+  #lastByteAt: number;
+  #toMiss = 0;
+  #failure: SluiceError | undefined;
+  #ended = false;
+  #wake: (() => void) | undefined;
+  /** Position in the journal of the next event to look at. */
+  #index: number;
+
+  constructor(parts: SimApiParts, kind: KindName, path: string, options: StreamOptions) {
+    this.#parts = parts;
+    this.kind = kind;
+    this.#path = path;
+    this.#options = options;
+    const { clock, server, wire } = parts;
+    this.#lastByteAt = clock.now();
+    const initial = options.query?.['sendInitialEvents'] === true;
+    const asked = options.query?.['resourceVersion'];
+    this.#sent = initial ? Number.MAX_SAFE_INTEGER : Number(asked);
+    this.#deliverable = this.#sent;
+    this.#index = 0;
+    const onAbort = (): void => this.#fail('Aborted', 'given up');
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    this.#ends.add(() => options.signal?.removeEventListener('abort', onAbort));
+    if (options.signal?.aborted) {
+      onAbort();
+      return;
+    }
+    this.#later(2 * wire.latencyMs(), () => this.#open(initial));
+    this.#ends.add(server.listen(kind, () => this.#forward()));
+    const seconds = Number(options.query?.['timeoutSeconds'] ?? 600);
+    this.#later(seconds * 1000, () => this.#end());
+    this.#watchInactivity();
+    this.#bookmarks();
+  }
+
+  /** Undefined when the server ended it. */
+  async next(): Promise<unknown> {
+    while (this.#lines.length === 0) {
+      if (this.#failure) throw this.#failure;
+      if (this.#ended) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#lines.shift();
+  }
+
+  close(): void {
+    this.#ended = true;
+    for (const end of this.#ends) end();
+    this.#ends.clear();
+  }
+
+  cut(): void {
+    const { life } = this.#parts;
+    const call = describeCall('GET', this.#path, true);
+    const reset = Object.assign(new Error('terminated'), { code: 'ECONNRESET' });
+    life.enter(() => this.#failWith(transportError('GET', call, 'https://simulated', reset)));
+  }
+
+  stall(ms: number): void {
+    this.#stalledUntil = Math.max(this.#stalledUntil, this.#parts.clock.now() + ms);
+  }
+
+  missNext(): void {
+    this.#toMiss += 1;
+  }
+
+  expire(): void {
+    this.#push({
+      type: 'ERROR',
+      object: { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' },
+    });
+    this.#end();
+  }
+
+  #open(initial: boolean): void {
+    const { server } = this.#parts;
+    if (initial) {
+      const lag = this.#parts.wire.lag();
+      const version = lag?.version ?? server.version;
+      if (lag) this.#stalledUntil = Math.max(this.#stalledUntil, lag.untilMs);
+      // What comes after the list is forwarded.
+      this.#sent = version;
+      this.#deliverable = version;
+      for (const object of server.asOf(this.kind, version)) this.#push({ type: 'ADDED', object });
+      const metadata = {
+        resourceVersion: String(version),
+        annotations: { 'k8s.io/initial-events-end': 'true' },
+      };
+      this.#push({ type: 'BOOKMARK', object: { metadata } });
+    }
+    this.#index = server.journal(this.kind).findIndex(({ version }) => version > this.#sent);
+    if (this.#index === -1) this.#index = server.journal(this.kind).length;
+    this.#forward();
+  }
+
+  /** Sends what is new on its way, each event with its own delay, but never past an earlier one. */
+  #forward(): void {
+    if (this.#ended || this.#sent === Number.MAX_SAFE_INTEGER) return;
+    const { server, clock, wire } = this.#parts;
+    const journal = server.journal(this.kind);
+    for (; this.#index < journal.length; this.#index += 1) {
+      const entry = journal[this.#index];
+      if (entry === undefined || entry.version <= this.#sent) continue;
+      this.#sent = entry.version;
+      if (this.#toMiss > 0) {
+        this.#toMiss -= 1;
+        continue;
+      }
+      const dueAt = Math.max(clock.now() + wire.watchDelayMs(this.kind), this.#stalledUntil, this.#lastDueAt);
+      this.#lastDueAt = dueAt;
+      this.#onTheWay.push(entry);
+      this.#later(dueAt - clock.now(), () => {
+        // Whichever timer comes first, events come in order: a stream cannot be shuffled.
+        const next = this.#onTheWay.shift();
+        if (next === undefined) return;
+        this.#deliverable = next.version;
+        this.#push({ type: next.type, object: next.object });
+      });
+    }
+  }
+
+  #bookmarks(): void {
+    const { clock } = this.#parts;
+    this.#later(bookmarkEveryMs, () => {
+      if (
+        clock.now() >= this.#stalledUntil &&
+        this.#sent === this.#deliverable &&
+        this.#sent !== Number.MAX_SAFE_INTEGER
+      ) {
+        this.#push({
+          type: 'BOOKMARK',
+          object: { metadata: { resourceVersion: String(Math.max(this.#sent, 0)) } },
+        });
+      } else if (clock.now() >= this.#stalledUntil) this.#lastByteAt = clock.now();
+      this.#bookmarks();
+    });
+  }
+
+  #watchInactivity(): void {
+    const { clock, life } = this.#parts;
+    const left = this.#lastByteAt + this.#options.inactivityMs - clock.now();
+    this.#later(Math.max(left, 1), () => {
+      if (clock.now() - this.#lastByteAt < this.#options.inactivityMs) return this.#watchInactivity();
+      life.enter(() => this.#fail('Quiet', `nothing heard for ${this.#options.inactivityMs} ms`));
+    });
+  }
+
+  #later(ms: number, run: () => void): void {
+    const cancel = this.#parts.clock.schedule(ms, () => {
+      this.#ends.delete(cancel);
+      if (!this.#ended) run();
+    });
+    this.#ends.add(cancel);
+  }
+
+  #push(line: unknown): void {
+    this.#lastByteAt = this.#parts.clock.now();
+    this.#unread.push(line);
+    this.#parts.life.enter(() => {
+      this.#lines.push(this.#unread.shift());
+      this.#wake?.();
+    });
+  }
+
+  #end(): void {
+    this.#parts.life.enter(() => {
+      this.#ended = true;
+      this.#wake?.();
+    });
+  }
+
+  #fail(code: string, message: string): void {
+    this.#failWith(new SluiceError('transient', `watch ${this.kind}: ${message}`, { code }));
+  }
+
+  #failWith(error: SluiceError): void {
+    if (this.#ended) return;
+    this.#failure ??= error;
+    this.#wake?.();
+  }
+}
+
+/** Another writer's annotation: a new version, and nothing that is ours changes. */
+export function rivalWrite(server: ApiServer, service: string): void {
+  server.update('services', service, (before) => {
+    const annotations = before.metadata?.annotations ?? {};
+    const times = Number(annotations['example.com/rival'] ?? 0) + 1;
+    return {
+      ...before,
+      metadata: { ...before.metadata, annotations: { ...annotations, 'example.com/rival': String(times) } },
+    };
+  });
+}
+
+function serviceOf(path: string, body: unknown): string | undefined {
+  const target = parsePath(path);
+  if (target?.kind === 'services') return target.key;
+  if (target?.kind !== 'events') return undefined;
+  const about = (body as { regarding?: { namespace?: string; name?: string } } | undefined)?.regarding;
+  if (about !== undefined) return `${about.namespace ?? ''}/${about.name ?? ''}`;
+  // A series is patched by the event's own name, which begins with the Service's.
+  if (target.key === undefined) return undefined;
+  const { namespace, name } = splitKey(target.key as ObjectKey);
+  return `${namespace}/${name.slice(0, name.lastIndexOf('.'))}`;
+}
