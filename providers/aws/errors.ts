@@ -1,0 +1,139 @@
+/**
+ * What AWS refuses with, as errors of ours.
+ *
+ * Both spellings of a code count: the wire's (`LoadBalancerNotFound`) and the SDK's name of a modelled error
+ * (`LoadBalancerNotFoundException`). Decisions are made by code and status, never by a message text.
+ *
+ * Invariant: nothing that a credential could be read from leaves this file. Refusals about credentials may
+ * quote the signed request, so for those neither the message nor the cause of the other party is kept.
+ */
+import { SluiceError, isSluiceError } from '../../src/core/errors.ts';
+import type { ErrorKind } from '../../src/core/errors.ts';
+import { operations } from './operations.ts';
+import type { ElbOperation } from './operations.ts';
+
+/** The fields of an SDK error that are looked at; all may be missing. */
+interface Thrown {
+  readonly name?: unknown;
+  readonly code?: unknown;
+  readonly message?: unknown;
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
+}
+
+const kinds: Readonly<Record<string, ErrorKind>> = {
+  LoadBalancerNotFound: 'gone',
+  TargetGroupNotFound: 'gone',
+  ListenerNotFound: 'gone',
+  RuleNotFound: 'gone',
+  DuplicateLoadBalancerName: 'conflict',
+  DuplicateTargetGroupName: 'conflict',
+  DuplicateListener: 'conflict',
+  TargetGroupAssociationLimit: 'conflict',
+  ResourceInUse: 'busy',
+  PriorRequestNotComplete: 'busy',
+  CapacityReservationPending: 'busy',
+  DependencyViolation: 'busy',
+  Throttling: 'throttled',
+  ThrottledException: 'throttled',
+  RequestLimitExceeded: 'throttled',
+  RequestThrottled: 'throttled',
+  TooManyRequests: 'throttled',
+  SlowDown: 'throttled',
+  InsufficientCapacity: 'quota',
+  OperationNotPermitted: 'invalid',
+  AccessDenied: 'denied',
+  UnauthorizedOperation: 'denied',
+  NotAuthorized: 'denied',
+  AuthFailure: 'denied',
+  ExpiredToken: 'denied',
+  RequestExpired: 'denied',
+  InvalidClientTokenId: 'denied',
+  InvalidAccessKeyId: 'denied',
+  UnrecognizedClient: 'denied',
+  MissingAuthenticationToken: 'denied',
+  IncompleteSignature: 'denied',
+  SignatureDoesNotMatch: 'denied',
+  InvalidSignature: 'denied',
+  OptInRequired: 'denied',
+  CredentialsProviderError: 'denied',
+  TokenProviderError: 'denied',
+  HealthUnavailable: 'transient',
+};
+
+/** Connections that were never made: the call cannot have had an effect. */
+const notSent: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+/**
+ * Anything that a call threw, as one of ours.
+ *
+ * @param operation names the call, and decides whether an unanswered one may have had an effect.
+ */
+export function classify(thrown: unknown, operation: ElbOperation, signal?: AbortSignal): SluiceError {
+  if (isSluiceError(thrown)) return thrown;
+  const error: Thrown = typeof thrown === 'object' && thrown !== null ? thrown : { message: String(thrown) };
+  const code = codeOf(error);
+  const unanswered: ErrorKind = operations[operation] === 'read' ? 'transient' : 'ambiguous';
+  const status = error.$metadata?.httpStatusCode;
+  const common = { code, action: operation, requestId: error.$metadata?.requestId };
+
+  if (signal?.aborted === true) {
+    return new SluiceError(unanswered, `${operation} was given up`, { ...common, code: 'Aborted', cause: thrown });
+  }
+  const kind = kindOf(code, status, unanswered, thrown);
+  if (kind === 'denied') {
+    return new SluiceError(kind, denial(operation, code), common);
+  }
+  return new SluiceError(kind, `${operation}: ${code}: ${messageOf(error)}`, {
+    ...common,
+    retryAfterMs: kind === 'throttled' ? retryAfter(error) : undefined,
+    cause: thrown,
+  });
+}
+
+function kindOf(code: string, status: number | undefined, unanswered: ErrorKind, thrown: unknown): ErrorKind {
+  const known = kinds[code];
+  if (known !== undefined) return known;
+  if (status === 429) return 'throttled';
+  if (/^TooMany|LimitExceeded$/.test(code)) return 'quota';
+  if (status !== undefined && status >= 500) return unanswered;
+  if (status === 401 || status === 403) return 'denied';
+  if (status !== undefined && status >= 400) return 'invalid';
+  if (notSent.has(code)) return 'transient';
+  // No answer came. Only what JavaScript itself throws is a defect; the rest is the network's.
+  const defect =
+    thrown instanceof TypeError || thrown instanceof RangeError || thrown instanceof ReferenceError;
+  return defect || !(thrown instanceof Error) ? 'bug' : unanswered;
+}
+
+/** The wire's spelling; for a failure of the network the code of the system (`ECONNRESET`). */
+function codeOf(error: Thrown): string {
+  const name = typeof error.name === 'string' ? error.name : '';
+  if (name === '' || name === 'Error' || name === 'AggregateError') {
+    return typeof error.code === 'string' && error.code !== '' ? error.code : 'Unknown';
+  }
+  const plain = name.replace(/Exception$/, '');
+  return plain === '' ? name : plain;
+}
+
+function messageOf(error: Thrown): string {
+  return typeof error.message === 'string' && error.message !== '' ? error.message : 'no message';
+}
+
+function denial(operation: ElbOperation, code: string): string {
+  const permission = code === 'AccessDenied' || code === 'UnauthorizedOperation';
+  return permission
+    ? `${operation}: ${code}: the action elasticloadbalancing:${operation} is not allowed`
+    : `${operation}: ${code}: the credentials were not accepted`;
+}
+
+/** Header Retry-After in seconds, as milliseconds. */
+function retryAfter(error: Thrown): number | undefined {
+  const seconds = Number(error.$response?.headers?.['retry-after']);
+  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined;
+}
+
+/** The other side says that what the call names does not exist. */
+export function isGone(error: unknown): boolean {
+  return isSluiceError(error) && error.kind === 'gone';
+}

@@ -1,0 +1,54 @@
+/**
+ * What we made or deleted moments ago.
+ *
+ * ELBv2 is eventually consistent: for some seconds a read may miss what a create call has answered with, or
+ * still show what is deleted. Within that window our own memory is the better witness; after it, AWS is.
+ */
+import type { Clock } from '../../src/core/clock.ts';
+
+const windowMs = 30_000;
+
+export class Recent {
+  readonly #clock: Clock;
+  readonly #created = new Map<string, number>();
+  readonly #deleted = new Map<string, number>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  create(arn: string): void {
+    this.#note(this.#created, arn);
+    this.#deleted.delete(arn);
+  }
+
+  delete(arn: string): void {
+    this.#note(this.#deleted, arn);
+    this.#created.delete(arn);
+  }
+
+  /** We made it so recently that not seeing it proves nothing. */
+  wasCreated(arn: string): boolean {
+    return this.#within(this.#created, arn);
+  }
+
+  /** We deleted it so recently that seeing it proves nothing. */
+  wasDeleted(arn: string): boolean {
+    return this.#within(this.#deleted, arn);
+  }
+
+  #within(times: ReadonlyMap<string, number>, arn: string): boolean {
+    const at = times.get(arn);
+    return at !== undefined && this.#clock.now() - at < windowMs;
+  }
+
+  /** Insertion order is age, so the expired are at the front. */
+  #note(times: Map<string, number>, arn: string): void {
+    times.delete(arn);
+    times.set(arn, this.#clock.now());
+    for (const [old, at] of times) {
+      if (this.#clock.now() - at < windowMs) break;
+      times.delete(old);
+    }
+  }
+}
