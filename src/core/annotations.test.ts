@@ -1,6 +1,14 @@
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect } from 'vitest';
-import { parseBool, parseInteger, parseKeyValues, parseList, suggest, unknownKeys } from './annotations.ts';
+import {
+  ownAnnotations,
+  parseBool,
+  parseInteger,
+  parseKeyValues,
+  parseList,
+  suggest,
+  unknownKeys,
+} from './annotations.ts';
 
 describe('parseBool', () => {
   test.each(['1', 't', 'T', 'TRUE', 'true', 'True'])('reads %s as true', (text) => {
@@ -148,5 +156,71 @@ describe('unknownKeys', () => {
         'warning',
       ],
     ]);
+  });
+});
+
+describe('ownAnnotations', () => {
+  const nothing = {
+    paused: false,
+    planOnly: false,
+    provider: undefined,
+    driftPolicy: undefined,
+    publish: undefined,
+    targets: undefined,
+  };
+  const rows: readonly [string, Readonly<Record<string, string>>, object][] = [
+    ['nothing is said', { 'example.com/paused': 'true' }, nothing],
+    ['pause', { 'sluice.dev/paused': 'True' }, { ...nothing, paused: true }],
+    ['no pause', { 'sluice.dev/paused': 'f' }, nothing],
+    ['plan only', { 'sluice.dev/plan-only': '1' }, { ...nothing, planOnly: true }],
+    ['provider', { 'sluice.dev/provider': 'alibaba' }, { ...nothing, provider: 'alibaba' }],
+    ['drift', { 'sluice.dev/drift-policy': 'report' }, { ...nothing, driftPolicy: 'report' }],
+    ['publish', { 'sluice.dev/publish': 'early' }, { ...nothing, publish: 'early' }],
+    ['targets', { 'sluice.dev/targets': 'all-nodes' }, { ...nothing, targets: 'all-nodes' }],
+    ['our own record', { 'sluice.dev/served-by': 'aws' }, nothing],
+  ];
+  test.each(rows)('reads: %s', (_idea, annotations, settings) => {
+    expect(ownAnnotations(annotations)).toEqual({ settings, problems: [] });
+  });
+
+  test('reports every mistake at once, and quotes it', () => {
+    const { problems } = ownAnnotations({
+      'sluice.dev/publish': 'soon',
+      'sluice.dev/provider': 'azure',
+      'sluice.dev/pased': 'true',
+    });
+    expect(problems.map(({ severity, field, message, cure }) => [severity, field, message, cure])).toEqual([
+      [
+        'error',
+        'metadata.annotations["sluice.dev/provider"]',
+        '"azure" is not one of aws, alibaba, local',
+        'correct the value or remove the annotation',
+      ],
+      [
+        'error',
+        'metadata.annotations["sluice.dev/publish"]',
+        '"soon" is not one of active, early',
+        'correct the value or remove the annotation',
+      ],
+      [
+        'warning',
+        'metadata.annotations["sluice.dev/pased"]',
+        'this annotation is not known and has no effect',
+        'did you mean "sluice.dev/paused"?',
+      ],
+    ]);
+  });
+
+  test('leaves a Service alone when the wish for it cannot be read', () => {
+    const { settings, problems } = ownAnnotations({
+      'sluice.dev/paused': 'ture',
+      'sluice.dev/plan-only': '',
+    });
+    expect(settings).toMatchObject({ paused: true, planOnly: true });
+    expect(problems).toHaveLength(2);
+  });
+
+  test('keeps silent about keys that the provider reads itself', () => {
+    expect(ownAnnotations({ 'sluice.dev/pool': 'a' }, ['sluice.dev/pool']).problems).toEqual([]);
   });
 });

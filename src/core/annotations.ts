@@ -4,9 +4,12 @@
  * Annotations are text that people type, so each parser says plainly "not understood" (undefined, or the
  * pieces that are malformed) and never guesses. The sets of accepted spellings are those that users of the
  * existing controllers already write (Go's ParseBool, comma lists, `k=v` lists with escapable commas).
+ *
+ * The annotations of our own, which every provider serves, are at the end.
  */
 import { annotationField } from './problems.ts';
 import type { Problem } from './problems.ts';
+import type { AnnotationDoc, ProviderName } from './provider.ts';
 
 const yes: ReadonlySet<string> = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
 const no: ReadonlySet<string> = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False']);
@@ -141,4 +144,98 @@ export function unknownKeys(
         cure: meant === undefined ? 'remove it or correct its spelling' : `did you mean "${meant}"?`,
       };
     });
+}
+
+/** Everything of ours on a Service begins with this. */
+export const ownPrefix = 'sluice.dev/';
+
+/** Which provider holds resources for the Service: written by Sluice beside its finalizer, not by users. */
+export const servedByAnnotation = 'sluice.dev/served-by';
+
+export const providerNames: readonly ProviderName[] = ['aws', 'alibaba', 'local'];
+
+/** What the Service itself says about how it is served. Undefined: the settings of the controller decide. */
+export interface OwnSettings {
+  readonly paused: boolean;
+  readonly planOnly: boolean;
+  readonly provider: ProviderName | undefined;
+  readonly driftPolicy: 'correct' | 'report' | undefined;
+  readonly publish: 'active' | 'early' | undefined;
+  readonly targets: 'all-nodes' | 'local-nodes' | undefined;
+}
+
+const own = {
+  paused: doc('paused', 'true, false', 'false', 'Leaves the Service and its balancer exactly as they are.'),
+  planOnly: doc('plan-only', 'true, false', 'false', 'Shows what would be done, and does nothing.'),
+  provider: doc('provider', 'aws, alibaba, local', '', 'Chooses the provider of a Service without a class.'),
+  driftPolicy: doc(
+    'drift-policy',
+    'correct, report',
+    '',
+    'Whether changes made behind our back are put right or only reported.',
+  ),
+  publish: doc(
+    'publish',
+    'active, early',
+    '',
+    'Whether the address is shown when the balancer is active, or as soon as it is known.',
+  ),
+  targets: doc(
+    'targets',
+    'all-nodes, local-nodes',
+    'local-nodes',
+    'Under policy Local: whether only nodes that hold an endpoint are targets.',
+  ),
+} as const;
+
+/** The table behind `ownAnnotations`, for the reference page. An empty fallback: the controller's settings decide. */
+export const ownAnnotationDocs: readonly AnnotationDoc[] = Object.values(own);
+
+function doc(word: string, values: string, fallback: string, means: string): AnnotationDoc {
+  return { key: `${ownPrefix}${word}`, values, fallback, means, status: 'served', note: '' };
+}
+
+/**
+ * Reads our own annotations, with all problems; what cannot be read has its default.
+ *
+ * @param served keys under our prefix that the provider at hand reads itself.
+ */
+export function ownAnnotations(
+  annotations: Readonly<Record<string, string>>,
+  served: readonly string[] = [],
+): { readonly settings: OwnSettings; readonly problems: readonly Problem[] } {
+  const problems: Problem[] = [];
+  const read = <Value>(
+    { key, values }: AnnotationDoc,
+    parse: (text: string) => Value | undefined,
+  ): Value | undefined => {
+    const text = annotations[key];
+    if (text === undefined) return undefined;
+    const value = parse(text);
+    if (value === undefined) {
+      problems.push({
+        severity: 'error',
+        reason: 'InvalidAnnotation',
+        field: annotationField(key),
+        message: `"${text}" is not one of ${values}`,
+        cure: 'correct the value or remove the annotation',
+      });
+    }
+    return value;
+  };
+  const settings: OwnSettings = {
+    // Who writes "paused: ture" wants the Service left alone, so a value that cannot be read pauses as well.
+    paused: read(own.paused, parseBool) ?? annotations[own.paused.key] !== undefined,
+    planOnly: read(own.planOnly, parseBool) ?? annotations[own.planOnly.key] !== undefined,
+    provider: read(own.provider, oneOf(providerNames)),
+    driftPolicy: read(own.driftPolicy, oneOf(['correct', 'report'])),
+    publish: read(own.publish, oneOf(['active', 'early'])),
+    targets: read(own.targets, oneOf(['all-nodes', 'local-nodes'])),
+  };
+  const known = [...ownAnnotationDocs.map(({ key }) => key), servedByAnnotation, ...served];
+  return { settings, problems: [...problems, ...unknownKeys(annotations, [ownPrefix], known)] };
+}
+
+function oneOf<Word extends string>(words: readonly Word[]): (text: string) => Word | undefined {
+  return (text) => words.find((word) => word === text);
 }

@@ -20,7 +20,7 @@ export type ErrorKind =
   | 'ambiguous'
   /** A failure of the other side or of the network, known to have had no effect. */
   | 'transient'
-  /** We lack a permission or a credential; `action` names it. */
+  /** We lack the permission for `action`; without an `action`, our credential is not accepted at all. */
   | 'denied'
   /** A limit of the account is reached. */
   | 'quota'
