@@ -1,9 +1,8 @@
-/** What can be said about the manifests and the examples without any cluster. */
+/** What can be said about the manifests without any cluster. */
 import { existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readSettings } from '../src/settings/read.ts';
-import type { ProviderChecks } from '../src/settings/read.ts';
+import { sections } from '../src/settings/table.ts';
 import { root } from './run.ts';
 import { documents, files, one, text } from './tree.ts';
 
@@ -48,10 +47,7 @@ interface Manifest {
       };
     };
     readonly selector?: { readonly matchLabels?: object };
-    readonly loadBalancerClass?: string;
-    readonly ports?: readonly { readonly protocol?: string; readonly nodePort: number }[];
   };
-  readonly endpoints?: readonly { readonly nodeName: string }[];
 }
 
 interface Kustomization {
@@ -197,45 +193,6 @@ describe('the rights in the cluster', () => {
   });
 });
 
-describe('the examples', () => {
-  const examples = files('examples/*.yaml').flatMap((path) => load(path));
-  const services = examples.filter(({ kind }) => kind === 'Service');
-  const nodes = examples.filter(({ kind }) => kind === 'Node').map(({ metadata }) => metadata.name);
-
-  test('there are Services, nodes, slices and the settings', () => {
-    expect(new Set(examples.map(({ kind }) => kind))).toEqual(
-      new Set(['Config', 'Service', 'Node', 'EndpointSlice']),
-    );
-  });
-
-  test.each(services)(
-    'Service $metadata.name names its class and its node ports, so it can be planned offline',
-    (service) => {
-      expect(service.spec?.loadBalancerClass).toBe('sluice.dev/aws');
-      for (const { nodePort } of service.spec?.ports ?? []) {
-        expect(nodePort).toBeGreaterThanOrEqual(30_000);
-        expect(nodePort).toBeLessThan(32_768);
-      }
-    },
-  );
-
-  test('no two of them want the same node port of the same protocol', () => {
-    const wanted = services.flatMap(({ spec }) =>
-      (spec?.ports ?? []).map(({ protocol = 'TCP', nodePort }) => `${nodePort}/${protocol}`),
-    );
-    expect(new Set(wanted).size).toBe(wanted.length);
-  });
-
-  test('the slices belong to a Service and lie on nodes that are there', () => {
-    for (const slice of examples.filter(({ kind }) => kind === 'EndpointSlice')) {
-      expect(services.map(({ metadata }) => metadata.name)).toContain(
-        slice.metadata.labels?.['kubernetes.io/service-name'],
-      );
-      expect(nodes).toEqual(expect.arrayContaining((slice.endpoints ?? []).map(({ nodeName }) => nodeName)));
-    }
-  });
-});
-
 describe('the image', () => {
   test('it is built from, and runs on, the Node that the checkout has', () => {
     const images = [...text('manifests/Containerfile').matchAll(/^FROM (?:--\S+ )?(\S+)/gmu)].map(
@@ -255,19 +212,9 @@ describe('the image', () => {
   });
 });
 
-describe('the settings files', () => {
-  /** The sections of providers are checked by their own tests. */
-  const checks: ProviderChecks = { aws: (section) => ({ settings: section, problems: [] }) };
-
-  test.each(['manifests/overlays/aws/config.yaml', 'examples/config.yaml'])('%s has no mistake', (path) => {
-    const { settings, problems } = readSettings(text(path), path, checks);
-    expect(problems).toEqual([]);
-    expect([...settings.providers.keys()]).toEqual(['aws']);
-  });
-
-  test('the Lease and the port of the manifests are those of the settings', () => {
-    const { settings } = readSettings(text('manifests/overlays/aws/config.yaml'), 'config.yaml', checks);
-    const { lease, listen } = settings.controller;
+describe('what the settings decide', () => {
+  test('the Lease and the port of the manifests are the defaults of the settings', () => {
+    const { lease, listen } = sections.controller.standard;
     expect(listen).toBe(`:${one(container.ports).containerPort}`);
     expect(lease.namespace).toBe(kustomization('manifests/base/kustomization.yaml').namespace);
     expect(one(ofKind('Role')).rules?.flatMap(({ resourceNames = [] }) => resourceNames)).toEqual([
