@@ -1,5 +1,6 @@
 /** The policy for AWS: what the provider calls and nothing else, on nothing but what bears our mark. */
 import { describe, expect, test } from 'vitest';
+import { operations } from '../providers/aws/operations.ts';
 import { text } from './tree.ts';
 
 describe('the policy for AWS', () => {
@@ -13,6 +14,12 @@ describe('the policy for AWS', () => {
     readonly Statement: readonly Statement[];
   };
   const actionsOf = ({ Action }: Statement): readonly string[] => [Action].flat();
+
+  test('it allows what the provider can call, all of it and no more', () => {
+    const allowed = new Set(policy.Statement.flatMap(actionsOf));
+    const called = Object.keys(operations).map((operation) => `elasticloadbalancing:${operation}`);
+    expect([...allowed].toSorted()).toEqual(called.toSorted());
+  });
 
   test('it allows actions of Elastic Load Balancing only, each by its full name', () => {
     const odd = policy.Statement.flatMap(actionsOf).filter(

@@ -1,9 +1,8 @@
-/** What can be said about the manifests and the examples without any cluster. */
+/** What can be said about the manifests without any cluster. */
 import { existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readSettings } from '../src/settings/read.ts';
-import type { ProviderChecks } from '../src/settings/read.ts';
+import { sections } from '../src/settings/table.ts';
 import { root } from './run.ts';
 import { documents, files, one, text } from './tree.ts';
 
@@ -48,10 +47,7 @@ interface Manifest {
       };
     };
     readonly selector?: { readonly matchLabels?: object };
-    readonly loadBalancerClass?: string;
-    readonly ports?: readonly { readonly protocol?: string; readonly nodePort: number }[];
   };
-  readonly endpoints?: readonly { readonly nodeName: string }[];
 }
 
 interface Kustomization {
@@ -169,7 +165,7 @@ describe('the rights in the cluster', () => {
     ]);
   });
 
-  test('every rule says in a comment which file needs it', () => {
+  test('every rule says in a comment which file of the sources needs it', () => {
     const uncommented = base.flatMap((path) => {
       const lines = text(path).split('\n');
       return lines.flatMap((line, at) => {
@@ -178,7 +174,9 @@ describe('the rights in the cluster', () => {
         const comment = above
           .slice(above.findLastIndex((before) => !before.startsWith('  #')) + 1)
           .join('\n');
-        return /src\/[a-z/-]+\.ts/u.test(comment) ? [] : [`${path}:${at + 1}`];
+        const sources = comment.match(/src\/[a-z/-]+\.ts/gu) ?? [];
+        const there = sources.filter((source) => existsSync(join(root, source)));
+        return there.length > 0 && there.length === sources.length ? [] : [`${path}:${at + 1}`];
       });
     });
     expect(uncommented).toEqual([]);
@@ -192,45 +190,6 @@ describe('the rights in the cluster', () => {
       expect(one(subjects ?? [])).toMatchObject({ kind: 'ServiceAccount', name: pod?.serviceAccountName });
     }
     expect(one(ofKind('ServiceAccount')).metadata.name).toBe(pod?.serviceAccountName);
-  });
-});
-
-describe('the examples', () => {
-  const examples = files('examples/*.yaml').flatMap((path) => load(path));
-  const services = examples.filter(({ kind }) => kind === 'Service');
-  const nodes = examples.filter(({ kind }) => kind === 'Node').map(({ metadata }) => metadata.name);
-
-  test('there are Services, nodes, slices and the settings', () => {
-    expect(new Set(examples.map(({ kind }) => kind))).toEqual(
-      new Set(['Config', 'Service', 'Node', 'EndpointSlice']),
-    );
-  });
-
-  test.each(services)(
-    'Service $metadata.name names its class and its node ports, so it can be planned offline',
-    (service) => {
-      expect(service.spec?.loadBalancerClass).toBe('sluice.dev/aws');
-      for (const { nodePort } of service.spec?.ports ?? []) {
-        expect(nodePort).toBeGreaterThanOrEqual(30_000);
-        expect(nodePort).toBeLessThan(32_768);
-      }
-    },
-  );
-
-  test('no two of them want the same node port of the same protocol', () => {
-    const wanted = services.flatMap(({ spec }) =>
-      (spec?.ports ?? []).map(({ protocol = 'TCP', nodePort }) => `${nodePort}/${protocol}`),
-    );
-    expect(new Set(wanted).size).toBe(wanted.length);
-  });
-
-  test('the slices belong to a Service and lie on nodes that are there', () => {
-    for (const slice of examples.filter(({ kind }) => kind === 'EndpointSlice')) {
-      expect(services.map(({ metadata }) => metadata.name)).toContain(
-        slice.metadata.labels?.['kubernetes.io/service-name'],
-      );
-      expect(nodes).toEqual(expect.arrayContaining((slice.endpoints ?? []).map(({ nodeName }) => nodeName)));
-    }
   });
 });
 
@@ -253,19 +212,9 @@ describe('the image', () => {
   });
 });
 
-describe('the settings files', () => {
-  /** The sections of providers are checked by their own tests. */
-  const checks: ProviderChecks = { aws: (section) => ({ settings: section, problems: [] }) };
-
-  test.each(['manifests/overlays/aws/config.yaml', 'examples/config.yaml'])('%s has no mistake', (path) => {
-    const { settings, problems } = readSettings(text(path), path, checks);
-    expect(problems).toEqual([]);
-    expect([...settings.providers.keys()]).toEqual(['aws']);
-  });
-
-  test('the Lease and the port of the manifests are those of the settings', () => {
-    const { settings } = readSettings(text('manifests/overlays/aws/config.yaml'), 'config.yaml', checks);
-    const { lease, listen } = settings.controller;
+describe('what the settings decide', () => {
+  test('the Lease and the port of the manifests are the defaults of the settings', () => {
+    const { lease, listen } = sections.controller.standard;
     expect(listen).toBe(`:${one(container.ports).containerPort}`);
     expect(lease.namespace).toBe(kustomization('manifests/base/kustomization.yaml').namespace);
     expect(one(ofKind('Role')).rules?.flatMap(({ resourceNames = [] }) => resourceNames)).toEqual([
