@@ -4,7 +4,7 @@ import { findCycle, importsOf, readGraph, reachable } from './imports.ts';
 import type { Import } from './imports.ts';
 
 const graph = readGraph();
-const edges = [...graph].flatMap(([from, imports]) => imports.map(({ to }) => ({ from, to })));
+const edges = [...graph].flatMap(([from, imports]) => imports.map((each) => ({ from, ...each })));
 
 /** Edges that leave `from` and end in neither of `allowed`, as readable lines. */
 function strangers(from: RegExp, allowed: readonly RegExp[]): readonly string[] {
@@ -13,16 +13,16 @@ function strangers(from: RegExp, allowed: readonly RegExp[]): readonly string[] 
     .map((edge) => `${edge.from} imports ${edge.to}`);
 }
 
-/** Edges to `to` from anywhere but `doors`. */
+/** Edges that load `to` from anywhere but `doors`. */
 function besideDoors(to: RegExp, doors: readonly RegExp[]): readonly string[] {
   return edges
-    .filter((edge) => to.test(edge.to) && !doors.some((pattern) => pattern.test(edge.from)))
+    .filter((edge) => !edge.types && to.test(edge.to) && !doors.some((pattern) => pattern.test(edge.from)))
     .map((edge) => `${edge.from} imports ${edge.to}`);
 }
 
 /** Static imports of these names. */
 function statics(...names: readonly string[]): readonly Import[] {
-  return names.map((name) => ({ to: name, dynamic: false }));
+  return names.map((name) => ({ to: name, dynamic: false, types: false }));
 }
 
 const builtin = /^node:/;
@@ -58,9 +58,11 @@ describe('import directions', () => {
     expect(strangers(own, [own, core, builtin, /^(yaml|pino|prom-client)$/])).toEqual([]);
   });
 
-  test("a cloud's SDK is imported by the provider's client and its simulator only", () => {
+  test("a cloud's SDK is loaded by the provider's client and its simulator only; others may use its types", () => {
     const doors = [/^providers\/[^/]+\/client/, simulator];
-    expect(besideDoors(/^@(aws-sdk|smithy|alicloud)\//, doors)).toEqual([]);
+    const sdk = /^@(aws-sdk|smithy|alicloud)\//;
+    expect(besideDoors(sdk, doors)).toEqual([]);
+    expect(strangers(/^src\//, [/^(?!@(aws-sdk|smithy|alicloud)\/)/])).toEqual([]);
   });
 
   test('the Kubernetes client library is imported by kube only', () => {
@@ -106,12 +108,12 @@ describe('reading import lines', () => {
       "/* import { j } from './j.ts'; */",
     ].join('\n');
     expect(importsOf('src/core/x.ts', text)).toEqual([
-      { to: 'src/core/a.ts', dynamic: false },
-      { to: 'src/b.ts', dynamic: false },
-      { to: 'src/core/effect.ts', dynamic: false },
-      { to: 'node:fs', dynamic: false },
-      { to: 'src/core/g.ts', dynamic: false },
-      { to: 'src/core/h.ts', dynamic: true },
+      { to: 'src/core/a.ts', dynamic: false, types: false },
+      { to: 'src/b.ts', dynamic: false, types: true },
+      { to: 'src/core/effect.ts', dynamic: false, types: false },
+      { to: 'node:fs', dynamic: false, types: false },
+      { to: 'src/core/g.ts', dynamic: false, types: false },
+      { to: 'src/core/h.ts', dynamic: true, types: false },
     ]);
   });
 
@@ -120,7 +122,7 @@ describe('reading import lines', () => {
       ['a', statics('b', 'c')],
       ['b', statics('d')],
       ['c', statics('d')],
-      ['d', [{ to: 'a', dynamic: true }]],
+      ['d', [{ to: 'a', dynamic: true, types: false }]],
     ]);
     expect(findCycle(diamond)).toBeUndefined();
     expect(findCycle(new Map([...diamond, ['d', statics('b')]]))).toEqual(['b', 'd', 'b']);
@@ -128,8 +130,8 @@ describe('reading import lines', () => {
 
   test('follows static imports only when it asks what is loaded', () => {
     const graphOfThree = new Map<string, readonly Import[]>([
-      ['a', [{ to: 'b', dynamic: false }]],
-      ['b', [{ to: 'c', dynamic: true }]],
+      ['a', [{ to: 'b', dynamic: false, types: false }]],
+      ['b', [{ to: 'c', dynamic: true, types: false }]],
       ['c', []],
     ]);
     expect([...reachable(graphOfThree, 'a')].toSorted()).toEqual(['a', 'b']);

@@ -13,13 +13,15 @@ export interface Import {
   readonly to: string;
   /** Loaded only when the line is reached: `import('…')`. */
   readonly dynamic: boolean;
+  /** Only types: nothing is loaded. */
+  readonly types: boolean;
 }
 
 /** File → what it imports, types included. Paths from the root of the checkout. */
 export type ImportGraph = ReadonlyMap<string, readonly Import[]>;
 
-const staticImport = /^(?:import|export)\b(?:[^'"`;]*?\bfrom)?\s*'([^']+)'/gmu;
-const dynamicImport = /\bimport\(\s*'([^']+)'\s*\)/gmu;
+const staticImport = /^(?:import|export)\b( type\b)?(?:[^'"`;]*?\bfrom)?\s*'([^']+)'/gmu;
+const dynamicImport = /\bimport\(()\s*'([^']+)'\s*\)/gmu;
 
 /** The imports of one file, comments left aside. */
 export function importsOf(file: string, text: string): readonly Import[] {
@@ -27,7 +29,11 @@ export function importsOf(file: string, text: string): readonly Import[] {
   const target = (specifier: string): string =>
     specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : specifier;
   const found = (pattern: RegExp, dynamic: boolean): Import[] =>
-    [...code.matchAll(pattern)].map((match) => ({ to: target(match[1] ?? ''), dynamic }));
+    [...code.matchAll(pattern)].map((match) => ({
+      to: target(match[2] ?? ''),
+      dynamic,
+      types: (match[1] ?? '') !== '',
+    }));
   return [...found(staticImport, false), ...found(dynamicImport, true)];
 }
 
@@ -48,7 +54,7 @@ export function reachable(graph: ImportGraph, start: string): ReadonlySet<string
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (seen.has(file)) continue;
     seen.add(file);
-    for (const each of graph.get(file) ?? []) if (!each.dynamic) open.push(each.to);
+    for (const each of graph.get(file) ?? []) if (!each.dynamic && !each.types) open.push(each.to);
   }
   return seen;
 }

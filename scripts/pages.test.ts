@@ -1,75 +1,73 @@
-/** The hand-written pages and the alert rules: what they point at is there. */
-import { existsSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+/** What the hand-written pages and manifests say about the program is still true of it. */
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { reasons } from '../src/core/reasons.ts';
 import { metricTable } from '../src/observe/metric-table.ts';
+import type { Fields } from '../src/settings/schema.ts';
+import { sections } from '../src/settings/table.ts';
 import { root } from './run.ts';
-import { documents, files, one, text } from './tree.ts';
 
-describe('the alert rules', () => {
-  interface AlertRule {
-    readonly alert: string;
-    readonly expr: string;
-    readonly labels: { readonly severity: string };
-    readonly annotations: { readonly summary: string; readonly runbook: string };
-  }
-  const file = one(documents('manifests/alerts.yaml')) as {
-    readonly groups: readonly { readonly rules: readonly AlertRule[] }[];
-  };
-  const alerts = file.groups.flatMap((group) => group.rules);
+interface Page {
+  readonly path: string;
+  readonly text: string;
+}
 
-  test.each(alerts)('$alert has a severity, a summary and a heading that says what to do', (rule) => {
-    expect(['critical', 'warning']).toContain(rule.labels.severity);
-    expect(rule.annotations.summary).not.toBe('');
-    expect(rule.annotations.runbook).toBe(`docs/operations.md#${rule.alert.toLowerCase()}`);
-    expect(text('docs/operations.md')).toMatch(new RegExp(`^### ${rule.alert}$`, 'mu'));
-  });
+const pages: readonly Page[] = globSync(
+  ['*.md', 'docs/**/*.md', 'providers/*/*.md', 'examples/**/*.md', 'manifests/**/*.{md,yaml}'],
+  { cwd: root },
+).map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 
-  test('they ask for metrics, labels and reasons that there are', () => {
-    const metrics = new Map<string, readonly string[]>(
-      Object.values(metricTable).map(({ name, labels }) => [name, labels]),
-    );
-    for (const { alert, expr } of alerts) {
-      const asked = [...expr.matchAll(/\b(sluice_[a-z_]+|service_controller_[a-z_]+)(?:\{([^}]*)\})?/gu)];
-      expect(asked.length, alert).toBeGreaterThan(0);
-      for (const [, name = '', selector = ''] of asked) {
-        expect([...metrics.keys()], alert).toContain(name);
-        const labels = [...selector.matchAll(/([a-z_]+)=~?"/gu)].map(([, label]) => label);
-        expect(metrics.get(name), alert).toEqual(expect.arrayContaining(labels));
-        const named = /reason=~?"([^"]*)"/u.exec(selector)?.[1]?.split('|') ?? [];
-        expect(Object.keys(reasons), alert).toEqual(expect.arrayContaining(named));
-      }
-    }
-  });
-});
-
-/** The anchors that GitHub makes of the headings of a page. */
-function headingsOf(page: string): readonly string[] {
-  return [...text(page).matchAll(/^#+ (.+)$/gmu)].map(([, title = '']) =>
-    title
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\- ]/gu, '')
-      .replaceAll(' ', '-'),
+/** Every match of the first group, as `page: match`, that `known` does not accept. */
+function unknown(pattern: RegExp, known: (match: string, page: Page) => boolean): readonly string[] {
+  return pages.flatMap((page) =>
+    [...page.text.matchAll(pattern)]
+      .map((match) => match[1] ?? '')
+      .filter((match) => !known(match, page))
+      .map((match) => `${page.path}: ${match}`),
   );
 }
 
-describe('the pages', () => {
-  const pages = ['README.md', ...files('docs/*.md')];
-  /** Made by scripts; whether they are up to date is the business of those scripts. */
-  const generated = /^(?:docs\/reference\/|providers\/[a-z]+\/README\.md)/u;
+function settingPaths(fields: Fields, prefix: string): readonly string[] {
+  return Object.entries(fields).flatMap(([name, { schema }]) => [
+    `${prefix}${name}`,
+    ...settingPaths(schema.fields ?? {}, `${prefix}${name}.`),
+  ]);
+}
 
-  test.each(pages)('%s links to files and headings that exist', (page) => {
-    const targets = [...text(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/gu)].map(
-      ([, target]) => target ?? '',
+describe('pages and manifests', () => {
+  test('every metric that they name is exported', () => {
+    const names = new Set<string>(Object.values(metricTable).map(({ name }) => name));
+    const isKnown = (name: string): boolean =>
+      names.has(name) || names.has(name.replace(/_(?:bucket|sum|count)$/u, ''));
+    expect(unknown(/\b((?:sluice|service_controller)_[a-z_]*[a-z])\b/gu, isKnown)).toEqual([]);
+  });
+
+  test('every reason that an alert matches on exists', () => {
+    const isKnown = (match: string): boolean =>
+      match.split('|').every((reason) => Object.hasOwn(reasons, reason));
+    expect(unknown(/\breason=~?"([A-Za-z|]+)"/gu, isKnown)).toEqual([]);
+  });
+
+  test('every setting that they name exists', () => {
+    const known = new Set(
+      Object.entries(sections).flatMap(([name, { fields }]) => settingPaths(fields ?? {}, `${name}.`)),
     );
-    const broken = targets.filter((target) => {
-      const [path = '', heading] = target.split('#');
-      const file = path === '' ? page : relative(root, join(root, dirname(page), path));
-      if (generated.test(file)) return false;
-      if (!existsSync(join(root, file))) return true;
-      return heading !== undefined && !headingsOf(file).includes(heading);
-    });
-    expect(broken).toEqual([]);
+    expect(unknown(/`((?:controller|cluster)\.[a-zA-Z.]+)(?::[^`]*)?`/gu, (path) => known.has(path))).toEqual(
+      [],
+    );
+  });
+
+  test('every npm script that they name exists', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      readonly scripts: Readonly<Record<string, string>>;
+    };
+    expect(unknown(/\bnpm run ([a-z][a-z:]*)/gu, (name) => Object.hasOwn(scripts, name))).toEqual([]);
+  });
+
+  test('every link between them leads somewhere', () => {
+    const leads = (link: string, page: Page): boolean =>
+      /^(?:[a-z]+:|#)/u.test(link) || existsSync(join(root, dirname(page.path), link.replace(/#.*$/u, '')));
+    expect(unknown(/\]\(([^)\s]+)\)/gu, leads)).toEqual([]);
   });
 });

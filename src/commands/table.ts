@@ -11,7 +11,6 @@ import type { Flags, FlagValues } from './flags.ts';
 import type { Shell } from './shell.ts';
 
 export const exit = { ok: 0, problem: 1, changes: 2, usage: 64 } as const;
-export type ExitCode = (typeof exit)[keyof typeof exit];
 
 export interface Example {
   readonly line: string;

@@ -1,0 +1,83 @@
+/**
+ * `npm run build`: the program as plain JavaScript in `dist/`, for the published package and the container.
+ *
+ * One entry, `dist/sluice.js`; each command and each provider is a chunk of its own that is loaded only when
+ * it is asked for, so that a node agent does not pay for a cloud's SDK. ES modules are preferred over
+ * CommonJS in the dependencies: a dynamic import of a CommonJS copy would lose its named exports.
+ *
+ * Assets (the Go module of the sandbox, the manifests) are not bundled: the package ships them as files,
+ * at the same place relative to its root as in a checkout.
+ */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import type { BuildOptions, Metafile } from 'esbuild';
+import { root } from './run.ts';
+
+/** The options of the bundle; `outdir` is a parameter so that the test does not touch `dist/`. */
+export function bundleOptions(outdir: string): BuildOptions & { readonly metafile: true } {
+  return {
+    absWorkingDir: root,
+    entryPoints: { sluice: 'src/main.ts' },
+    outdir,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    minify: true,
+    // Class and function names are part of error messages and of prom-client's and the SDKs' behaviour.
+    keepNames: true,
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
+    mainFields: ['module', 'main'],
+    conditions: ['module', 'import', 'node'],
+    legalComments: 'none',
+    sourcemap: 'linked',
+    sourcesContent: false,
+    metafile: true,
+    logLevel: 'warning',
+    // CommonJS dependencies call `require` for Node's own modules.
+    banner: {
+      js: "import { createRequire as sluiceRequire } from 'node:module'; const require = sluiceRequire(import.meta.url);",
+    },
+  };
+}
+
+export interface Output {
+  readonly path: string;
+  readonly bytes: number;
+  /** What is loaded at once, before any dynamic import. */
+  readonly atStart: boolean;
+}
+
+/** The JavaScript files of a build, the largest first. */
+export function outputsOf(metafile: Metafile): readonly Output[] {
+  const files = Object.entries(metafile.outputs).filter(([path]) => path.endsWith('.js'));
+  const start = new Set<string>();
+  const open = files.filter(([, { entryPoint }]) => entryPoint === 'src/main.ts').map(([path]) => path);
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (start.has(path)) continue;
+    start.add(path);
+    const imports = metafile.outputs[path]?.imports ?? [];
+    open.push(...imports.filter(({ kind }) => kind === 'import-statement').map((each) => each.path));
+  }
+  return files
+    .map(([path, { bytes }]) => ({ path, bytes, atStart: start.has(path) }))
+    .toSorted((a, b) => b.bytes - a.bytes);
+}
+
+function kilobytes(bytes: number): string {
+  return `${(bytes / 1024).toFixed(1)} kB`.padStart(12);
+}
+
+if (import.meta.main) {
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  const { metafile } = await build(bundleOptions('dist'));
+  const outputs = outputsOf(metafile);
+  const sum = (list: readonly Output[]): number => list.reduce((total, { bytes }) => total + bytes, 0);
+  for (const { path, bytes, atStart } of outputs) {
+    console.log(`${kilobytes(bytes)}  ${path}${atStart ? '  (at start)' : ''}`);
+  }
+  console.log(`${kilobytes(sum(outputs.filter((each) => each.atStart)))}  loaded at start`);
+  console.log(`${kilobytes(sum(outputs))}  in all`);
+}
