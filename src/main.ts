@@ -1,2 +1,6 @@
 /** Reads the command line and runs a sub-command: nothing else. */
-process.stdout.write('sluice\n');
+import { runProgram } from './commands/cli.ts';
+import { sluice } from './commands/program.ts';
+import { processShell } from './commands/shell.ts';
+
+process.exitCode = await runProgram(sluice, process.argv.slice(2), processShell());

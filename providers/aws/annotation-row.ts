@@ -133,7 +133,8 @@ export function readIds({ text, refuse }: Reading, pattern: RegExp, example: str
 /** `k=v` pairs; what is malformed is reported and left out. */
 export function readPairs({ text, refuse }: Reading): readonly (readonly [string, string])[] {
   const { entries, malformed } = parseKeyValues(text);
-  for (const piece of malformed) refuse(`"${piece}" is not a pair`, 'write key=value pairs, separated by commas');
+  for (const piece of malformed)
+    refuse(`"${piece}" is not a pair`, 'write key=value pairs, separated by commas');
   return entries;
 }
 

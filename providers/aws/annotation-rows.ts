@@ -36,7 +36,8 @@ const balancer: readonly Row[] = [
       note: 'At creation only: a later change is reported.',
     },
     ({ text, draft, refuse }) => {
-      const good = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?$/.test(text) && !text.startsWith('internal-');
+      const good =
+        /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?$/.test(text) && !text.startsWith('internal-');
       if (good) draft.name = text;
       else {
         refuse(
@@ -236,7 +237,11 @@ const listeners: readonly Row[] = [
     },
     ({ text, draft, refuse }) => {
       if (/^[A-Za-z0-9-]{1,255}$/.test(text)) draft.sslPolicy = text;
-      else refuse(`"${text}" is not the name of a policy`, 'use one such as ELBSecurityPolicy-TLS13-1-2-2021-06');
+      else
+        refuse(
+          `"${text}" is not the name of a policy`,
+          'use one such as ELBSecurityPolicy-TLS13-1-2-2021-06',
+        );
     },
   ),
   served(
@@ -400,15 +405,24 @@ const healthChecks: readonly Row[] = [
       if (number ? Number(text) >= 1 && Number(text) <= 65535 && text.length <= 5 : text !== '') {
         return { port: text };
       }
-      refuse(`"${text}" is not a port`, 'write traffic-port, a number from 1 to 65535, or the name of a port');
+      refuse(
+        `"${text}" is not a port`,
+        'write traffic-port, a number from 1 to 65535, or the name of a port',
+      );
       return undefined;
     },
   ),
-  check('path', 'a path', '`/healthz` under policy Local, else `/`', 'What an HTTP check asks for.', (reading) => {
-    if (/^\/[!-~]{0,1023}$/.test(reading.text)) return { path: reading.text };
-    reading.refuse(`"${reading.text}" is not a path`, 'write a path that begins with "/"');
-    return undefined;
-  }),
+  check(
+    'path',
+    'a path',
+    '`/healthz` under policy Local, else `/`',
+    'What an HTTP check asks for.',
+    (reading) => {
+      if (/^\/[!-~]{0,1023}$/.test(reading.text)) return { path: reading.text };
+      reading.refuse(`"${reading.text}" is not a path`, 'write a path that begins with "/"');
+      return undefined;
+    },
+  ),
   check(
     'success-codes',
     'codes and ranges, such as `200,204` or `200-299`',

@@ -100,7 +100,8 @@ export function attributeMistake(
 ): string | undefined {
   const row = table.find((one) => one.key === key);
   if (row?.values === undefined) return undefined;
-  if (row.values === 'bool') return value === 'true' || value === 'false' ? undefined : 'must be true or false';
+  if (row.values === 'bool')
+    return value === 'true' || value === 'false' ? undefined : 'must be true or false';
   const [first, second] = row.values;
   if (typeof first === 'number' && typeof second === 'number') {
     if (row.off === true && value === 'off') return undefined;
@@ -129,9 +130,7 @@ export function groupAttributesFor(protocol: string): readonly AttributeRow[] {
 /** Without what has its default. */
 export function withoutDefaults(table: readonly AttributeRow[], attributes: Attributes): Attributes {
   const defaults = new Map(table.map(({ key, fallback }) => [key, fallback]));
-  return Object.fromEntries(
-    Object.entries(attributes).filter(([key, value]) => defaults.get(key) !== value),
-  );
+  return Object.fromEntries(Object.entries(attributes).filter(([key, value]) => defaults.get(key) !== value));
 }
 
 export function fallbackOf(table: readonly AttributeRow[], key: string): string | undefined {

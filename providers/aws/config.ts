@@ -24,7 +24,16 @@ export interface AwsConfig {
   readonly tags: Tags;
 }
 
-const fields = ['region', 'subnets', 'securityGroups', 'vpcId', 'endpoint', 'scheme', 'rates', 'tags'] as const;
+const fields = [
+  'region',
+  'subnets',
+  'securityGroups',
+  'vpcId',
+  'endpoint',
+  'scheme',
+  'rates',
+  'tags',
+] as const;
 const classes = ['read', 'register', 'modify'] as const;
 const schemes = ['internet-facing', 'internal'] as const;
 
@@ -188,7 +197,9 @@ export function tagMistake(key: string, value: string): string | undefined {
     return `the tag key "${key}" is reserved`;
   }
   if (key === '' || key.length > 128 || !allowed.test(key)) return `"${key}" is not a tag key that AWS takes`;
-  return value.length <= 256 && allowed.test(value) ? undefined : `"${value}" is not a tag value that AWS takes`;
+  return value.length <= 256 && allowed.test(value)
+    ? undefined
+    : `"${value}" is not a tag value that AWS takes`;
 }
 
 function show(value: unknown): string {

@@ -62,7 +62,13 @@ const kinds: Readonly<Record<string, ErrorKind>> = {
 };
 
 /** Connections that were never made: the call cannot have had an effect. */
-const notSent: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+const notSent: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
 
 /**
  * Anything that a call threw, as one of ours.
@@ -78,7 +84,11 @@ export function classify(thrown: unknown, operation: ElbOperation, signal?: Abor
   const common = { code, action: operation, requestId: error.$metadata?.requestId };
 
   if (signal?.aborted === true) {
-    return new SluiceError(unanswered, `${operation} was given up`, { ...common, code: 'Aborted', cause: thrown });
+    return new SluiceError(unanswered, `${operation} was given up`, {
+      ...common,
+      code: 'Aborted',
+      cause: thrown,
+    });
   }
   const kind = kindOf(code, status, unanswered, thrown);
   if (kind === 'denied') {

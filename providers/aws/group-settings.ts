@@ -48,11 +48,16 @@ export function groupSettings(question: GroupQuestion, problems: Problem[]): Gro
   return { healthCheck, attributes };
 }
 
-function chooseHealthCheck({ service, draft, groupProtocol }: GroupQuestion, problems: Problem[]): HealthCheck {
+function chooseHealthCheck(
+  { service, draft, groupProtocol }: GroupQuestion,
+  problems: Problem[],
+): HealthCheck {
   const base = defaultHealthCheck(service, groupProtocol);
   const asked = draft.healthCheck;
   const protocol = asked.protocol ?? base.protocol;
-  const port = resolvePort(service, asked.port, problems) ?? (asked.protocol === undefined || isLocal(service) ? base.port : 'traffic-port');
+  const port =
+    resolvePort(service, asked.port, problems) ??
+    (asked.protocol === undefined || isLocal(service) ? base.port : 'traffic-port');
   const intervalSeconds = asked.intervalSeconds ?? base.intervalSeconds;
   const timeoutSeconds = asked.timeoutSeconds ?? Math.min(base.timeoutSeconds, intervalSeconds);
   if (timeoutSeconds > intervalSeconds) {
@@ -73,7 +78,11 @@ function chooseHealthCheck({ service, draft, groupProtocol }: GroupQuestion, pro
     unhealthyThreshold: asked.unhealthyThreshold ?? base.unhealthyThreshold,
   };
   if (protocol !== 'TCP') {
-    return { ...common, path: asked.path ?? base.path ?? '/', matcher: asked.matcher ?? base.matcher ?? '200-399' };
+    return {
+      ...common,
+      path: asked.path ?? base.path ?? '/',
+      matcher: asked.matcher ?? base.matcher ?? '200-399',
+    };
   }
   for (const [key, value] of [
     ['healthcheck-path', asked.path],
@@ -139,7 +148,9 @@ function chooseAttributes(
 ): Attributes {
   const proxied = draft.proxyProtocol === 'all' || draft.proxyProtocol.includes(port);
   const attributes: Record<string, string> = {
-    ...(service.sessionAffinity === 'ClientIP' ? { 'stickiness.enabled': 'true', 'stickiness.type': 'source_ip' } : {}),
+    ...(service.sessionAffinity === 'ClientIP'
+      ? { 'stickiness.enabled': 'true', 'stickiness.type': 'source_ip' }
+      : {}),
     ...draft.groupAttributes,
     ...draft.groupAttributesByPort[String(port)],
     ...(proxied ? { 'proxy_protocol_v2.enabled': 'true' } : {}),
@@ -148,7 +159,10 @@ function chooseAttributes(
     report(problems, {
       severity: 'error',
       reason: 'ConflictingSettings',
-      field: service.sessionAffinity === 'ClientIP' ? 'spec.sessionAffinity' : annotationField(`${prefix}target-group-attributes`),
+      field:
+        service.sessionAffinity === 'ClientIP'
+          ? 'spec.sessionAffinity'
+          : annotationField(`${prefix}target-group-attributes`),
       message: `port ${port} speaks TLS, and AWS cannot keep clients on one target there`,
       cure: 'set spec.sessionAffinity to None, or end TLS behind the balancer',
     });

@@ -28,6 +28,7 @@ export const documentedRates: Rates = {
 export type Limits = Readonly<Record<CallClass, TokenBucket>>;
 
 export function createLimits(rates: Rates, clock: Clock, random: Random): Limits {
-  const bucket = ({ perSecond, burst }: Rate): TokenBucket => new TokenBucket({ perSecond, burst, clock, random });
+  const bucket = ({ perSecond, burst }: Rate): TokenBucket =>
+    new TokenBucket({ perSecond, burst, clock, random });
   return { read: bucket(rates.read), register: bucket(rates.register), modify: bucket(rates.modify) };
 }

@@ -33,7 +33,10 @@ interface Question {
 }
 
 interface Kind<Item> {
-  page(marker: string | undefined, signal: AbortSignal): Promise<{ items: readonly Item[]; next: string | undefined }>;
+  page(
+    marker: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ items: readonly Item[]; next: string | undefined }>;
   byNames(names: readonly string[], signal: AbortSignal): Promise<readonly Item[]>;
   arnOf(item: Item): string;
   nameOf(item: Item): string;
@@ -161,7 +164,10 @@ export class Loader {
   }
 
   /** One missing ARN fails the whole call, so a refused one is halved until the missing are alone. */
-  async #someTags(arns: readonly string[], signal: AbortSignal): Promise<readonly (readonly [string, Tags])[]> {
+  async #someTags(
+    arns: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly (readonly [string, Tags])[]> {
     try {
       const answer = await this.#door.call('DescribeTags', { ResourceArns: [...arns] }, signal);
       return (answer.TagDescriptions ?? []).map(

@@ -43,7 +43,10 @@ export function planGroup(
   if (present !== undefined) {
     changeHealthCheck(planning, key, group, present);
     changeAttributes(planning, key, group, present);
-    return { arn: present.arn, registrations: planTargets(planning, wanted, listener, present, present.arn, context) };
+    return {
+      arn: present.arn,
+      registrations: planTargets(planning, wanted, listener, present, present.arn, context),
+    };
   }
   const subject = `target group ${group.name}`;
   const id = addStep(planning, 'CreateTargetGroup', {
@@ -183,9 +186,11 @@ function planTargets(
   const result = handOver({
     group: key,
     wanted: targets.map((target) => ({ key: target })),
-    registered: Object.entries(observed?.targets ?? {}).map(
-      ([target, { health }]): RegisteredTarget => ({ key: target, health, cause: causeOf(target) }),
-    ),
+    registered: Object.entries(observed?.targets ?? {}).map(([target, { health }]): RegisteredTarget => ({
+      key: target,
+      health,
+      cause: causeOf(target),
+    })),
     now: context.now,
     memory: context.memory,
   });

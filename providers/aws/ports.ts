@@ -54,8 +54,7 @@ export function planListeners(service: ServiceObject, draft: Draft): PortPlans {
     const [first] = shared;
     if (protocol === undefined || first === undefined) continue;
     const secure = protocol === 'TLS';
-    const groupProtocol: GroupProtocol =
-      secure && !draft.encryptToTargets ? 'TCP' : protocol;
+    const groupProtocol: GroupProtocol = secure && !draft.encryptToTargets ? 'TCP' : protocol;
     ports.push({
       key: `${number}-${protocol}`,
       port: number,

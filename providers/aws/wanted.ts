@@ -186,7 +186,8 @@ function nameProblems(settings: AwsSettings, world: World): readonly Problem[] {
   const key = `${prefix}name`;
   const mine = world.service;
   const rival = world.services.find(
-    (other) => other.uid !== mine.uid && other.annotations[key]?.trim() === settings.name && isOlder(other, mine),
+    (other) =>
+      other.uid !== mine.uid && other.annotations[key]?.trim() === settings.name && isOlder(other, mine),
   );
   if (rival === undefined) return [];
   return [

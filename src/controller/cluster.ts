@@ -22,6 +22,8 @@ export interface ClusterView {
   nodes(): readonly NodeObject[];
   /** The slices of one Service. */
   slices(service: ObjectKey): readonly EndpointSliceObject[];
+  /** The picture of this Service holds `version` (of our own last write) or something later. */
+  caughtUp(key: ObjectKey, version: string): boolean;
 }
 
 export interface StatusPatch {

@@ -1,0 +1,73 @@
+/** What a running controller shows of itself: health, readiness, metrics and the reasons behind a Service. */
+import type { Controller } from '../controller/controller.ts';
+import type { Door } from '../controller/door.ts';
+import { ownConditionTypes } from '../core/conditions.ts';
+import type { Clock } from '../core/clock.ts';
+import { objectKey } from '../core/objects.ts';
+import type { Elector } from '../kube/lease.ts';
+import type { Sources } from '../observe/metrics.ts';
+import type { CheckResult, ServerSources } from '../observe/server.ts';
+
+/** A reader that has not heard of the server for this long, bookmarks included, is not well. */
+const silentMs = 300_000;
+
+export interface ControllerViewParts {
+  readonly door: Door;
+  readonly elector: Elector;
+  readonly clock: Clock;
+  /** The controller of the present term; undefined while another replica leads. */
+  readonly controller: () => Controller | undefined;
+}
+
+export function controllerView(parts: ControllerViewParts): {
+  readonly metrics: Sources;
+  readonly server: Omit<ServerSources, 'metrics'>;
+} {
+  const { door, elector, clock, controller } = parts;
+  const silence = (at: number | undefined): number | undefined =>
+    at === undefined ? undefined : clock.now() - at;
+  const readers = (): readonly (readonly [string, ReturnType<Door['states']>['services']])[] =>
+    Object.entries(door.states());
+  return {
+    metrics: {
+      queue: () => {
+        const state = controller()?.queue.state;
+        return state === undefined
+          ? { depth: 0, oldestMs: 0, working: 0 }
+          : { depth: state.ready + state.blocked, oldestMs: state.oldestMs, working: state.inFlight };
+      },
+      readers: () =>
+        readers().map(([kind, state]) => ({
+          kind,
+          synced: state.synced,
+          silenceMs: silence(state.lastProgressAt),
+          objects: state.objects,
+          lists: state.lists,
+          failures: state.failures,
+        })),
+      leaseHeld: () => elector.held(),
+      conditions: function* () {
+        for (const service of door.services()) {
+          for (const { type, status, reason } of service.conditions) {
+            if ((ownConditionTypes as readonly string[]).includes(type)) yield { type, status, reason };
+          }
+        }
+      },
+    },
+    server: {
+      health: () => [{ name: 'process', ok: true, message: '' }],
+      ready: () =>
+        readers().map(([kind, state]): CheckResult => {
+          const quiet = silence(state.lastProgressAt) ?? 0;
+          const message = !state.synced
+            ? `no complete list of ${kind} yet${state.problem ? `: ${state.problem.message}` : ''}`
+            : quiet > silentMs
+              ? `the API server has been silent on ${kind} for ${Math.round(quiet / 1000)} s`
+              : '';
+          return { name: kind, ok: message === '', message };
+        }),
+      service: (namespace, name) => controller()?.memory(objectKey(namespace, name))?.lastPass,
+      queue: () => controller()?.queue.state ?? { leading: false },
+    },
+  };
+}

@@ -1,0 +1,203 @@
+/**
+ * `sluice controller`: the long-running part in the cluster. Wires doors, providers and the controller
+ * together, contends for the lease, and gives it back on a clean stop.
+ */
+import { hostname } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { Controller } from '../controller/controller.ts';
+import { controllerOptions } from '../controller/options.ts';
+import { clusterWriter, Door } from '../controller/door.ts';
+import { systemClock } from '../core/clock.ts';
+import { asSluiceError } from '../core/errors.ts';
+import { connect } from '../kube/connection.ts';
+import { EventRecorder } from '../kube/events.ts';
+import { Elector, type Term } from '../kube/lease.ts';
+import { readClusterId, Writer } from '../kube/writer.ts';
+import { createLog, logLevels } from '../observe/log.ts';
+import { createMetrics } from '../observe/metrics.ts';
+import { startServer } from '../observe/server.ts';
+import { createTelemetry } from '../observe/telemetry.ts';
+import { startProviders } from './providers.ts';
+import { configFlag, loadSettings } from './settings.ts';
+import { command, exit } from './table.ts';
+import { version } from './version.ts';
+import { controllerView } from './controller-view.ts';
+
+export const controllerCommand = command({
+  name: 'controller',
+  summary: 'Serve Services of type LoadBalancer: the long-running part in a cluster',
+  description:
+    'Watches Services, Nodes and EndpointSlices, keeps the balancers of the configured providers in step with ' +
+    'them, and writes addresses, conditions and events. Several replicas may run; a Lease decides which one works.\n\n' +
+    'It needs a settings file and access to the API server: in a Pod its ServiceAccount, elsewhere a kubeconfig. ' +
+    "Cloud credentials come from where the cloud's own tools look for them.\n\n" +
+    'On SIGTERM it finishes no new work, gives the Lease back and ends; balancers and rules stay as they are.',
+  words: '',
+  wordCount: [0, 0],
+  flags: {
+    config: { ...configFlag, default: '/etc/sluice/config.yaml' },
+    kubeconfig: {
+      kind: 'string',
+      value: 'FILE',
+      help: "Access to the cluster; default: KUBECONFIG, then the Pod's own",
+    },
+    context: { kind: 'string', value: 'NAME', help: 'Context of the kubeconfig' },
+    listen: {
+      kind: 'string',
+      value: 'ADDRESS',
+      help: 'Where health and metrics are served; default: as in the settings (:8080)',
+    },
+    'log-level': {
+      kind: 'choice',
+      choices: [...logLevels],
+      default: 'info',
+      env: 'SLUICE_LOG_LEVEL',
+      help: 'Least level that is written',
+    },
+    'log-form': {
+      kind: 'choice',
+      choices: ['json', 'text'],
+      env: 'SLUICE_LOG_FORM',
+      help: 'Default: text on a terminal, else json',
+    },
+  },
+  examples: [
+    {
+      line: 'sluice controller --config config.yaml',
+      does: 'serve the cluster of the current kubeconfig context',
+    },
+    {
+      line: 'sluice controller --config config.yaml --listen 127.0.0.1:8080 --log-level debug',
+      does: 'with every call and pass in the log',
+    },
+  ],
+  run: async ({ flags, shell }) => {
+    const settings = await loadSettings(flags.config, shell);
+    if (!settings) return exit.problem;
+    const log = createLog({
+      level: flags['log-level'] as (typeof logLevels)[number],
+      form:
+        flags['log-form'] === 'text' || (flags['log-form'] === undefined && shell.interactive)
+          ? 'text'
+          : 'json',
+      write: shell.out,
+      now: Date.now,
+    });
+    const stop = new AbortController();
+    for (const name of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(name, () => {
+        log.info('stopping', { signal: name });
+        stop.abort(new Error(name));
+      });
+    }
+    const clock = systemClock;
+    const random = Math.random;
+    const metrics = createMetrics({ version, processMetrics: true });
+    const telemetry = createTelemetry({ log, metrics });
+    try {
+      const api = await connect({
+        path: flags.kubeconfig,
+        context: flags.context,
+        clock,
+        random,
+        userAgent: `sluice/${version}`,
+      });
+      const id = settings.cluster.id ?? (await readClusterId(api));
+      const cluster = { name: settings.cluster.name ?? id, id };
+      const running = await startProviders(settings, { clock, random, onCall: telemetry.call });
+      const identity = `${hostname()}-${randomBytes(4).toString('hex')}`;
+      const events = new EventRecorder({
+        api,
+        instance: identity,
+        clock,
+        random,
+        report: (error) => log.warn('event not written', { error }),
+      });
+      const door = new Door({
+        api,
+        clock,
+        random,
+        report: (event) => {
+          if (event.kind === 'failed')
+            log.warn(`reading ${event.reader} failed`, { error: event.error, retryInMs: event.retryInMs });
+          else if (event.kind !== 'listed')
+            log.error(`reading ${event.reader}: ${event.kind}`, { error: event.error });
+          else log.debug(`listed ${event.reader}`, { objects: event.objects, ms: Math.round(event.ms) });
+        },
+      });
+      const elector = new Elector({
+        api,
+        lease: settings.controller.lease,
+        identity,
+        clock,
+        random,
+        report: (event) => {
+          if (event.kind === 'failed') log.warn(`lease: could not ${event.doing} it`, { error: event.error });
+          else if (event.kind === 'lost') log.error('lease lost: all work is ended', { error: event.error });
+          else log.info(`lease ${event.kind}`, event.kind === 'waiting' ? { holder: event.holder } : {});
+        },
+      });
+      let leading: Controller | undefined;
+      const view = controllerView({ door, elector, clock, controller: () => leading });
+      metrics.readFrom(view.metrics);
+      const server = await startServer(flags.listen ?? settings.controller.listen, {
+        ...view.server,
+        metrics: async () => ({ text: await metrics.text(), contentType: metrics.contentType }),
+      });
+      log.info('started', {
+        version,
+        cluster: cluster.name,
+        providers: [...running.providers.keys()].join(','),
+        port: server.port,
+        server: api.server,
+      });
+
+      const lead = async (term: Term): Promise<void> => {
+        const controller = new Controller({
+          clock,
+          random,
+          cluster,
+          view: door,
+          writer: clusterWriter(new Writer(api), events),
+          providers: running.providers,
+          options: controllerOptions(settings.controller, [...running.providers.keys()]),
+          workers: settings.controller.workers,
+          telemetry,
+          permit: () => term.guard(),
+        });
+        const ended = AbortSignal.any([term.signal, stop.signal]);
+        const disconnect = door.connect(controller);
+        leading = controller;
+        controller.start();
+        log.info('serving');
+        await new Promise<void>((resolve) => {
+          if (ended.aborted) resolve();
+          ended.addEventListener('abort', () => resolve(), { once: true });
+        });
+        disconnect();
+        leading = undefined;
+        await controller.stop(ended.reason);
+      };
+      await startDoor(door, stop.signal);
+      if (!stop.signal.aborted) await elector.run(lead, stop.signal);
+      await events.stop();
+      await door.stop();
+      await server.close();
+      running.close();
+      api.close();
+      log.info('stopped');
+      return exit.ok;
+    } catch (thrown) {
+      log.error('cannot go on', { error: asSluiceError(thrown) });
+      return exit.problem;
+    }
+  },
+});
+
+/** Waits for the first complete lists, or for the end of the process if that comes first. */
+async function startDoor(door: Door, stop: AbortSignal): Promise<void> {
+  const stopped = new Promise<void>((resolve) =>
+    stop.addEventListener('abort', () => resolve(), { once: true }),
+  );
+  await Promise.race([door.start(), stopped]);
+}

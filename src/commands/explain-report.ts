@@ -1,0 +1,162 @@
+/**
+ * Where a Service stands and what it waits for, as people read it and as scripts do. Pure.
+ *
+ * The verdict is the first thing that stands in the way, in the order in which a Service comes to life:
+ * claimed, accepted, provisioned, targets, in sync.
+ */
+import { claimOf, type ClaimRules } from '../core/claim.ts';
+import { ownAnnotations } from '../core/annotations.ts';
+import { nodesWithEndpoints } from '../core/endpoints.ts';
+import type { Condition, EndpointSliceObject, ServiceObject } from '../core/objects.ts';
+import type { Problem } from '../core/problems.ts';
+import { reasons, type ReasonCode } from '../core/reasons.ts';
+import type { Style } from './shell.ts';
+
+export interface EventLine {
+  /** RFC 3339. */
+  readonly at: string;
+  readonly type: string;
+  readonly reason: string;
+  readonly note: string;
+  readonly count: number;
+  /** Who said it. */
+  readonly by: string;
+}
+
+export interface ExplainInput {
+  readonly service: ServiceObject;
+  readonly slices: readonly EndpointSliceObject[];
+  readonly events: readonly EventLine[];
+  readonly claim: ClaimRules;
+  /** What the provider says of the annotations and the spec, read afresh. */
+  readonly problems: readonly Problem[];
+  /** What could not be read with the caller's rights. */
+  readonly unread: readonly string[];
+}
+
+export interface Explanation {
+  readonly apiVersion: 'sluice.dev/v1alpha1';
+  readonly kind: 'Explanation';
+  readonly namespace: string;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  /** One sentence. */
+  readonly verdict: string;
+  /** What to do; empty where nothing is to be done. */
+  readonly cure: string;
+  readonly ok: boolean;
+  readonly claim: string;
+  readonly endpoints: { readonly policy: string; readonly nodes: readonly string[] };
+  readonly conditions: readonly (Condition & { readonly means: string; readonly cure: string })[];
+  readonly problems: readonly Problem[];
+  readonly events: readonly EventLine[];
+  readonly unread: readonly string[];
+}
+
+const order = ['Accepted', 'Provisioned', 'TargetsReady', 'InSync'];
+
+export function explanation(input: ExplainInput): Explanation {
+  const { service, slices, events, problems, unread } = input;
+  const claim = claimOf(service, input.claim);
+  const claimed =
+    claim.kind === 'ours'
+      ? `served by provider ${claim.provider}`
+      : claim.kind === 'released'
+        ? 'being released: what was made for it is taken away'
+        : claim.kind === 'foreign'
+          ? claim.message
+          : `not a Service for this controller: its type is ${service.type}`;
+  const conditions = service.conditions
+    .filter(({ type }) => order.includes(type))
+    .toSorted((a, b) => order.indexOf(a.type) - order.indexOf(b.type))
+    .map((condition) => ({ ...condition, ...meaning(condition.reason) }));
+  const verdict = verdictOf(input, claim.kind, claimed, conditions);
+  return {
+    apiVersion: 'sluice.dev/v1alpha1',
+    kind: 'Explanation',
+    namespace: service.namespace,
+    name: service.name,
+    addresses: service.ingress.map((entry) => entry.hostname ?? entry.ip ?? ''),
+    ...verdict,
+    claim: claimed,
+    endpoints: {
+      policy: service.externalTrafficPolicy,
+      nodes: [...nodesWithEndpoints(slices).keys()].toSorted(),
+    },
+    conditions,
+    problems,
+    events,
+    unread,
+  };
+}
+
+function verdictOf(
+  { service, problems }: ExplainInput,
+  kind: ReturnType<typeof claimOf>['kind'],
+  claimed: string,
+  conditions: Explanation['conditions'],
+): Pick<Explanation, 'verdict' | 'cure' | 'ok'> {
+  if (kind === 'none') return { ok: false, verdict: claimed, cure: 'Set spec.type to LoadBalancer' };
+  if (kind === 'foreign')
+    return { ok: false, verdict: `Left alone: ${claimed}`, cure: reasons.ClaimedElsewhere.cure };
+  if (kind === 'released') return { ok: false, verdict: `Being released; waits for the cloud`, cure: '' };
+  if (ownAnnotations(service.annotations).settings.paused)
+    return { ok: false, verdict: 'Paused by annotation', cure: reasons.Paused.cure };
+  const error = problems.find(({ severity }) => severity === 'error');
+  if (error) return { ok: false, verdict: `${error.field}: ${error.message}`, cure: error.cure };
+  const blocked = conditions.find(({ status }) => status !== 'True');
+  if (blocked)
+    return {
+      ok: false,
+      verdict: `${blocked.type} is ${blocked.status}: ${blocked.message}`,
+      cure: blocked.cure,
+    };
+  if (conditions.length === 0) {
+    return {
+      ok: false,
+      verdict: 'No controller has taken note of this Service yet',
+      cure: 'Check that the controller runs and leads: kubectl -n sluice-system get pods,leases',
+    };
+  }
+  return {
+    ok: true,
+    verdict: `All is well: reachable at ${service.ingress.map((entry) => entry.hostname ?? entry.ip).join(', ')}`,
+    cure: '',
+  };
+}
+
+function meaning(reason: string): { readonly means: string; readonly cure: string } {
+  return Object.hasOwn(reasons, reason) ? reasons[reason as ReasonCode] : { means: '', cure: '' };
+}
+
+export function explanationText(
+  explained: Explanation,
+  paint: (style: Style, text: string) => string,
+): string {
+  const { ok, verdict, cure, claim, addresses, endpoints, conditions, problems, events, unread } = explained;
+  const lines = [
+    `${paint('bold', `${explained.namespace}/${explained.name}`)}  ${addresses.length > 0 ? addresses.join(', ') : '<no address>'}`,
+    `  ${paint(ok ? 'green' : 'red', verdict)}`,
+    ...(cure === '' ? [] : [`  ${paint('bold', 'Cure:')} ${cure}`]),
+    '',
+    `Claim       ${claim}`,
+    `Endpoints   policy ${endpoints.policy}; on ${endpoints.nodes.length === 0 ? 'no node' : endpoints.nodes.join(', ')}`,
+  ];
+  if (conditions.length > 0) lines.push('', 'Conditions');
+  for (const { type, status, reason, message } of conditions) {
+    lines.push(
+      `  ${paint(status === 'True' ? 'green' : 'yellow', status.padEnd(7))} ${type.padEnd(12)} ${reason}: ${message}`,
+    );
+  }
+  if (problems.length > 0) lines.push('', 'Problems');
+  for (const { severity, field, message, cure: mend } of problems)
+    lines.push(`  ${severity}  ${field}: ${message}; ${mend}`);
+  if (events.length > 0) lines.push('', 'Events');
+  for (const { at, type, reason, note, count } of events) {
+    lines.push(
+      `  ${at}  ${type === 'Warning' ? paint('yellow', type) : type}  ${reason}${count > 1 ? ` (×${count})` : ''}: ${note}`,
+    );
+  }
+  for (const missing of unread) lines.push('', paint('dim', `Not read: ${missing}`));
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,180 @@
+/**
+ * `sluice explain svc/NAME`: where a Service stands and what it waits for, with the rights of an ordinary
+ * user of its namespace.
+ */
+import type { AnyProvider } from '../core/provider.ts';
+import { controllerOptions } from '../controller/options.ts';
+import { claimOf } from '../core/claim.ts';
+import { systemClock } from '../core/clock.ts';
+import { asSluiceError } from '../core/errors.ts';
+import { objectKey, type EndpointSliceObject } from '../core/objects.ts';
+import type { Problem } from '../core/problems.ts';
+import type { Api } from '../kube/api.ts';
+import { connect } from '../kube/connection.ts';
+import { makeIntern } from '../kube/intern.ts';
+import type { RawObject } from '../kube/raw.ts';
+import { slimSlice } from '../kube/slim.ts';
+import { Writer } from '../kube/writer.ts';
+import { explanation, explanationText, type EventLine } from './explain-report.ts';
+import { allProviders, startProviders } from './providers.ts';
+import { configFlag, loadSettings } from './settings.ts';
+import { paint } from './shell.ts';
+import { command, exit } from './table.ts';
+import { version } from './version.ts';
+
+export const explainCommand = command({
+  name: 'explain',
+  summary: 'Say where a Service stands, what it waits for, and the cure',
+  description:
+    'Reads the Service, its endpoints and its events, checks its annotations afresh, and says the first thing that ' +
+    'stands in the way. It needs no more than the rights of an ordinary user of the namespace and changes nothing.\n\n' +
+    'With --config it knows the settings of the controller (classes, default provider); without, the usual ones are assumed.\n\n' +
+    'Exit code: 0 all is well, 1 something stands in the way.',
+  words: 'svc/NAME',
+  wordCount: [1, 1],
+  flags: {
+    namespace: {
+      kind: 'string',
+      value: 'NAME',
+      short: 'n',
+      help: 'Namespace of the Service; default: that of the context',
+    },
+    config: configFlag,
+    output: {
+      kind: 'choice',
+      choices: ['text', 'json'],
+      default: 'text',
+      short: 'o',
+      help: 'Form of the answer',
+    },
+    kubeconfig: { kind: 'string', value: 'FILE', help: 'Access to the cluster' },
+    context: { kind: 'string', value: 'NAME', help: 'Context of the kubeconfig' },
+  },
+  examples: [
+    { line: 'sluice explain svc/web', does: 'why is there no EXTERNAL-IP?' },
+    { line: 'sluice explain svc/web -n shop -o json', does: 'the same for a script' },
+  ],
+  run: async ({ flags, words, shell }) => {
+    const settings = flags.config === undefined ? undefined : await loadSettings(flags.config, shell);
+    if (flags.config !== undefined && !settings) return exit.problem;
+    const api = await connect({
+      path: flags.kubeconfig,
+      context: flags.context,
+      userAgent: `sluice/${version}`,
+    });
+    const running = settings
+      ? await startProviders(settings, { clock: systemClock, random: Math.random, onCall: () => undefined })
+      : await allProviders();
+    try {
+      const [first = '', second] = (words[0] ?? '').replace(/^(svc|service)s?\//u, '').split('/');
+      const namespace = second === undefined ? (flags.namespace ?? api.namespace ?? 'default') : first;
+      const key = objectKey(namespace, second ?? first);
+      const service = await new Writer(api).getService(key);
+      const unread: string[] = [];
+      const slices = await readOr([], unread, () => readSlices(api, namespace, service.name));
+      const events = await readOr([], unread, () => readEvents(api, namespace, service.name, service.uid));
+      const rules = settings
+        ? controllerOptions(settings.controller, [...running.providers.keys()]).claim
+        : {
+            providers: [...running.providers.keys()],
+            defaultProvider: [...running.providers.keys()][0],
+            classes: { aws: [], alibaba: [], local: [] },
+            claimClassless: true,
+          };
+      const claim = claimOf(service, rules);
+      const provider = claim.kind === 'ours' ? running.providers.get(claim.provider) : undefined;
+      const explained = explanation({
+        service,
+        slices,
+        events,
+        claim: rules,
+        problems: problemsOf(provider, service),
+        unread,
+      });
+      shell.out(
+        flags.output === 'json'
+          ? `${JSON.stringify(explained, undefined, 2)}\n`
+          : explanationText(explained, (style, text) => paint(shell, style, text)),
+      );
+      return explained.ok ? exit.ok : exit.problem;
+    } catch (thrown) {
+      const error = asSluiceError(thrown);
+      shell.err(`${paint(shell, 'red', 'sluice:')} ${error.message}\n`);
+      return exit.problem;
+    } finally {
+      running.close();
+      api.close();
+    }
+  },
+});
+
+function problemsOf(
+  provider: AnyProvider | undefined,
+  service: Parameters<AnyProvider['parse']>[0],
+): readonly Problem[] {
+  return provider?.parse(service).problems ?? [];
+}
+
+/** What the caller may not read is named, and the answer goes on without it. */
+async function readOr<T>(fallback: T, unread: string[], run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (thrown) {
+    unread.push(asSluiceError(thrown).message);
+    return fallback;
+  }
+}
+
+async function readSlices(
+  api: Api,
+  namespace: string,
+  name: string,
+): Promise<readonly EndpointSliceObject[]> {
+  const list = (await api.request('GET', `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`, {
+    query: { labelSelector: `kubernetes.io/service-name=${name}` },
+  })) as { readonly items?: readonly RawObject[] };
+  const intern = makeIntern();
+  return (list.items ?? []).map((raw) => slimSlice(raw, intern));
+}
+
+interface RawEvent {
+  readonly eventTime?: string;
+  readonly deprecatedLastTimestamp?: string;
+  readonly metadata?: { readonly creationTimestamp?: string };
+  readonly series?: { readonly count?: number; readonly lastObservedTime?: string };
+  readonly type?: string;
+  readonly reason?: string;
+  readonly note?: string;
+  readonly reportingController?: string;
+  readonly regarding?: { readonly uid?: string; readonly kind?: string; readonly name?: string };
+}
+
+const mostEvents = 10;
+
+async function readEvents(
+  api: Api,
+  namespace: string,
+  name: string,
+  uid: string,
+): Promise<readonly EventLine[]> {
+  const list = (await api.request('GET', `/apis/events.k8s.io/v1/namespaces/${namespace}/events`, {
+    query: { fieldSelector: `regarding.kind=Service,regarding.name=${name}` },
+  })) as { readonly items?: readonly RawEvent[] };
+  return (list.items ?? [])
+    .filter((event) => event.regarding?.uid === uid)
+    .map((event) => ({
+      at:
+        event.series?.lastObservedTime ??
+        event.eventTime ??
+        event.deprecatedLastTimestamp ??
+        event.metadata?.creationTimestamp ??
+        '',
+      type: event.type ?? 'Normal',
+      reason: event.reason ?? '',
+      note: event.note ?? '',
+      count: event.series?.count ?? 1,
+      by: event.reportingController ?? '',
+    }))
+    .toSorted((a, b) => a.at.localeCompare(b.at))
+    .slice(-mostEvents);
+}

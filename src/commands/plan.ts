@@ -1,0 +1,222 @@
+/**
+ * `sluice plan`: what would be called, in which order, why, and what is risky. Nothing is changed anywhere.
+ *
+ * Offline (`-f`) it needs no cluster and no credentials and plans as if nothing existed; without `-f` it
+ * reads the live cluster and account with the very code that the controller runs.
+ */
+import { controllerOptions } from '../controller/options.ts';
+import { Door } from '../controller/door.ts';
+import { preview, type Preview, type PreviewContext } from '../controller/preview.ts';
+import type { ClusterView } from '../controller/cluster.ts';
+import { systemClock } from '../core/clock.ts';
+import type { ObjectKey, ServiceObject } from '../core/objects.ts';
+import type { ClusterIdentity } from '../core/provider.ts';
+import { connect } from '../kube/connection.ts';
+import { readClusterId } from '../kube/writer.ts';
+import { describeFileProblem, readSettings, type Settings } from '../settings/read.ts';
+import { readManifests, type Manifests } from './manifest-files.ts';
+import { planDocument, planExitCode, planText } from './plan-report.ts';
+import { providerChecks, startProviders } from './providers.ts';
+import { configFlag, loadSettings } from './settings.ts';
+import { paint, type Shell } from './shell.ts';
+import { command, exit } from './table.ts';
+import { version } from './version.ts';
+
+/** Stands in offline where the settings name no cluster: the plan is an example, and says so by this name. */
+const offlineCluster: ClusterIdentity = { name: 'example', id: '00000000-0000-0000-0000-000000000000' };
+
+export const planCommand = command({
+  name: 'plan',
+  summary: 'Show what would be called for each Service, and why; change nothing',
+  description:
+    'With -f it reads Services, Nodes, EndpointSlices and settings from files and plans as if nothing existed yet: ' +
+    'no cluster, no credentials, fit for a pull request. Without -f it reads the live cluster and the live account, ' +
+    'compares, and shows what the controller would do now.\n\n' +
+    "Each step is one call of the cloud's API with its parameters. + adds, ~ changes, - takes away; what may cost " +
+    'connections or cannot be undone is marked with !.\n\n' +
+    'Exit code: 0 nothing to do, 2 changes, 1 any problem (an unknown annotation is one).',
+  words: '[NAMESPACE/NAME …]',
+  wordCount: [0, 100],
+  flags: {
+    file: {
+      kind: 'list',
+      value: 'PATH',
+      short: 'f',
+      help: 'Manifests: a file, a folder, or - for standard input; may be repeated',
+    },
+    config: configFlag,
+    output: {
+      kind: 'choice',
+      choices: ['text', 'json'],
+      default: 'text',
+      short: 'o',
+      help: 'Form of the plan',
+    },
+    kubeconfig: { kind: 'string', value: 'FILE', help: 'Access to the cluster, without -f' },
+    context: { kind: 'string', value: 'NAME', help: 'Context of the kubeconfig, without -f' },
+  },
+  examples: [
+    { line: 'sluice plan -f examples/', does: 'plan the Services of a folder, offline' },
+    {
+      line: 'helm template shop | sluice plan -f - --config config.yaml -o json',
+      does: 'what balancers would a chart make?',
+    },
+    { line: 'sluice plan --config config.yaml shop/web', does: 'compare one Service with the live account' },
+  ],
+  run: async ({ flags, words, shell }) => {
+    const abort = new AbortController();
+    process.once('SIGINT', () => abort.abort(new Error('interrupted')));
+    const only =
+      words.length === 0 ? undefined : new Set(words.map((word) => word.replace(/^(svc|service)s?\//u, '')));
+    const previews =
+      flags.file.length > 0
+        ? await offline(flags.file, flags.config, only, shell, abort.signal)
+        : await live(flags, only, shell, abort.signal);
+    if (!previews) return exit.problem;
+    const document = planDocument(previews);
+    shell.out(
+      flags.output === 'json'
+        ? `${JSON.stringify(document, undefined, 2)}\n`
+        : planText(document, (style, text) => paint(shell, style, text)),
+    );
+    return planExitCode(document);
+  },
+});
+
+async function offline(
+  paths: readonly string[],
+  config: string | undefined,
+  only: ReadonlySet<string> | undefined,
+  shell: Shell,
+  signal: AbortSignal,
+): Promise<readonly Preview[] | undefined> {
+  const manifests = await readManifests(paths);
+  for (const mistake of manifests.mistakes) shell.err(`${paint(shell, 'red', 'error:')} ${mistake}\n`);
+  if (manifests.mistakes.length > 0) return undefined;
+  const settings =
+    config === undefined ? await settingsAmong(manifests, shell) : await loadSettings(config, shell);
+  if (!settings) return undefined;
+  const cluster = {
+    name: settings.cluster.name ?? offlineCluster.name,
+    id: settings.cluster.id ?? offlineCluster.id,
+  };
+  return await previewAll({
+    settings,
+    cluster,
+    view: fixedView(manifests),
+    live: false,
+    only,
+    shell,
+    signal,
+  });
+}
+
+/** The settings that stand among the manifests. */
+async function settingsAmong(manifests: Manifests, shell: Shell): Promise<Settings | undefined> {
+  const [first, second] = manifests.settings;
+  if (!first || second) {
+    const found = second
+      ? `both ${first?.file} and ${second.file} hold settings`
+      : 'no settings among the files';
+    shell.err(`${paint(shell, 'red', 'error:')} ${found}; name one with --config FILE\n`);
+    return undefined;
+  }
+  const { settings, problems } = readSettings(first.text, first.file, await providerChecks());
+  for (const problem of problems) shell.err(`${problem.severity}: ${describeFileProblem(problem)}\n`);
+  return problems.some(({ severity }) => severity === 'error') ? undefined : settings;
+}
+
+async function live(
+  flags: {
+    readonly config: string | undefined;
+    readonly kubeconfig: string | undefined;
+    readonly context: string | undefined;
+  },
+  only: ReadonlySet<string> | undefined,
+  shell: Shell,
+  signal: AbortSignal,
+): Promise<readonly Preview[] | undefined> {
+  if (flags.config === undefined) {
+    shell.err(
+      `${paint(shell, 'red', 'error:')} name the settings with --config FILE, or plan offline with -f FILES\n`,
+    );
+    return undefined;
+  }
+  const settings = await loadSettings(flags.config, shell);
+  if (!settings) return undefined;
+  const api = await connect({
+    path: flags.kubeconfig,
+    context: flags.context,
+    userAgent: `sluice/${version}`,
+  });
+  const id = settings.cluster.id ?? (await readClusterId(api));
+  const door = new Door({ api, clock: systemClock, random: Math.random, report: () => undefined });
+  await door.start();
+  try {
+    return await previewAll({
+      settings,
+      cluster: { name: settings.cluster.name ?? id, id },
+      view: door,
+      live: true,
+      only,
+      shell,
+      signal,
+    });
+  } finally {
+    await door.stop();
+    api.close();
+  }
+}
+
+async function previewAll(parts: {
+  readonly settings: Settings;
+  readonly cluster: ClusterIdentity;
+  readonly view: ClusterView;
+  readonly live: boolean;
+  readonly only: ReadonlySet<string> | undefined;
+  readonly shell: Shell;
+  readonly signal: AbortSignal;
+}): Promise<readonly Preview[] | undefined> {
+  const { settings, cluster, view, only, shell, signal } = parts;
+  const clock = systemClock;
+  const running = await startProviders(settings, { clock, random: Math.random, onCall: () => undefined });
+  const context: PreviewContext = {
+    clock,
+    cluster,
+    view,
+    providers: running.providers,
+    options: controllerOptions(settings.controller, [...running.providers.keys()]),
+  };
+  try {
+    const chosen = [...view.services()]
+      .filter((service) => concerns(service, only))
+      .toSorted((a, b) => a.key.localeCompare(b.key));
+    const missing = [...(only ?? [])].filter(
+      (name) => !chosen.some((service) => service.key === name || service.name === name),
+    );
+    for (const name of missing) shell.err(`${paint(shell, 'red', 'error:')} there is no Service ${name}\n`);
+    if (missing.length > 0) return undefined;
+    const previews: Preview[] = [];
+    for (const service of chosen) previews.push(await preview(context, service, parts.live, signal));
+    return previews;
+  } finally {
+    running.close();
+  }
+}
+
+function concerns(service: ServiceObject, only: ReadonlySet<string> | undefined): boolean {
+  if (only) return only.has(service.key) || only.has(service.name);
+  return service.type === 'LoadBalancer' || service.finalizers.length > 0;
+}
+
+/** Manifests as the controller sees a cluster. */
+function fixedView({ services, nodes, slices }: Manifests): ClusterView {
+  const byKey = new Map<ObjectKey, ServiceObject>(services.map((service) => [service.key, service]));
+  return {
+    service: (key) => byKey.get(key),
+    services: () => byKey.values(),
+    nodes: () => nodes,
+    slices: (service) => slices.filter((slice) => slice.service === service),
+    caughtUp: () => true,
+  };
+}

@@ -1,0 +1,76 @@
+/**
+ * The providers of this build: how each checks its section of the settings and how it is brought up.
+ *
+ * The only place that names them all. Each is imported when it is configured, so that in a bundle it is a
+ * chunk of its own and an unused one costs nothing.
+ */
+import { systemClock, type Clock, type Random } from '../core/clock.ts';
+import type { AnyProvider, ProviderName } from '../core/provider.ts';
+import { readSettings, type ProviderChecks, type Settings } from '../settings/read.ts';
+import type { CloudCall } from '../observe/telemetry.ts';
+
+export interface ProviderParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Told of each call to a cloud, reads included. */
+  readonly onCall: (provider: ProviderName, call: CloudCall) => void;
+}
+
+export interface RunningProviders {
+  readonly providers: ReadonlyMap<ProviderName, AnyProvider>;
+  /** Closes connections, so that the process can end. */
+  close(): void;
+}
+
+/** How the settings of each provider are checked. */
+export async function providerChecks(): Promise<ProviderChecks> {
+  const { parseAwsConfig } = await import('../../providers/aws/config.ts');
+  return {
+    aws: (section, field) => {
+      const { config, problems } = parseAwsConfig(section, field);
+      return { settings: config, problems };
+    },
+  };
+}
+
+/** Every provider with stand-in settings: enough to check annotations where the real settings are not at hand. */
+export async function allProviders(): Promise<RunningProviders> {
+  const checks = await providerChecks();
+  const { settings } = readSettings(standIn, 'stand-in', checks);
+  return await startProviders(settings, { clock: systemClock, random: Math.random, onCall: () => undefined });
+}
+
+const standIn = `
+apiVersion: sluice.dev/v1alpha1
+kind: Config
+providers:
+  aws:
+    region: us-east-1
+    subnets: {internal: [subnet-0], internet-facing: [subnet-0]}
+`;
+
+/** Brings up every provider that the settings configure. No call is made yet. */
+export async function startProviders(settings: Settings, parts: ProviderParts): Promise<RunningProviders> {
+  const providers = new Map<ProviderName, AnyProvider>();
+  const closers: (() => void)[] = [];
+  for (const [name, section] of settings.providers) {
+    switch (name) {
+      case 'aws': {
+        const { startAws } = await import('../../providers/aws/start.ts');
+        const running = startAws(section, { ...parts, onCall: (call) => parts.onCall('aws', call) });
+        providers.set(name, running.provider as AnyProvider);
+        closers.push(running.close);
+        break;
+      }
+      case 'alibaba':
+      case 'local':
+        throw new Error(`provider ${name} is not part of this build`);
+    }
+  }
+  return {
+    providers,
+    close: () => {
+      for (const close of closers) close();
+    },
+  };
+}

@@ -1,0 +1,223 @@
+/**
+ * `sluice uninstall`: takes Sluice's mark off every Service, in order, so that nobody is left with Services
+ * that cannot be deleted. The balancers are deleted first, or kept as they are, by choice.
+ *
+ * It holds the controller's Lease while it works, so that no controller makes anew what it takes away.
+ */
+import { servedByAnnotation } from '../core/annotations.ts';
+import { finalizer } from '../core/claim.ts';
+import { createInterface } from 'node:readline/promises';
+import { hostname } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { silent, type Context } from '../controller/context.ts';
+import { clusterWriter, Door } from '../controller/door.ts';
+import { Memories, newMemory } from '../controller/memory.ts';
+import { controllerOptions } from '../controller/options.ts';
+import { release } from '../controller/release.ts';
+import { sleep, systemClock } from '../core/clock.ts';
+import { asSluiceError } from '../core/errors.ts';
+import type { ServiceObject } from '../core/objects.ts';
+import type { AnyProvider, ProviderName } from '../core/provider.ts';
+import { connect } from '../kube/connection.ts';
+import { EventRecorder } from '../kube/events.ts';
+import { Elector, type Term } from '../kube/lease.ts';
+import { readClusterId, Writer } from '../kube/writer.ts';
+import { startProviders } from './providers.ts';
+import { configFlag, loadSettings } from './settings.ts';
+import { paint, type Shell } from './shell.ts';
+import { command, exit } from './table.ts';
+import { version } from './version.ts';
+
+/** How long to wait for a controller that still runs to give the Lease up. */
+const leaseWaitMs = 30_000;
+/** How long one Service may take; a cloud that is busy is asked again. */
+const serviceLimitMs = 300_000;
+
+export const uninstallCommand = command({
+  name: 'uninstall',
+  summary: 'Take the finalizers off all Services, deleting or keeping their balancers',
+  description:
+    'Run this before the controller is removed from a cluster: a Service that still bears the finalizer ' +
+    'sluice.dev/balancer cannot be deleted without a controller.\n\n' +
+    '--balancers delete removes each balancer first and clears the address; --balancers keep leaves balancer and ' +
+    'address as they are, for another controller or for nobody to take over.\n\n' +
+    'Stop the controller first (kubectl -n sluice-system scale deployment sluice-controller --replicas 0); this ' +
+    'command waits for its Lease and holds it while it works. Afterwards kubectl delete -k the manifests.',
+  words: '',
+  wordCount: [0, 0],
+  flags: {
+    config: { ...configFlag, default: '/etc/sluice/config.yaml' },
+    balancers: {
+      kind: 'choice',
+      choices: ['delete', 'keep'],
+      help: 'What becomes of the balancers; there is no default',
+    },
+    yes: { kind: 'boolean', short: 'y', help: 'Do not ask' },
+    kubeconfig: { kind: 'string', value: 'FILE', help: 'Access to the cluster' },
+    context: { kind: 'string', value: 'NAME', help: 'Context of the kubeconfig' },
+  },
+  examples: [
+    { line: 'sluice uninstall --config config.yaml --balancers keep', does: 'hand the balancers over' },
+    { line: 'sluice uninstall --config config.yaml --balancers delete --yes', does: 'leave nothing behind' },
+  ],
+  run: async ({ flags, shell }) => {
+    if (flags.balancers === undefined) {
+      shell.err(
+        `${paint(shell, 'red', 'sluice:')} say what becomes of the balancers: --balancers delete or --balancers keep\n`,
+      );
+      return exit.usage;
+    }
+    const settings = await loadSettings(flags.config, shell);
+    if (!settings) return exit.problem;
+    const clock = systemClock;
+    const random = Math.random;
+    const api = await connect({
+      path: flags.kubeconfig,
+      context: flags.context,
+      userAgent: `sluice/${version}`,
+    });
+    const running = await startProviders(settings, { clock, random, onCall: () => undefined });
+    const door = new Door({ api, clock, random, report: () => undefined });
+    const identity = `uninstall-${hostname()}-${randomBytes(4).toString('hex')}`;
+    const events = new EventRecorder({ api, instance: identity });
+    const stop = new AbortController();
+    process.once('SIGINT', () => stop.abort(new Error('interrupted')));
+    try {
+      await door.start();
+      const held = [...door.services()].filter(({ finalizers }) => finalizers.includes(finalizer));
+      if (held.length === 0) {
+        shell.out('No Service bears the finalizer sluice.dev/balancer: nothing to do.\n');
+        return exit.ok;
+      }
+      shell.out(
+        `${held.length} ${held.length === 1 ? 'Service' : 'Services'}; the balancers are ${flags.balancers === 'keep' ? 'kept' : 'DELETED'}:\n`,
+      );
+      for (const service of held) shell.out(`  ${service.key}  ${addressOf(service)}\n`);
+      if (!flags.yes && !(await agreed(shell))) return exit.problem;
+      const id = settings.cluster.id ?? (await readClusterId(api));
+      let failures = 0;
+      const work = async (term: Term): Promise<void> => {
+        const context: Context = {
+          clock,
+          random,
+          cluster: { name: settings.cluster.name ?? id, id },
+          view: door,
+          writer: clusterWriter(new Writer(api), events),
+          providers: running.providers,
+          options: controllerOptions(settings.controller, [...running.providers.keys()]),
+          memories: new Memories(),
+          telemetry: silent,
+          permit: () => term.guard(),
+        };
+        for (const service of held) {
+          const signal = AbortSignal.any([term.signal, stop.signal]);
+          const why =
+            flags.balancers === 'keep'
+              ? await keep(context, service, signal)
+              : await drop(context, service, signal);
+          if (why !== undefined) failures += 1;
+          shell.out(
+            why === undefined
+              ? `  ${paint(shell, 'green', 'done')}  ${service.key}\n`
+              : `  ${paint(shell, 'red', 'kept')}  ${service.key}: ${why}\n`,
+          );
+        }
+      };
+      const waiting = new AbortController();
+      let began = false;
+      const cancel = clock.schedule(leaseWaitMs, () => began || waiting.abort());
+      const elector = new Elector({
+        api,
+        lease: settings.controller.lease,
+        identity,
+        report: (event) =>
+          event.kind === 'waiting' && shell.err(`waiting for ${event.holder} to give the Lease up …\n`),
+      });
+      await elector.run(
+        async (term) => {
+          began = true;
+          await work(term);
+        },
+        AbortSignal.any([waiting.signal, stop.signal]),
+      );
+      cancel();
+      if (!began) {
+        shell.err(
+          `${paint(shell, 'red', 'sluice:')} a controller still holds the Lease; stop it first: kubectl -n ${settings.controller.lease.namespace} scale deployment sluice-controller --replicas 0\n`,
+        );
+        return exit.problem;
+      }
+      return failures === 0 ? exit.ok : exit.problem;
+    } catch (thrown) {
+      shell.err(`${paint(shell, 'red', 'sluice:')} ${asSluiceError(thrown).message}\n`);
+      return exit.problem;
+    } finally {
+      await events.stop();
+      await door.stop();
+      running.close();
+      api.close();
+    }
+  },
+});
+
+/** @returns why it could not be done, or undefined. */
+async function keep(
+  context: Context,
+  service: ServiceObject,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    context.permit();
+    await context.writer.removeFinalizer(service, [servedByAnnotation], signal);
+    return undefined;
+  } catch (thrown) {
+    return asSluiceError(thrown).message;
+  }
+}
+
+async function drop(
+  context: Context,
+  service: ServiceObject,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const recorded = service.annotations[servedByAnnotation] as ProviderName | undefined;
+  const providers: AnyProvider[] = [...context.providers.values()].filter(
+    ({ name }) => recorded === undefined || name === recorded,
+  );
+  if (providers.length === 0) return `provider ${recorded ?? ''} is not in the settings`;
+  const owner = { cluster: context.cluster, service: service.key, uid: service.uid };
+  const memory = context.memories.put(newMemory(owner, service.key, recorded ?? 'aws', context.clock.now()));
+  const until = context.clock.now() + serviceLimitMs;
+  for (;;) {
+    try {
+      const live = await context.writer.getService(service.key, signal);
+      if (live?.uid !== service.uid) return undefined;
+      const outcome = await release(context, providers, live, memory, signal);
+      if (outcome.kind === 'done') return undefined;
+      const why =
+        outcome.kind === 'retry'
+          ? outcome.error.message
+          : (memory.lastPass?.problems[0]?.message ?? memory.lastPass?.error ?? 'the cloud is not done yet');
+      const wait = outcome.kind === 'after' ? outcome.ms : 5_000;
+      if (context.clock.now() + wait > until || memory.lastPass?.problems.length) return why;
+      await sleep(context.clock, wait, signal);
+    } catch (thrown) {
+      return asSluiceError(thrown).message;
+    }
+  }
+}
+
+function addressOf(service: ServiceObject): string {
+  return service.ingress.map((entry) => entry.hostname ?? entry.ip ?? '').join(', ') || '<no address>';
+}
+
+async function agreed(shell: Shell): Promise<boolean> {
+  if (!shell.interactive) {
+    shell.err('Nobody is there to ask; say --yes to go on.\n');
+    return false;
+  }
+  const dialog = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await dialog.question('Go on? [y/N] ');
+  dialog.close();
+  return /^y(es)?$/iu.test(answer.trim());
+}

@@ -1,0 +1,90 @@
+/** What every part of the controller is given: the doors, the providers, the memory and the settings. */
+import type { Clock, Random } from '../core/clock.ts';
+import type { SluiceError } from '../core/errors.ts';
+import type { ObjectKey, ServiceObject } from '../core/objects.ts';
+import type { Parameters, Step } from '../core/plan.ts';
+import type { AnyProvider, ClusterIdentity, ProviderName, Stray, World } from '../core/provider.ts';
+import type { ReasonCode } from '../core/reasons.ts';
+import type { ClaimRules } from '../core/claim.ts';
+import type { GuardRules } from '../core/guard.ts';
+import type { ClusterView, ClusterWriter } from './cluster.ts';
+import type { Memories } from './memory.ts';
+
+export interface ControllerOptions {
+  readonly claim: ClaimRules;
+  readonly guard: GuardRules;
+  /** Publish an address before the balancer is active. */
+  readonly publishEarly: boolean;
+  /** Put right what was changed behind our back, or only say so. A Service may say otherwise. */
+  readonly driftPolicy: 'correct' | 'report';
+  /** Remove what bears our mark and has no Service, or only say so. */
+  readonly strays: 'remove' | 'report';
+  /** Milliseconds between two full comparisons of one Service; 0 switches them off. Jittered by ± 20 %. */
+  readonly fullEveryMs: number;
+  /** Milliseconds between two surveys of the account; 0 switches them off. */
+  readonly surveyEveryMs: number;
+}
+
+/** Where passes report to: metrics and logs in a process, nothing in most tests. All calls are cheap and never throw. */
+export interface Telemetry {
+  step(
+    service: ObjectKey,
+    provider: ProviderName,
+    step: Step,
+    parameters: Parameters,
+    ms: number,
+    error: SluiceError | undefined,
+  ): void;
+  pass(
+    service: ObjectKey,
+    provider: ProviderName | undefined,
+    result: 'unchanged' | 'changed' | 'failed' | 'waiting',
+    ms: number,
+  ): void;
+  held(service: ObjectKey, messages: readonly string[]): void;
+  drift(service: ObjectKey, provider: ProviderName, steps: readonly Step[]): void;
+  published(service: ObjectKey, provider: ProviderName, ms: number): void;
+  strays(provider: ProviderName, strays: readonly Stray[]): void;
+  skipped(service: ObjectKey, reason: ReasonCode): void;
+}
+
+export const silent: Telemetry = {
+  step: () => {},
+  pass: () => {},
+  held: () => {},
+  drift: () => {},
+  published: () => {},
+  strays: () => {},
+  skipped: () => {},
+};
+
+export interface Context {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly cluster: ClusterIdentity;
+  readonly view: ClusterView;
+  readonly writer: ClusterWriter;
+  readonly providers: ReadonlyMap<ProviderName, AnyProvider>;
+  readonly options: ControllerOptions;
+  readonly memories: Memories;
+  readonly telemetry: Telemetry;
+  /** Throws when the lease is not held at this moment: called right before each write to a cloud. */
+  readonly permit: () => void;
+}
+
+/** The snapshot that a provider computes from. The list of all Services is made only when it is asked for. */
+export function worldOf(
+  context: Pick<Context, 'cluster' | 'view'>,
+  service: ServiceObject,
+  served: () => readonly ServiceObject[],
+): World {
+  return {
+    cluster: context.cluster,
+    service,
+    get services() {
+      return served();
+    },
+    nodes: context.view.nodes(),
+    slices: context.view.slices(service.key),
+  };
+}

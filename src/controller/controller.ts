@@ -1,0 +1,154 @@
+/**
+ * The controller as one object: events go in, passes come out, one Service at a time.
+ *
+ * Its life: made with its doors, fed with events from the first list on, started when every list is
+ * complete and the lease is held, stopped for good when the lease is lost or the process ends. Between
+ * `start` and `stop` it is the only part that decides anything.
+ */
+import type { Clock, Random } from '../core/clock.ts';
+import { claimOf, finalizer } from '../core/claim.ts';
+import type { NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
+import type { AnyProvider, ClusterIdentity, ProviderName } from '../core/provider.ts';
+import { WorkQueue } from '../core/queue.ts';
+import type { ClusterView, ClusterWriter } from './cluster.ts';
+import { silent, type Context, type ControllerOptions, type Telemetry } from './context.ts';
+import { Drift } from './drift.ts';
+import { Fanout } from './fanout.ts';
+import { Memories, type ServiceMemory } from './memory.ts';
+import { reconcile } from './reconcile.ts';
+
+export interface ControllerParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly cluster: ClusterIdentity;
+  readonly view: ClusterView;
+  readonly writer: ClusterWriter;
+  readonly providers: ReadonlyMap<ProviderName, AnyProvider>;
+  readonly options: ControllerOptions;
+  /** Services worked on at once. */
+  readonly workers: number;
+  readonly telemetry?: Telemetry;
+  /** Throws when the lease is not held at this moment. */
+  readonly permit: () => void;
+}
+
+export class Controller {
+  readonly #context: Context;
+  readonly #queue: WorkQueue<ObjectKey>;
+  readonly #fanout: Fanout;
+  readonly #drift: Drift;
+  readonly #abort = new AbortController();
+  #started = false;
+
+  constructor(parts: ControllerParts) {
+    const memories = new Memories();
+    this.#context = {
+      clock: parts.clock,
+      random: parts.random,
+      cluster: parts.cluster,
+      view: parts.view,
+      writer: parts.writer,
+      providers: parts.providers,
+      options: parts.options,
+      memories,
+      telemetry: parts.telemetry ?? silent,
+      permit: parts.permit,
+    };
+    this.#queue = new WorkQueue<ObjectKey>({
+      clock: parts.clock,
+      random: parts.random,
+      workers: parts.workers,
+      work: (key, signal) => this.#pass(key, signal),
+      lane: (key) => this.#lane(key),
+    });
+    const wake = (key: ObjectKey, delayMs: number): void => {
+      this.#queue.add(key, { delayMs });
+    };
+    this.#fanout = new Fanout({
+      clock: parts.clock,
+      view: parts.view,
+      wake,
+      servedKeys: () => [...memories.all()].map((memory) => memory.key),
+    });
+    this.#drift = new Drift({ context: this.#context, wake, signal: this.#abort.signal });
+  }
+
+  /** Feeds a change of a Service; `before` undefined on first sight, `after` undefined when it is gone. */
+  serviceChanged(before: ServiceObject | undefined, after: ServiceObject | undefined): void {
+    if (!this.#started) return;
+    this.#fanout.service(before, after);
+  }
+
+  nodeChanged(before: NodeObject | undefined, after: NodeObject | undefined): void {
+    if (!this.#started) return;
+    this.#fanout.node(before, after);
+  }
+
+  slicesChanged(service: ObjectKey): void {
+    if (!this.#started) return;
+    this.#fanout.slices(service);
+  }
+
+  /**
+   * Begins to work. Call once, when every list is complete and the lease is held: before that, a short
+   * list would look like nodes gone.
+   */
+  start(): void {
+    this.#started = true;
+    this.#queue.start();
+    for (const service of this.#context.view.services()) {
+      if (this.#concerns(service)) this.#queue.add(service.key, { urgent: isUrgent(service) });
+    }
+    this.#drift.start();
+  }
+
+  /** Aborts what is under way, waits for it to end, and does nothing ever after. */
+  async stop(reason: unknown = new Error('the controller stops')): Promise<void> {
+    this.#started = false;
+    this.#abort.abort(reason);
+    this.#fanout.stop();
+    this.#drift.stop();
+    await this.#queue.stop();
+  }
+
+  /** One survey of every provider now: for tests and for `sluice` commands. */
+  async survey(): Promise<void> {
+    for (const provider of this.#context.providers.values()) await this.#drift.surveyOnce(provider);
+  }
+
+  /** For metrics and the debug endpoint. */
+  get queue(): WorkQueue<ObjectKey> {
+    return this.#queue;
+  }
+
+  /** What is remembered of a Service, for the debug endpoint. */
+  memory(key: ObjectKey): ServiceMemory | undefined {
+    return this.#context.memories.underKey(key);
+  }
+
+  async #pass(key: ObjectKey, signal: AbortSignal): ReturnType<typeof reconcile> {
+    const known = this.#context.memories.underKey(key)?.owner.uid;
+    const outcome = await reconcile(this.#context, key, AbortSignal.any([signal, this.#abort.signal]));
+    const now = this.#context.memories.underKey(key)?.owner.uid;
+    if (now !== undefined && now !== known) this.#drift.follow(key, now);
+    return outcome;
+  }
+
+  #lane(key: ObjectKey): string | undefined {
+    const service = this.#context.view.service(key);
+    if (!service) return undefined;
+    const claim = claimOf(service, this.#context.options.claim);
+    if (claim.kind !== 'ours') return undefined;
+    const provider = this.#context.providers.get(claim.provider);
+    return provider?.lane(provider.parse(service).settings, service);
+  }
+
+  #concerns(service: ServiceObject): boolean {
+    return service.type === 'LoadBalancer' || service.finalizers.includes(finalizer);
+  }
+}
+
+/** Clean-ups and newcomers go before Services that only need a check. */
+function isUrgent(service: ServiceObject): boolean {
+  return service.deleting || service.type !== 'LoadBalancer' || service.ingress.length === 0;
+}

@@ -1,0 +1,39 @@
+/** From the settings file to what the controller is told. */
+import { guardRules } from '../core/guard.ts';
+import type { ProviderName } from '../core/provider.ts';
+import type { ControllerOptions } from './context.ts';
+
+/** The part of the settings that concerns the controller, in the shape of the file. */
+export interface ControllerSection {
+  readonly defaultProvider: ProviderName | undefined;
+  readonly claimClassless: boolean;
+  readonly classes: Readonly<Record<ProviderName, readonly string[]>>;
+  readonly publish: 'active' | 'early';
+  readonly drift: {
+    readonly policy: 'correct' | 'report';
+    readonly surveyEvery: number;
+    readonly fullEvery: number;
+  };
+  readonly strays: 'remove' | 'report';
+}
+
+export function controllerOptions(
+  section: ControllerSection,
+  configured: readonly ProviderName[],
+): ControllerOptions {
+  const only = configured.length === 1 ? configured[0] : undefined;
+  return {
+    claim: {
+      providers: configured,
+      defaultProvider: section.defaultProvider ?? only,
+      classes: section.classes,
+      claimClassless: section.claimClassless,
+    },
+    guard: guardRules,
+    publishEarly: section.publish === 'early',
+    driftPolicy: section.drift.policy,
+    strays: section.strays,
+    fullEveryMs: section.drift.fullEvery,
+    surveyEveryMs: section.drift.surveyEvery,
+  };
+}

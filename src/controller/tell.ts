@@ -1,0 +1,166 @@
+/**
+ * Tells the user: address, conditions and events, each written only when it says something new.
+ *
+ * Throttled and busy answers are waited out in silence at first, and the same warning is not repeated at
+ * every retry: a fault must not become a storm of writes.
+ */
+import { mergeConditions, sameConditions, sameIngress } from '../core/conditions.ts';
+import { asSluiceError, type SluiceError } from '../core/errors.ts';
+import type { Execution } from '../core/execute.ts';
+import type { Ingress, ServiceObject } from '../core/objects.ts';
+import type { Address, AnyProvider } from '../core/provider.ts';
+import type { Context } from './context.ts';
+import type { ServiceMemory } from './memory.ts';
+import { isWaiting, judge, type Facts, type Verdict } from './verdict.ts';
+
+/** Throttled and busy answers are not worth a word to the user before they have lasted this long. */
+export const quietWaitMs = 30_000;
+/** The same warning is repeated no more often than this. */
+const repeatWarningMs = 300_000;
+
+/** The address as it stands in the status now. */
+export function published(service: ServiceObject): Address {
+  return service.ingress.length > 0 ? { kind: 'ready', ingress: service.ingress } : { kind: 'none' };
+}
+
+export interface Done {
+  readonly provider: AnyProvider;
+  readonly execution: Execution;
+  readonly early: boolean;
+}
+
+/** Writes address, conditions and events, each only when it says something new. */
+export async function tell(
+  context: Context,
+  service: ServiceObject,
+  memory: ServiceMemory,
+  facts: Facts,
+  done: Done | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const verdict = judge(facts);
+  const now = context.clock.now();
+  const conditions = mergeConditions(service.conditions, verdict.drafts, context.clock.wall());
+  const ingress = ingressToPublish(facts.address, done?.early ?? false);
+  const ingressChanged = ingress !== undefined && !sameIngress(service.ingress, ingress);
+  if (ingressChanged || !sameConditions(service.conditions, conditions)) {
+    const after = await context.writer.patchStatus(
+      service,
+      { conditions, ...(ingressChanged ? { ingress } : {}) },
+      signal,
+    );
+    memory.writtenVersion = after.resourceVersion;
+  }
+  if (ingressChanged && ingress && ingress.length > 0 && done) {
+    if (memory.pendingSince !== undefined)
+      context.telemetry.published(service.key, done.provider.name, now - memory.pendingSince);
+    if (service.ingress.length > 0) {
+      context.writer.event(service, {
+        type: 'Warning',
+        reason: 'LoadBalancerRecreated',
+        action: 'Provision',
+        note: `The address changed to ${ingress.map((entry) => entry.hostname ?? entry.ip).join(', ')}`,
+      });
+    }
+  }
+  if (facts.address.kind === 'ready') memory.pendingSince = undefined;
+  announce(context, service, facts, done);
+  warnOnce(context, service, memory, verdict.warning);
+}
+
+/** Says a warning, unless the same one was said a short while ago. Undefined: all is well, forget the last one. */
+export function warnOnce(
+  context: Context,
+  service: ServiceObject,
+  memory: ServiceMemory,
+  warning: Verdict['warning'],
+): void {
+  if (warning === undefined) {
+    memory.lastWarning = undefined;
+    return;
+  }
+  const { signature, ...note } = warning;
+  const now = context.clock.now();
+  if (memory.lastWarning?.signature === signature && now - memory.lastWarning.at < repeatWarningMs) return;
+  memory.lastWarning = { signature, at: now };
+  context.writer.event(service, note);
+}
+
+/** Good news: one event for a pass that changed something. */
+function announce(context: Context, service: ServiceObject, facts: Facts, done: Done | undefined): void {
+  if (!done || done.execution.failed.length > 0 || done.execution.done.length === 0) return;
+  const steps = done.execution.done.map(({ step }) => step);
+  const calls = `${steps.length} ${steps.length === 1 ? 'call' : 'calls'}: ${[...new Set(steps.map((step) => step.operation))].join(', ')}`;
+  if (facts.address.kind === 'pending') {
+    context.writer.event(service, {
+      type: 'Normal',
+      reason: 'EnsuringLoadBalancer',
+      action: 'Provision',
+      note: `${facts.address.message} (${calls})`,
+    });
+  } else if (steps.every(({ effect }) => effect.kind !== 'other')) {
+    context.writer.event(service, {
+      type: 'Normal',
+      reason: 'UpdatedLoadBalancer',
+      action: 'UpdateTargets',
+      note: `Targets updated: ${[...new Set(steps.map((step) => step.reason))].join('; ')} (${calls})`,
+    });
+  } else {
+    context.writer.event(service, {
+      type: 'Normal',
+      reason: 'EnsuredLoadBalancer',
+      action: 'Provision',
+      note: `Ensured load balancer (${calls})`,
+    });
+  }
+}
+
+/** Undefined: leave the status as it is. */
+function ingressToPublish(address: Address, early: boolean): readonly Ingress[] | undefined {
+  switch (address.kind) {
+    case 'ready':
+      return address.ingress;
+    case 'pending':
+      return early && address.ingress.length > 0 ? address.ingress : undefined;
+    case 'none':
+    case 'failed':
+      return undefined;
+  }
+}
+
+/** For callers that catch what a pass throws: a read that failed is said, and nothing else is touched. */
+export async function tellFailure(
+  context: Context,
+  service: ServiceObject,
+  memory: ServiceMemory,
+  thrown: unknown,
+  signal: AbortSignal,
+): Promise<SluiceError> {
+  const error = asSluiceError(thrown);
+  if (error.kind === 'bug') memory.observed = undefined;
+  const now = context.clock.now();
+  memory.waitingSince = isWaiting(error) ? (memory.waitingSince ?? now) : undefined;
+  if (memory.waitingSince !== undefined && now - memory.waitingSince < quietWaitMs) return error;
+  const facts: Facts = {
+    problems: [],
+    address: published(service),
+    targets: { groups: [] },
+    error,
+    failures: [],
+    held: [],
+    waits: [],
+    withheld: undefined,
+    settings: '',
+  };
+  const verdict = judge(facts);
+  const drafts = verdict.drafts.filter(
+    ({ type }) => type === 'InSync' || (type === 'Provisioned' && service.ingress.length === 0),
+  );
+  const conditions = mergeConditions(service.conditions, drafts, context.clock.wall());
+  if (!sameConditions(service.conditions, conditions)) {
+    const after = await context.writer.patchStatus(service, { conditions }, signal);
+    memory.writtenVersion = after.resourceVersion;
+  }
+  warnOnce(context, service, memory, verdict.warning);
+  return error;
+}

@@ -1,0 +1,225 @@
+/**
+ * Turns what a pass found into what the user is told: the four conditions and at most one warning. Pure.
+ *
+ * Messages are stable while the situation is (no request ids, no counters that only run), so that an
+ * unchanged situation is never written twice.
+ */
+import type { ConditionDraft, OwnConditionType } from '../core/conditions.ts';
+import type { SluiceError } from '../core/errors.ts';
+import type { Step, Wait } from '../core/plan.ts';
+import { describeProblem, type Problem } from '../core/problems.ts';
+import type { Address, TargetsReport } from '../core/provider.ts';
+import type { ReasonCode } from '../core/reasons.ts';
+import type { EventNote } from './cluster.ts';
+
+export interface Failure {
+  readonly step: Step;
+  readonly error: SluiceError;
+}
+
+export interface Facts {
+  readonly problems: readonly Problem[];
+  readonly address: Address;
+  readonly targets: TargetsReport;
+  /** A read or an unexpected failure that ended the pass before or beside the steps. */
+  readonly error: SluiceError | undefined;
+  readonly failures: readonly Failure[];
+  readonly held: readonly string[];
+  readonly waits: readonly Wait[];
+  /** What would have been done, where a mode or policy forbids doing it. */
+  readonly withheld:
+    | { readonly reason: 'Paused' | 'PlanOnly' | 'DriftReported'; readonly steps: readonly Step[] }
+    | undefined;
+  /** Short hash of the settings that are in force when everything succeeded. */
+  readonly settings: string;
+}
+
+export interface Verdict {
+  readonly drafts: readonly ConditionDraft[];
+  readonly warning: (EventNote & { readonly signature: string }) | undefined;
+}
+
+const longestMessage = 1_000;
+
+export function judge(facts: Facts): Verdict {
+  const drafts = [accepted(facts), provisioned(facts), targetsReady(facts), inSync(facts)];
+  return { drafts: drafts.filter((draft) => draft !== undefined), warning: warningOf(facts) };
+}
+
+function accepted({ problems }: Facts): ConditionDraft {
+  const errors = problems.filter((problem) => problem.severity === 'error');
+  const first = errors[0];
+  if (first) return draft('Accepted', 'False', first.reason, listProblems(problems));
+  const warning = problems[0];
+  if (warning) return draft('Accepted', 'True', warning.reason, listProblems(problems));
+  return draft('Accepted', 'True', 'Accepted', 'All settings are understood and have an effect');
+}
+
+function provisioned({ address, failures, error, problems }: Facts): ConditionDraft {
+  switch (address.kind) {
+    case 'ready':
+      return draft('Provisioned', 'True', 'Active', `Reachable at ${names(address)}`);
+    case 'pending':
+      return draft('Provisioned', 'False', 'Provisioning', address.message);
+    case 'failed':
+      return draft('Provisioned', 'False', 'SyncLoadBalancerFailed', address.message);
+    case 'none': {
+      const failed = failures[0]?.error ?? error;
+      if (failed) return draft('Provisioned', 'False', reasonOfError(failed), describeError(failed));
+      const refused = problems.find((problem) => problem.severity === 'error');
+      if (refused)
+        return draft(
+          'Provisioned',
+          'False',
+          refused.reason,
+          'Nothing is provisioned until the Service is accepted',
+        );
+      return draft('Provisioned', 'False', 'Provisioning', 'Nothing is provisioned yet');
+    }
+  }
+}
+
+function targetsReady({ targets, address, waits }: Facts): ConditionDraft | undefined {
+  if (address.kind === 'none') return undefined;
+  const groups = targets.groups;
+  const text = groups
+    .map(
+      ({ listener, healthy, total, reason }) =>
+        `${listener}: ${healthy} of ${total} healthy${reason ? ` (${reason})` : ''}`,
+    )
+    .join('; ');
+  const empty = waits.find((wait) => wait.reason === 'UnAvailableLoadBalancer');
+  if (empty && groups.every(({ total }) => total === 0)) {
+    return draft('TargetsReady', 'False', 'UnAvailableLoadBalancer', empty.message);
+  }
+  if (groups.length === 0)
+    return draft('TargetsReady', 'Unknown', 'TargetsRegistering', 'No targets are registered yet');
+  const dark = groups.filter(({ healthy }) => healthy === 0);
+  if (dark.length === 0) return draft('TargetsReady', 'True', 'TargetsHealthy', text);
+  if (dark.some(({ settling }) => settling))
+    return draft('TargetsReady', 'False', 'TargetsRegistering', text);
+  return draft(
+    'TargetsReady',
+    'False',
+    dark.length === groups.length ? 'NoHealthyTargets' : 'SomeTargetsUnhealthy',
+    text,
+  );
+}
+
+function inSync({ failures, error, held, withheld, problems, waits, settings }: Facts): ConditionDraft {
+  if (withheld && (withheld.steps.length > 0 || withheld.reason !== 'DriftReported')) {
+    return draft(
+      'InSync',
+      withheld.steps.length === 0 ? 'Unknown' : 'False',
+      withheld.reason,
+      listSteps(withheld.steps),
+    );
+  }
+  const failed = failures[0]?.error ?? error;
+  if (failed) {
+    const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
+    const what = failures[0] ? `${failures[0].step.subject}: ` : '';
+    return draft('InSync', 'False', reasonOfError(failed), `${what}${describeError(failed)}${others}`);
+  }
+  if (held[0] !== undefined) return draft('InSync', 'False', 'RemovalHeld', held.join('; '));
+  const refused = problems.find((problem) => problem.severity === 'error');
+  if (refused)
+    return draft(
+      'InSync',
+      'False',
+      refused.reason,
+      'Only targets are kept up to date until the Service is accepted',
+    );
+  const wait = waits.find(({ reason }) => reason === 'HandingOver');
+  if (wait) return draft('InSync', 'False', wait.reason, wait.message);
+  return draft('InSync', 'True', 'InSync', `All of settings ${settings} is in force`);
+}
+
+/** Reads the settings hash back out of an `InSync` condition, so that a restart need not compare everything. */
+export function settingsInForce(
+  condition: { readonly status: string; readonly message: string } | undefined,
+): string | undefined {
+  if (condition?.status !== 'True') return undefined;
+  return /^All of settings (\S+) is in force$/.exec(condition.message)?.[1];
+}
+
+function warningOf({ failures, error, held, problems }: Facts): Verdict['warning'] {
+  const failure = failures.find((one) => !isWaiting(one.error));
+  const failed = failure?.error ?? (error && !isWaiting(error) ? error : undefined);
+  if (failed) {
+    const what = failure ? `${failure.step.operation} for ${failure.step.subject}: ` : '';
+    const reason: ReasonCode =
+      failure?.step.effect.kind === 'addTargets' || failure?.step.effect.kind === 'removeTargets'
+        ? 'UpdateLoadBalancerFailed'
+        : 'SyncLoadBalancerFailed';
+    return warning(reason, 'Provision', `${what}${describeError(failed)}`, failed.code);
+  }
+  const first = problems.find((problem) => problem.severity === 'error') ?? problems[0];
+  if (first) return warning(first.reason, 'Validate', listProblems(problems), listProblems(problems));
+  if (held[0] !== undefined) return warning('RemovalHeld', 'UpdateTargets', held.join('; '), held.join('; '));
+  return undefined;
+}
+
+/** Throttled and busy answers are waited out, not reported: they are nobody's mistake. */
+export function isWaiting(error: SluiceError): boolean {
+  return error.kind === 'throttled' || error.kind === 'busy';
+}
+
+export function reasonOfError(error: SluiceError): ReasonCode {
+  switch (error.kind) {
+    case 'throttled':
+      return 'Throttled';
+    case 'busy':
+      return 'Busy';
+    case 'denied':
+      return 'AccessDenied';
+    case 'quota':
+      return 'QuotaExceeded';
+    case 'invalid':
+      return 'CloudRefused';
+    case 'bug':
+      return 'InternalError';
+    case 'gone':
+    case 'conflict':
+    case 'ambiguous':
+    case 'transient':
+      return 'SyncLoadBalancerFailed';
+  }
+}
+
+export function describeError(error: SluiceError): string {
+  const action = error.action === undefined ? '' : `${error.action}: `;
+  return `${action}${error.message} (${error.code})`;
+}
+
+export function listProblems(problems: readonly Problem[]): string {
+  return problems.map(describeProblem).join(' | ');
+}
+
+/** A plan in one line: for a condition or an event of a Service in plan-only mode. */
+export function listSteps(steps: readonly Step[]): string {
+  if (steps.length === 0) return 'Nothing is changed, and nothing would be';
+  const calls = steps.map((step) => `${step.operation} ${step.subject} (${step.reason})`).join('; ');
+  return `${steps.length} ${steps.length === 1 ? 'call' : 'calls'} withheld: ${calls}`;
+}
+
+function names(address: Extract<Address, { kind: 'ready' }>): string {
+  return address.ingress.map((entry) => entry.hostname ?? entry.ip ?? '').join(', ');
+}
+
+function draft(
+  type: OwnConditionType,
+  status: ConditionDraft['status'],
+  reason: ReasonCode,
+  message: string,
+): ConditionDraft {
+  return { type, status, reason, message: cut(message) };
+}
+
+function warning(reason: ReasonCode, action: string, note: string, signature: string): Verdict['warning'] {
+  return { type: 'Warning', reason, action, note: cut(note), signature: `${reason} ${signature}` };
+}
+
+function cut(text: string): string {
+  return text.length <= longestMessage ? text : `${text.slice(0, longestMessage - 1)}…`;
+}

@@ -1,0 +1,153 @@
+/**
+ * Who serves a Service: the first question of every pass, answered from the Service alone.
+ *
+ * Three rules. What is to be cleaned up is decided by our finalizer, never by the class, which the API
+ * server wipes when the type changes. What bears our finalizer and is still a balancer stays ours, whatever
+ * the settings or another controller say now: a settings file must not take a balancer down. And a Service
+ * without a class is claimed only when nobody else shows on it.
+ */
+import { ownPrefix, providerNames, servedByAnnotation } from './annotations.ts';
+import type { ServiceObject } from './objects.ts';
+import type { ProviderName } from './provider.ts';
+
+/** Ours on Services: put there before the first cloud write, taken off after the last. */
+export const finalizer = 'sluice.dev/balancer';
+
+export interface ClaimRules {
+  /** Configured in this controller. */
+  readonly providers: readonly ProviderName[];
+  /** Serves Services without a class that name no provider. Not needed where one alone is configured. */
+  readonly defaultProvider?: ProviderName | undefined;
+  /** Classes that a provider serves beside `sluice.dev/<provider>`. */
+  readonly classes?: Readonly<Partial<Record<ProviderName, readonly string[]>>>;
+  readonly claimClassless: boolean;
+}
+
+export type Claim =
+  | { readonly kind: 'ours'; readonly provider: ProviderName }
+  /** Not (any more) ours to serve, but our finalizer is there: these providers may hold something of it. */
+  | {
+      readonly kind: 'released';
+      readonly cause: 'deleted' | 'type' | 'class';
+      readonly providers: readonly ProviderName[];
+    }
+  /** Somebody would think that it is ours, and it is not: worth a word to the user. */
+  | {
+      readonly kind: 'foreign';
+      readonly reason: 'ClaimedElsewhere' | 'ClassNotServed';
+      readonly message: string;
+    }
+  /** None of our business. */
+  | { readonly kind: 'none' };
+
+export function claimOf(service: ServiceObject, rules: ClaimRules): Claim {
+  const held = service.finalizers.includes(finalizer);
+  if (service.deleting) return held ? released(service, 'deleted', rules) : { kind: 'none' };
+  if (service.type !== 'LoadBalancer') return held ? released(service, 'type', rules) : { kind: 'none' };
+  if (service.loadBalancerClass !== undefined)
+    return byClass(service, service.loadBalancerClass, held, rules);
+  if (!held) {
+    if (!rules.claimClassless) return { kind: 'none' };
+    const other = otherController(service);
+    if (other !== undefined) {
+      const message = `service ${service.key} is left alone: ${other}`;
+      return { kind: 'foreign', reason: 'ClaimedElsewhere', message };
+    }
+  }
+  return byAnnotation(service, held, rules);
+}
+
+/** The class that a provider always serves. */
+export function classOf(provider: ProviderName): string {
+  return `${ownPrefix}${provider}`;
+}
+
+function byClass(service: ServiceObject, className: string, held: boolean, rules: ClaimRules): Claim {
+  const provider = providerNames.find(
+    (name) => className === classOf(name) || rules.classes?.[name]?.includes(className),
+  );
+  if (provider !== undefined && (held || rules.providers.includes(provider)))
+    return { kind: 'ours', provider };
+  // The class of a living balancer cannot change by itself: the type went away and came back.
+  if (provider === undefined && held) return released(service, 'class', rules);
+  if (!className.startsWith(ownPrefix)) return { kind: 'none' };
+  const served = rules.providers.map(classOf).join(', ');
+  return {
+    kind: 'foreign',
+    reason: 'ClassNotServed',
+    message: `service ${service.key}: class "${className}" is not served by this controller, which serves ${served}`,
+  };
+}
+
+/** A Service without a class: what it names, else what has served it, else the default. */
+function byAnnotation(service: ServiceObject, held: boolean, rules: ClaimRules): Claim {
+  const key = `${ownPrefix}provider`;
+  const named = service.annotations[key];
+  if (named !== undefined) {
+    const provider = rules.providers.find((name) => name === named);
+    if (provider !== undefined) return { kind: 'ours', provider };
+    if (!held) {
+      return {
+        kind: 'foreign',
+        reason: 'ClassNotServed',
+        message: `service ${service.key}: annotation ${key} names "${named}"; configured here: ${rules.providers.join(', ')}`,
+      };
+    }
+  }
+  const recorded = held ? recordOf(service) : undefined;
+  const only = rules.providers.length === 1 ? rules.providers[0] : undefined;
+  const provider = recorded ?? rules.defaultProvider ?? only;
+  if (provider !== undefined) return { kind: 'ours', provider };
+  return {
+    kind: 'foreign',
+    reason: 'ClassNotServed',
+    message: `service ${service.key} has no class and there is no default provider; name one of ${rules.providers.join(', ')} by annotation ${key}`,
+  };
+}
+
+function released(service: ServiceObject, cause: 'deleted' | 'type' | 'class', rules: ClaimRules): Claim {
+  const recorded = recordOf(service);
+  return { kind: 'released', cause, providers: recorded === undefined ? rules.providers : [recorded] };
+}
+
+/** The provider that we wrote down beside the finalizer. */
+function recordOf(service: ServiceObject): ProviderName | undefined {
+  return providerNames.find((name) => name === service.annotations[servedByAnnotation]);
+}
+
+/** Finalizer → whose it is. */
+const foreignFinalizers: Readonly<Record<string, string>> = {
+  'service.kubernetes.io/load-balancer-cleanup': "the cloud provider's service controller",
+  'service.k8s.aws/resources': 'aws-load-balancer-controller',
+  'service.k8s.alibaba/resources': 'the Alibaba cloud controller manager',
+  'gke.networking.io/l4-ilb-v1': 'the GKE controller',
+  'gke.networking.io/l4-ilb-v2': 'the GKE controller',
+  'gke.networking.io/l4-netlb-v2': 'the GKE controller',
+};
+
+/** Annotations that a controller writes on what it serves. */
+const foreignMarks: Readonly<Record<string, string>> = {
+  'metallb.io/ip-allocated-from-pool': 'MetalLB',
+  'metallb.universe.tf/ip-allocated-from-pool': 'MetalLB',
+  'kube-vip.io/vipHost': 'kube-vip',
+};
+
+const awsType = 'service.beta.kubernetes.io/aws-load-balancer-type';
+
+/** The controller that shows itself on a Service, and by what; undefined when none does. */
+function otherController(service: ServiceObject): string | undefined {
+  for (const name of service.finalizers) {
+    const whose = foreignFinalizers[name];
+    if (whose !== undefined) return `${whose} serves it (finalizer ${name})`;
+  }
+  for (const [key, whose] of Object.entries(foreignMarks)) {
+    if (service.annotations[key] !== undefined) return `${whose} serves it (annotation ${key})`;
+  }
+  const type = service.annotations[awsType];
+  if (type === 'external' || type === 'nlb-ip') {
+    return `annotation ${awsType}: ${type} hands it to aws-load-balancer-controller`;
+  }
+  // A person at a terminal is no controller.
+  const manager = service.ingressManagers.find((name) => !/^(sluice|kubectl)/.test(name));
+  return manager === undefined ? undefined : `"${manager}" writes its address (field manager of the status)`;
+}

@@ -1,0 +1,196 @@
+/**
+ * A throw-away cluster in one call: a real control plane, simulated clouds and the controller as its own
+ * process under its own ServiceAccount and Role, as in a real cluster. All on loopback, in a temporary
+ * folder, and gone when it stops.
+ *
+ * `sluice sandbox`, `sluice demo`, the cluster tests and the benches stand on this.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { connect, type Connection } from '../kube/connection.ts';
+import type { SettingsInput } from '../../providers/aws/simulator/settings.ts';
+import { startAwsCloud, type AwsCloud } from './clouds.ts';
+import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from './control-plane.ts';
+import { apply, manifestsOf, type Manifest } from './objects.ts';
+import { startProcess, type RunningProcess } from './processes.ts';
+import { until } from './demo/stage.ts';
+
+/** The checkout or the installed package. */
+export const packageRoot = new URL('../../', import.meta.url);
+
+const namespace = 'sluice-system';
+const account = 'sluice-controller';
+
+export interface SandboxOptions {
+  readonly controlPlane?: ControlPlaneOptions;
+  readonly aws?: SettingsInput;
+  /** Merged over `providers.aws` of the settings file. */
+  readonly awsSettings?: object;
+  /** Merged over `controller` of the settings file. */
+  readonly controllerSettings?: object;
+  /** How many controllers; 0 for a test that brings its own. */
+  readonly controllers?: number;
+  readonly progress?: (message: string) => void;
+}
+
+export interface Sandbox {
+  readonly controlPlane: ControlPlane;
+  readonly aws: AwsCloud;
+  /** Full access to the API server. */
+  readonly api: Connection;
+  /** Path of a kubeconfig with full access. */
+  readonly kubeconfig: string;
+  /** Path of the kubeconfig of the controller's ServiceAccount. */
+  readonly controllerKubeconfig: string;
+  /** Path of the settings file. */
+  readonly settings: string;
+  /** Starts one more controller and waits until it is ready. */
+  startController(options?: StartControllerOptions): Promise<RunningController>;
+  readonly controllers: readonly RunningController[];
+  stop(): Promise<void>;
+}
+
+export interface StartControllerOptions {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface RunningController {
+  readonly process: RunningProcess;
+  /** Where it serves health, metrics and reasons. */
+  readonly url: string;
+}
+
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  const say = options.progress ?? (() => undefined);
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const end of stops.splice(0).toReversed()) await end();
+  };
+  try {
+    const controlPlane = await startControlPlane({ ...options.controlPlane, progress: say });
+    stops.push(() => controlPlane.stop());
+    const aws = await startAwsCloud(options.aws);
+    stops.push(() => aws.close());
+    const kubeconfig = controlPlane.kubeconfig;
+    const api = await connect({ path: kubeconfig });
+    stops.push(() => {
+      api.close();
+      return Promise.resolve();
+    });
+    await installRole(api);
+    const controllerKubeconfig = await controlPlane.serviceAccountKubeconfig(namespace, account);
+    const folder = join(controlPlane.folder, 'sluice');
+    await mkdir(folder, { recursive: true });
+    const settings = join(folder, 'config.yaml');
+    await writeFile(settings, settingsText(aws.url, options));
+
+    const controllers: RunningController[] = [];
+    const startController = async (how: StartControllerOptions = {}): Promise<RunningController> => {
+      const controller = await spawnController({
+        settings,
+        kubeconfig: controllerKubeconfig,
+        folder,
+        index: controllers.length,
+        ...how,
+      });
+      controllers.push(controller);
+      stops.push(() => controller.process.stop());
+      return controller;
+    };
+    for (let count = 0; count < (options.controllers ?? 1); count += 1) {
+      say('Starting the controller');
+      await startController();
+    }
+    return {
+      controlPlane,
+      aws,
+      api,
+      kubeconfig,
+      controllerKubeconfig,
+      settings,
+      startController,
+      controllers,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Namespace, ServiceAccount and Roles exactly as they are installed in a cluster. */
+async function installRole(api: Connection): Promise<void> {
+  for (const file of ['namespace', 'service-account', 'cluster-role', 'lease-role']) {
+    for (const object of await manifestsOf(new URL(`manifests/base/${file}.yaml`, packageRoot))) {
+      await apply(api, inNamespace(object));
+    }
+  }
+}
+
+function inNamespace(object: Manifest): Manifest {
+  const namespaced = ['ServiceAccount', 'Role', 'RoleBinding'].includes(object.kind);
+  return namespaced ? { ...object, metadata: { namespace, ...object.metadata } } : object;
+}
+
+function settingsText(awsUrl: string, options: SandboxOptions): string {
+  return stringify({
+    apiVersion: 'sluice.dev/v1alpha1',
+    kind: 'Config',
+    cluster: { name: 'sandbox' },
+    controller: { listen: '127.0.0.1:0', ...options.controllerSettings },
+    providers: {
+      aws: {
+        region: 'eu-west-1',
+        endpoint: awsUrl,
+        subnets: { 'internet-facing': ['subnet-a', 'subnet-b'], internal: ['subnet-c', 'subnet-d'] },
+        ...options.awsSettings,
+      },
+    },
+  });
+}
+
+async function spawnController(parts: {
+  readonly settings: string;
+  readonly kubeconfig: string;
+  readonly folder: string;
+  readonly index: number;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}): Promise<RunningController> {
+  const child = await startProcess({
+    name: `controller-${parts.index}`,
+    command: process.execPath,
+    args: [
+      fileURLToPath(new URL('bin/sluice.js', packageRoot)),
+      'controller',
+      '--config',
+      parts.settings,
+      '--kubeconfig',
+      parts.kubeconfig,
+      '--log-form',
+      'json',
+      ...(parts.args ?? []),
+    ],
+    // The simulated account takes any credentials; real ones must never reach it.
+    env: {
+      AWS_ACCESS_KEY_ID: 'sandbox',
+      AWS_SECRET_ACCESS_KEY: 'sandbox',
+      AWS_EC2_METADATA_DISABLED: 'true',
+      ...parts.env,
+    },
+    logFile: join(parts.folder, `controller-${parts.index}.log`),
+  });
+  const { value: port } = await until(
+    'the controller to start',
+    async () => /"port":(\d+)/u.exec(await child.log())?.[1],
+  );
+  const url = `http://127.0.0.1:${port}`;
+  await until('the controller to be ready', async () => {
+    const response = await fetch(`${url}/readyz`).catch(() => undefined);
+    return response?.ok === true ? true : undefined;
+  });
+  return { process: child, url };
+}
