@@ -68,8 +68,16 @@ function byClass(service: ServiceObject, className: string, held: boolean, rules
   );
   if (provider !== undefined && (held || rules.providers.includes(provider)))
     return { kind: 'ours', provider };
-  // The class of a living balancer cannot change by itself: the type went away and came back.
-  if (provider === undefined && held) return released(service, 'class', rules);
+  if (provider === undefined && held) {
+    // The class is fixed while the type is LoadBalancer, so either the type went away and came back, on which
+    // the API server empties the status, or the class went from our settings, which takes nothing down.
+    if (!showsOurAddress(service)) return released(service, 'class', rules);
+    return {
+      kind: 'foreign',
+      reason: 'ClassNotServed',
+      message: `service ${service.key}: class "${className}" is not in the settings any more; its balancer is left as it is`,
+    };
+  }
   if (!className.startsWith(ownPrefix)) return { kind: 'none' };
   const served = rules.providers.map(classOf).join(', ');
   return {
@@ -108,6 +116,10 @@ function byAnnotation(service: ServiceObject, held: boolean, rules: ClaimRules):
 function released(service: ServiceObject, cause: 'deleted' | 'type' | 'class', rules: ClaimRules): Claim {
   const recorded = recordOf(service);
   return { kind: 'released', cause, providers: recorded === undefined ? rules.providers : [recorded] };
+}
+
+function showsOurAddress(service: ServiceObject): boolean {
+  return service.ingress.length > 0 && service.ingressManagers.some((name) => name.startsWith('sluice'));
 }
 
 /** The provider that we wrote down beside the finalizer. */

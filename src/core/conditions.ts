@@ -58,14 +58,16 @@ export function mergeConditions(
  * conditions are left out.
  */
 export function sameConditions(existing: readonly Condition[], ours: readonly Condition[]): boolean {
-  const said = (conditions: readonly Condition[]): string =>
-    JSON.stringify(
-      ownConditionTypes.map((type) => {
-        const condition = conditions.find((one) => one.type === type);
-        return condition && [condition.status, condition.reason, condition.message];
-      }),
-    );
-  return said(existing) === said(ours);
+  return whatTheySay(existing) === whatTheySay(ours);
+}
+
+function whatTheySay(conditions: readonly Condition[]): string {
+  return JSON.stringify(
+    ownConditionTypes.map((type) => {
+      const condition = conditions.find((one) => one.type === type);
+      return condition && [condition.status, condition.reason, condition.message];
+    }),
+  );
 }
 
 /** The patch that takes our conditions away and leaves the others'. */
@@ -90,20 +92,14 @@ export function canonicalIngress(ingress: readonly Ingress[]): readonly Ingress[
 
 /** Whether two lists of addresses mean the same: the order of entries and of ports does not matter, protocols do. */
 export function sameIngress(a: readonly Ingress[], b: readonly Ingress[]): boolean {
-  const said = (ingress: readonly Ingress[]): string =>
-    JSON.stringify(
-      canonicalIngress(ingress)
-        .map(({ ip, hostname, ipMode, ports = [] }) =>
-          JSON.stringify([
-            ip,
-            hostname,
-            ipMode,
-            ports.map(({ port, protocol, error }) => [port, protocol, error]),
-          ]),
-        )
-        .toSorted(),
-    );
-  return said(a) === said(b);
+  return whatItMeans(a) === whatItMeans(b);
+}
+
+function whatItMeans(ingress: readonly Ingress[]): string {
+  const entries = canonicalIngress(ingress).map(({ ip, hostname, ipMode, ports = [] }) =>
+    JSON.stringify([ip, hostname, ipMode, ports.map(({ port, protocol, error }) => [port, protocol, error])]),
+  );
+  return JSON.stringify(entries.toSorted());
 }
 
 function byPort(a: IngressPort, b: IngressPort): number {
