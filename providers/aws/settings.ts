@@ -13,7 +13,7 @@ import type { Parsed } from '../../src/core/provider.ts';
 import { prefix } from './annotation-row.ts';
 import { readAnnotations } from './annotations.ts';
 import type { AwsConfig } from './config.ts';
-import { planListeners } from './ports.ts';
+import { planPorts } from './ports.ts';
 import type { PortPlan } from './ports.ts';
 import type { Attributes, Scheme, SubnetMapping, Tags } from './observed.ts';
 import type { Draft } from './draft.ts';
@@ -25,6 +25,7 @@ export interface AwsSettings {
   readonly schemeAsked: boolean;
   /** In the order written, which pairs them with Elastic IPs. */
   readonly subnets: readonly SubnetMapping[];
+  readonly subnetsAsked: boolean;
   readonly securityGroups: readonly string[];
   readonly balancerAttributes: Attributes;
   readonly tags: Tags;
@@ -47,7 +48,7 @@ export function parseService(service: ServiceObject, config: AwsConfig): Parsed<
       cure: `remove ${prefix}internal`,
     });
   }
-  const ports = planListeners(service, draft);
+  const ports = planPorts(service, draft);
   problems.push(...ports.problems);
   const subnets = chooseSubnets(draft, scheme ?? config.scheme, config, problems);
   const securityGroups = draft.securityGroups ?? (draft.withoutSecurityGroups ? [] : config.securityGroups);
@@ -60,6 +61,7 @@ export function parseService(service: ServiceObject, config: AwsConfig): Parsed<
       scheme: scheme ?? config.scheme,
       schemeAsked: scheme !== undefined,
       subnets,
+      subnetsAsked: draft.subnets !== undefined,
       securityGroups: [...new Set(securityGroups)].toSorted(),
       balancerAttributes: draft.balancerAttributes,
       tags: { ...config.tags, ...draft.tags },
