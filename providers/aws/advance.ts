@@ -169,7 +169,9 @@ const effects: Effects = {
       listeners.filter((one) => one.arn !== input.ListenerArn),
     ),
   AddListenerCertificates: (observed, input) =>
-    changeCertificates(observed, input, (more, certificate) => [...new Set([...more, certificate])].toSorted()),
+    changeCertificates(observed, input, (more, certificate) =>
+      [...new Set([...more, certificate])].toSorted(),
+    ),
   RemoveListenerCertificates: (observed, input) =>
     changeCertificates(observed, input, (more, certificate) => more.filter((one) => one !== certificate)),
 
@@ -185,10 +187,14 @@ function toState(state: string | undefined): ObservedBalancer['state'] {
   return state === 'active' || state === 'active_impaired' || state === 'failed' ? state : 'provisioning';
 }
 
-function toSubnets({ Subnets, SubnetMappings }: ElbInput<'SetSubnets'>): readonly SubnetMapping[] {
+function toSubnets({
+  Subnets,
+  SubnetMappings,
+}: Pick<ElbInput<'SetSubnets'>, 'Subnets' | 'SubnetMappings'>): readonly SubnetMapping[] {
   const plain = (Subnets ?? []).map((subnet): SubnetMapping => ({ subnet }));
-  const mapped = (SubnetMappings ?? []).map(({ SubnetId: subnet = '', AllocationId: allocation }): SubnetMapping =>
-    allocation === undefined ? { subnet } : { subnet, allocation },
+  const mapped = (SubnetMappings ?? []).map(
+    ({ SubnetId: subnet = '', AllocationId: allocation }): SubnetMapping =>
+      allocation === undefined ? { subnet } : { subnet, allocation },
   );
   return sortSubnets([...plain, ...mapped]);
 }
@@ -214,7 +220,9 @@ function changeBalancer(
   change: (balancer: ObservedBalancer) => ObservedBalancer,
 ): AwsObserved {
   const { balancer } = observed;
-  return balancer === undefined || balancer.arn !== arn ? observed : { ...observed, balancer: change(balancer) };
+  return balancer === undefined || balancer.arn !== arn
+    ? observed
+    : { ...observed, balancer: change(balancer) };
 }
 
 function changeGroup(
@@ -235,7 +243,9 @@ function changeTargets(
   input: ElbInput<'RegisterTargets'>,
   change: (targets: Targets, key: string) => Targets,
 ): AwsObserved {
-  const keys = (input.Targets ?? []).map(({ Id, Port }) => targetKey({ instance: Id ?? '', port: Port ?? 0 }));
+  const keys = (input.Targets ?? []).map(({ Id, Port }) =>
+    targetKey({ instance: Id ?? '', port: Port ?? 0 }),
+  );
   return changeGroup(observed, input.TargetGroupArn, (group) => ({
     ...group,
     targets: group.targets === undefined ? undefined : keys.reduce(change, group.targets),
@@ -291,9 +301,7 @@ function changeTags(
   return {
     ...observed,
     balancer:
-      balancer === undefined
-        ? undefined
-        : { ...tagged(balancer), listeners: balancer.listeners.map(tagged) },
+      balancer === undefined ? undefined : { ...tagged(balancer), listeners: balancer.listeners.map(tagged) },
     groups: observed.groups.map(tagged),
   };
 }

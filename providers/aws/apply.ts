@@ -6,7 +6,7 @@ import { SluiceError, isSluiceError } from '../../src/core/errors.ts';
 import type { Json, Outputs, Parameters, Step } from '../../src/core/plan.ts';
 import type { Door } from './door.ts';
 import { isElbOperation } from './operations.ts';
-import type { ElbInput, ElbOperation, ElbOutput } from './operations.ts';
+import type { ElbOperation, ElbOutput } from './operations.ts';
 import type { Recent } from './recent.ts';
 
 export interface ApplySources {
@@ -28,11 +28,13 @@ export async function apply(
 ): Promise<Outputs> {
   const { operation } = step;
   if (!isElbOperation(operation)) {
-    throw new SluiceError('bug', `${operation} is not a call that this provider makes`, { code: 'UnknownStep' });
+    throw new SluiceError('bug', `${operation} is not a call that this provider makes`, {
+      code: 'UnknownStep',
+    });
   }
   try {
-    const output = await door.call(operation, parameters as unknown as ElbInput<typeof operation>, signal);
-    if (operation === 'CreateLoadBalancer') refuseOlder(output, clock);
+    const output = await door.call(operation, parameters, signal);
+    if (operation === 'CreateLoadBalancer') refuseOlder(output as ElbOutput<'CreateLoadBalancer'>, clock);
     const outputs = outputsOf(operation, output);
     for (const arn of createdArns(operation, outputs)) recent.create(arn);
     for (const arn of deletedArns(operation, parameters)) recent.delete(arn);
@@ -44,13 +46,17 @@ export async function apply(
         return {};
       }
       if (arnsIn(parameters).some((arn) => recent.wasCreated(arn))) {
-        throw new SluiceError('busy', `${operation}: what it names was made a moment ago and is not visible yet`, {
-          code: error.code,
-          retryAfterMs: notYetVisibleMs,
-          action: operation,
-          requestId: error.requestId,
-          cause: error,
-        });
+        throw new SluiceError(
+          'busy',
+          `${operation}: what it names was made a moment ago and is not visible yet`,
+          {
+            code: error.code,
+            retryAfterMs: notYetVisibleMs,
+            action: operation,
+            requestId: error.requestId,
+            cause: error,
+          },
+        );
       }
     }
     throw error;
@@ -74,27 +80,24 @@ function refuseOlder(output: ElbOutput<'CreateLoadBalancer'>, clock: Clock): voi
 
 /** The fields that later steps may refer to. */
 function outputsOf(operation: ElbOperation, output: object): Outputs {
-  switch (operation) {
-    case 'CreateLoadBalancer': {
-      const made = (output as ElbOutput<'CreateLoadBalancer'>).LoadBalancers?.[0];
-      return present({
-        LoadBalancerArn: made?.LoadBalancerArn,
-        DNSName: made?.DNSName,
-        VpcId: made?.VpcId,
-        State: made?.State?.Code,
-      });
-    }
-    case 'CreateTargetGroup': {
-      const made = (output as ElbOutput<'CreateTargetGroup'>).TargetGroups?.[0];
-      return present({ TargetGroupArn: made?.TargetGroupArn });
-    }
-    case 'CreateListener': {
-      const made = (output as ElbOutput<'CreateListener'>).Listeners?.[0];
-      return present({ ListenerArn: made?.ListenerArn });
-    }
-    default:
-      return {};
+  if (operation === 'CreateLoadBalancer') {
+    const made = (output as ElbOutput<'CreateLoadBalancer'>).LoadBalancers?.[0];
+    return present({
+      LoadBalancerArn: made?.LoadBalancerArn,
+      DNSName: made?.DNSName,
+      VpcId: made?.VpcId,
+      State: made?.State?.Code,
+    });
   }
+  if (operation === 'CreateTargetGroup') {
+    const made = (output as ElbOutput<'CreateTargetGroup'>).TargetGroups?.[0];
+    return present({ TargetGroupArn: made?.TargetGroupArn });
+  }
+  if (operation === 'CreateListener') {
+    const made = (output as ElbOutput<'CreateListener'>).Listeners?.[0];
+    return present({ ListenerArn: made?.ListenerArn });
+  }
+  return {};
 }
 
 function present(values: Readonly<Record<string, string | undefined>>): Outputs {
@@ -104,7 +107,9 @@ function present(values: Readonly<Record<string, string | undefined>>): Outputs 
 }
 
 function isDeletion(operation: ElbOperation): boolean {
-  return operation === 'DeleteLoadBalancer' || operation === 'DeleteTargetGroup' || operation === 'DeleteListener';
+  return (
+    operation === 'DeleteLoadBalancer' || operation === 'DeleteTargetGroup' || operation === 'DeleteListener'
+  );
 }
 
 function createdArns(operation: ElbOperation, outputs: Outputs): readonly string[] {
@@ -139,8 +144,7 @@ export function split(step: Step, parameters: Parameters, error: SluiceError): r
   const targets = (parameters['Targets'] ?? []) as unknown as readonly Target[];
   if (targets.length <= 1) return [];
   return partition(targets, error.message).map((part, i): Step => {
-    const effect =
-      step.effect.kind === 'addTargets' ? { ...step.effect, count: part.length } : step.effect;
+    const effect = step.effect.kind === 'addTargets' ? { ...step.effect, count: part.length } : step.effect;
     return {
       ...step,
       id: `${step.id}/${i + 1}`,

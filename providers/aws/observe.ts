@@ -6,7 +6,7 @@
  * side by side. A read that fails throws; what a read cannot see yet although we made it a moment ago is
  * taken from the previous observation.
  */
-import type * as Elb from '@aws-sdk/client-elastic-load-balancing-v2';
+import type * as Elb from './client-types.ts';
 import type { ObserveRequest, Owner } from '../../src/core/provider.ts';
 import { withoutDefaults } from './attributes.ts';
 import { balancerAttributes, groupAttributesFor } from './attributes.ts';
@@ -60,19 +60,21 @@ class Observation {
     const removal = depth === 'removal';
     const wantedNames = new Set((wanted?.listeners ?? []).map(({ group }) => group.name));
     const groupNames = new Set([...wantedNames, ...(previous?.groups ?? []).map(({ name }) => name)]);
-    const balancerNames = new Set([balancerName(this.#owner), ...(wanted === undefined ? [] : [wanted.name])]);
+    const balancerNames = new Set([
+      balancerName(this.#owner),
+      ...(wanted === undefined ? [] : [wanted.name]),
+    ]);
     const [balancers, allGroups] = await Promise.all([
       loader.balancers({ names: [...balancerNames], all: removal }, signal),
-      loader.groups(
-        { names: [...groupNames], all: depth !== 'quick' || groupNames.size === 0 },
-        signal,
-      ),
+      loader.groups({ names: [...groupNames], all: depth !== 'quick' || groupNames.size === 0 }, signal),
     ]);
     const groups = this.#candidates(allGroups, groupNames);
     const balancer = await this.#findBalancer(balancers, [...balancerNames], groups);
     const [listeners, targets] = await Promise.all([
       balancer === undefined || removal ? [] : this.#listeners(balancer.LoadBalancerArn ?? ''),
-      removal ? new Map<string, Readonly<Record<string, ObservedTarget>>>() : this.#targets(groups, wantedNames),
+      removal
+        ? new Map<string, Readonly<Record<string, ObservedTarget>>>()
+        : this.#targets(groups, wantedNames),
     ]);
     const arns = [
       balancer?.LoadBalancerArn,
@@ -241,7 +243,8 @@ class Observation {
         ),
       );
       for (const { CertificateArn: certificate, IsDefault } of answer?.Certificates ?? []) {
-        if (certificate !== undefined && IsDefault !== true && !standard.has(certificate)) found.push(certificate);
+        if (certificate !== undefined && IsDefault !== true && !standard.has(certificate))
+          found.push(certificate);
       }
       Marker = answer?.NextMarker === '' ? undefined : answer?.NextMarker;
     } while (Marker !== undefined);
@@ -323,8 +326,7 @@ class Observation {
   #withRecent(observed: AwsObserved): AwsObserved {
     const { previous } = this.#request;
     if (previous === undefined) return observed;
-    const made = <Resource extends { readonly arn: string }>(one: Resource): boolean =>
-      this.#sources.recent.wasCreated(one.arn);
+    const made = (one: { readonly arn: string }): boolean => this.#sources.recent.wasCreated(one.arn);
     const seenGroups = new Set(observed.groups.map(({ arn }) => arn));
     const groups = sortGroups([
       ...observed.groups,
@@ -359,7 +361,9 @@ class Observation {
       candidates.map(({ LoadBalancerArn }) => LoadBalancerArn ?? ''),
       this.#request.signal,
     );
-    const mine = candidates.find(({ LoadBalancerArn: arn = '' }) => isOwnedBy(this.#owner, tags.get(arn) ?? {}));
+    const mine = candidates.find(({ LoadBalancerArn: arn = '' }) =>
+      isOwnedBy(this.#owner, tags.get(arn) ?? {}),
+    );
     if (mine === undefined) return observed;
     return { ...observed, balancer: await this.#judgeBalancer(mine, [], tags, []) };
   }

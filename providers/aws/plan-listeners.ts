@@ -85,7 +85,9 @@ export function planListeners(
   return freed;
 }
 
-function forwardTo(arn: string | Ref): readonly { readonly Type: 'forward'; readonly TargetGroupArn: string | Ref }[] {
+function forwardTo(
+  arn: string | Ref,
+): readonly { readonly Type: 'forward'; readonly TargetGroupArn: string | Ref }[] {
   return [{ Type: 'forward', TargetGroupArn: arn }];
 }
 

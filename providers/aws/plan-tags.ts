@@ -85,11 +85,11 @@ export function planTagsBefore(planning: Planning, tagged: readonly Tagged[]): v
 
 /** Makes every step whose effect is recorded wait for the records. */
 export function recordFirst(planning: Planning): void {
-  const records = planning.steps.filter(({ id }) => id === 'addTags' || id.startsWith('addTags.'));
-  if (records.length === 0) return;
+  const first = planning.steps.filter(({ id }) => id === 'addTags' || id.startsWith('addTags.'));
+  if (first.length === 0) return;
   for (const [i, step] of planning.steps.entries()) {
     if (!recorded.has(step.operation)) continue;
-    planning.steps[i] = { ...step, needs: [...new Set([...step.needs, ...records.map(({ id }) => id)])] };
+    planning.steps[i] = { ...step, needs: [...new Set([...step.needs, ...first.map(({ id }) => id)])] };
   }
 }
 

@@ -19,11 +19,7 @@ import { addStep, asPlan, emptyPlanning } from './steps.ts';
 import type { Planning } from './steps.ts';
 import type { AwsWanted } from './wanted.ts';
 
-export function plan(
-  goal: Goal<AwsSettings, AwsWanted>,
-  observed: AwsObserved,
-  context: PlanContext,
-): Plan {
+export function plan(goal: Goal<AwsSettings, AwsWanted>, observed: AwsObserved, context: PlanContext): Plan {
   const planning = emptyPlanning();
   switch (goal.kind) {
     case 'present':
@@ -59,13 +55,11 @@ function planPresent(
   const tagged = taggedResources({ ...wanted, listeners: usable }, observed);
   planTagsBefore(planning, tagged);
   const balancer = planBalancer(planning, wanted, observed.balancer);
-  const withGroups = usable.map(
-    (listener): ListenerWithGroup => ({
-      wanted: listener,
-      group: planGroup(planning, wanted, listener, groups.get(listener.group.name), balancer, context),
-      observed: listeners.find(({ port }) => port === listener.port),
-    }),
-  );
+  const withGroups = usable.map((listener): ListenerWithGroup => ({
+    wanted: listener,
+    group: planGroup(planning, wanted, listener, groups.get(listener.group.name), balancer, context),
+    observed: listeners.find(({ port }) => port === listener.port),
+  }));
   const freed = planListeners(planning, balancer, withGroups, listeners);
   const kept = new Set(wanted.listeners.map(({ group }) => group.name));
   const obsolete = observed.groups.filter(({ name }) => !kept.has(name));

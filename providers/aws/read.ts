@@ -1,7 +1,7 @@
 /**
  * The SDK's answers as our own values: the only place that knows both forms.
  */
-import type * as Elb from '@aws-sdk/client-elastic-load-balancing-v2';
+import type * as Elb from './client-types.ts';
 import type { TargetHealth } from '../../src/core/hand-over.ts';
 import type {
   HealthCheck,
@@ -89,6 +89,12 @@ export function toHealthCheck(
   };
 }
 
+/** The fields in which two checks differ. */
+export function healthCheckDifferences(one: HealthCheck, other: HealthCheck): readonly (keyof HealthCheck)[] {
+  const fields = Object.keys({ ...one, ...other }) as (keyof HealthCheck)[];
+  return fields.filter((field) => one[field] !== other[field]);
+}
+
 export function toListener(
   listener: Elb.Listener,
   rest: Pick<ObservedListener, 'ours' | 'tags' | 'moreCertificates'>,
@@ -123,20 +129,21 @@ export function toTargets(
   );
 }
 
-/** A target that was deregistered drains; a sick one that drains (`unhealthy.draining`) is still registered. */
-function toHealth(state: Elb.TargetHealthStateEnum | undefined): TargetHealth {
-  switch (state) {
-    case 'healthy':
-    case 'initial':
-    case 'unhealthy':
-    case 'unused':
-    case 'draining':
-      return state;
-    case 'unhealthy.draining':
-      return 'unhealthy';
-    default:
-      return 'unknown';
-  }
+/**
+ * A target that was deregistered is `draining`; a sick one in its grace time (`unhealthy.draining`) is still
+ * registered.
+ */
+const healths: Readonly<Record<string, TargetHealth>> = {
+  healthy: 'healthy',
+  initial: 'initial',
+  unhealthy: 'unhealthy',
+  'unhealthy.draining': 'unhealthy',
+  unused: 'unused',
+  draining: 'draining',
+};
+
+function toHealth(state: string | undefined): TargetHealth {
+  return healths[state ?? ''] ?? 'unknown';
 }
 
 export function sortSubnets(subnets: readonly SubnetMapping[]): readonly SubnetMapping[] {

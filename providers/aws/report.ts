@@ -59,7 +59,9 @@ function groupReport(
     .filter(([key]) => wanted.has(key))
     .map(([, target]) => target);
   const healthy = present.filter(({ health }) => health === 'healthy').length;
-  const reasons = present.filter(({ health }) => health !== 'healthy').map(({ health, reason }) => reason || health);
+  const reasons = present
+    .filter(({ health }) => health !== 'healthy')
+    .map(({ health, reason }) => reason || health);
   return {
     listener: `${port}/${transports.join('+')}`,
     healthy,

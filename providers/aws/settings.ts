@@ -5,7 +5,6 @@
  * is checked here, so that a user reads every problem at once. Pure; nothing here knows AWS's state.
  */
 import { isIP } from 'node:net';
-import { parseCidr } from '../../src/core/cidr.ts';
 import type { ServiceObject } from '../../src/core/objects.ts';
 import { annotationField } from '../../src/core/problems.ts';
 import type { Problem } from '../../src/core/problems.ts';
@@ -129,6 +128,13 @@ function checkSecurityGroups(draft: Draft, problems: Problem[]): void {
   });
 }
 
+function isRange(text: string): boolean {
+  const [address = '', length = '', ...rest] = text.split('/');
+  const family = isIP(address);
+  const most = family === 4 ? 32 : 128;
+  return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(length) && Number(length) <= most;
+}
+
 const everywhere: ReadonlySet<string> = new Set(['0.0.0.0/0', '::/0']);
 
 /** A security setting is never ignored: ranges that nothing would enforce are an error (item 54). */
@@ -144,7 +150,7 @@ function checkSourceRanges(
     ? 'spec.loadBalancerSourceRanges'
     : annotationField('service.beta.kubernetes.io/load-balancer-source-ranges');
   for (const range of ranges) {
-    if (parseCidr(range) !== undefined) continue;
+    if (isRange(range)) continue;
     problems.push({
       severity: 'error',
       reason: fromSpec ? 'ConflictingSettings' : 'InvalidAnnotation',

@@ -6,12 +6,12 @@
  * seen before and are not known, and the answer "not this cluster's" is kept, because a resource's cluster
  * never changes: in a steady account a survey costs its listings and nothing else.
  */
-import type * as Elb from '@aws-sdk/client-elastic-load-balancing-v2';
+import type * as Elb from './client-types.ts';
 import type { ObjectKey, Uid } from '../../src/core/objects.ts';
 import type { ClusterIdentity, Stray, Survey } from '../../src/core/provider.ts';
 import type { Loader } from './loader.ts';
 import type { AwsObserved, ObservedBalancer, ObservedGroup, Tags } from './observed.ts';
-import { toBalancer, toGroup } from './read.ts';
+import { healthCheckDifferences, toBalancer, toGroup } from './read.ts';
 import type { Recent } from './recent.ts';
 import { clusterTag, serviceTag, uidTag } from './tags.ts';
 
@@ -45,7 +45,10 @@ export class Surveyor {
     const disturbed = new Set<Uid>();
     const familiar = new Set<string>();
     for (const [uid, observed] of known) {
-      for (const { arn } of [...(observed.balancer === undefined ? [] : [observed.balancer]), ...observed.groups]) {
+      for (const { arn } of [
+        ...(observed.balancer === undefined ? [] : [observed.balancer]),
+        ...observed.groups,
+      ]) {
         familiar.add(arn);
       }
       const same =
@@ -57,10 +60,14 @@ export class Surveyor {
     const listed: readonly Resource[] = [
       ...balancers.items
         .filter(({ Type }) => Type === 'network')
-        .map((one): Resource => ({ arn: one.LoadBalancerArn ?? '', label: `balancer ${one.LoadBalancerName ?? ''}` })),
-      ...groups.items.map(
-        (one): Resource => ({ arn: one.TargetGroupArn ?? '', label: `target group ${one.TargetGroupName ?? ''}` }),
-      ),
+        .map((one): Resource => ({
+          arn: one.LoadBalancerArn ?? '',
+          label: `balancer ${one.LoadBalancerName ?? ''}`,
+        })),
+      ...groups.items.map((one): Resource => ({
+        arn: one.TargetGroupArn ?? '',
+        label: `target group ${one.TargetGroupName ?? ''}`,
+      })),
     ];
     const doubtful = listed.filter(
       ({ arn }) => !familiar.has(arn) && !this.#foreign.has(arn) && !this.#recent.wasDeleted(arn),
@@ -105,8 +112,7 @@ export class Surveyor {
     const { balancers, healthCheck } = toGroup(listed, {}, { attributes: undefined, targets: undefined });
     return (
       balancers.join() === known.balancers.join() &&
-      JSON.stringify(Object.entries(healthCheck).toSorted()) ===
-        JSON.stringify(Object.entries(known.healthCheck).toSorted())
+      healthCheckDifferences(healthCheck, known.healthCheck).length === 0
     );
   }
 }
