@@ -86,10 +86,7 @@ const effects: Effects = {
   ModifyLoadBalancerAttributes: (observed, input) =>
     changeBalancer(observed, input.LoadBalancerArn, (balancer) => ({
       ...balancer,
-      attributes:
-        balancer.attributes === undefined
-          ? undefined
-          : withChanges(balancerAttributes, balancer.attributes, input.Attributes ?? []),
+      attributes: withChanges(balancerAttributes, balancer.attributes ?? {}, input.Attributes ?? []),
     })),
 
   CreateTargetGroup: (observed, input, outputs) => ({
@@ -118,10 +115,11 @@ const effects: Effects = {
   ModifyTargetGroupAttributes: (observed, input) =>
     changeGroup(observed, input.TargetGroupArn, (group) => ({
       ...group,
-      attributes:
-        group.attributes === undefined
-          ? undefined
-          : withChanges(groupAttributesFor(group.protocol), group.attributes, input.Attributes ?? []),
+      attributes: withChanges(
+        groupAttributesFor(group.protocol),
+        group.attributes ?? {},
+        input.Attributes ?? [],
+      ),
     })),
   DeleteTargetGroup: (observed, { TargetGroupArn: arn }) => ({
     ...observed,
@@ -248,7 +246,7 @@ function changeTargets(
   );
   return changeGroup(observed, input.TargetGroupArn, (group) => ({
     ...group,
-    targets: group.targets === undefined ? undefined : keys.reduce(change, group.targets),
+    targets: keys.reduce(change, group.targets ?? {}),
   }));
 }
 

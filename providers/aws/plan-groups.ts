@@ -153,7 +153,6 @@ function changeAttributes(
   { name, protocol, attributes }: WantedGroup,
   observed: ObservedGroup,
 ): void {
-  if (observed.attributes === undefined) return;
   const table = groupAttributesFor(protocol);
   const changes = attributeChanges(table, attributes, observed.attributes, observed.tags);
   if (Object.keys(changes).length === 0) return;

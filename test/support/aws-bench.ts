@@ -3,12 +3,11 @@
  * controller makes it (look, plan, carry out), with the calls counted.
  */
 import { seededRandom } from '../../src/core/clock.ts';
-import { asSluiceError } from '../../src/core/errors.ts';
+import { execute } from '../../src/core/execute.ts';
 import type { SluiceError } from '../../src/core/errors.ts';
 import { aNode, aService } from '../../src/core/fixtures.ts';
 import type { EndpointSliceObject, NodeObject, ServiceObject } from '../../src/core/objects.ts';
-import { prerequisites, resolveRefs } from '../../src/core/plan.ts';
-import type { HandOverMemory, Outputs, Plan, Step } from '../../src/core/plan.ts';
+import type { HandOverMemory, Plan, Step } from '../../src/core/plan.ts';
 import type { Depth, Goal, Owner, World } from '../../src/core/provider.ts';
 import { parseAwsConfig } from '../../providers/aws/config.ts';
 import type { AwsConfig } from '../../providers/aws/config.ts';
@@ -54,12 +53,16 @@ export function worldOf(
   return { cluster: testCluster, service, services, nodes, slices };
 }
 
+/** Virtual milliseconds that one thing may take. */
+const mostMs = 3_600_000;
+
 export interface Pass {
   readonly plan: Plan;
   readonly before: AwsObserved;
   /** Folded forward by `advance`. */
   readonly after: AwsObserved;
   readonly failed: readonly { readonly step: Step; readonly error: SluiceError }[];
+  readonly skipped: readonly Step[];
   /** Operations that were called, in order. */
   readonly calls: readonly string[];
 }
@@ -110,13 +113,36 @@ export class Bench {
 
   /** A fresh look that leaves no trace. */
   async look(state: ClusterState, depth: Depth = 'full', previous?: AwsObserved): Promise<AwsObserved> {
-    return await this.provider.observe({
-      owner: ownerOf(worldOf(state)),
-      depth,
-      wanted: depth === 'removal' ? undefined : this.wanted(state),
-      previous,
-      signal: this.signal,
-    });
+    return await this.drive(
+      this.provider.observe({
+        owner: ownerOf(worldOf(state)),
+        depth,
+        wanted: depth === 'removal' ? undefined : this.wanted(state),
+        previous,
+        signal: this.signal,
+      }),
+    );
+  }
+
+  /** Number of the last call: what came after it is asked for by it. */
+  get seq(): number {
+    return this.account.calls().at(-1)?.seq ?? 0;
+  }
+
+  /** Operations that were called after call number `seq`, in order. */
+  callsSince(seq: number): readonly string[] {
+    return this.account.calls(seq).map(({ operation }) => operation);
+  }
+
+  /** Lets virtual time pass until the promise has settled. */
+  async drive<Value>(promise: Promise<Value>): Promise<Value> {
+    let settled = false;
+    const done = (): void => {
+      settled = true;
+    };
+    promise.then(done, done);
+    await this.clock.runUntil(() => settled, this.clock.now() + mostMs);
+    return await promise;
   }
 
   /** What was remembered of earlier passes is lost, as after a crash. */
@@ -126,58 +152,37 @@ export class Bench {
   }
 
   async #pass(owner: Owner, goal: Goal<AwsSettings, AwsWanted>, depth: Depth): Promise<Pass> {
-    const seq = this.account.calls().at(-1)?.seq ?? 0;
-    const before = await this.provider.observe({
-      owner,
-      depth,
-      wanted: goal.kind === 'present' ? goal.wanted : undefined,
-      previous: this.#last.get(owner.uid),
-      signal: this.signal,
-    });
+    const { seq } = this;
+    const before = await this.drive(
+      this.provider.observe({
+        owner,
+        depth,
+        wanted: goal.kind === 'present' ? goal.wanted : undefined,
+        previous: this.#last.get(owner.uid),
+        signal: this.signal,
+      }),
+    );
     const plan = this.provider.plan(goal, before, {
       owner,
       now: this.clock.now(),
       memory: this.#memory.get(owner.uid) ?? {},
     });
     this.#memory.set(owner.uid, plan.memory);
-    const { after, failed } = await this.carryOut(before, plan.steps);
+    const {
+      observed: after,
+      failed,
+      skipped,
+    } = await this.drive(
+      execute({
+        provider: this.provider,
+        observed: before,
+        steps: plan.steps,
+        signal: this.signal,
+        clock: this.clock,
+      }),
+    );
     this.#last.set(owner.uid, after);
-    return { plan, before, after, failed, calls: this.account.calls(seq).map(({ operation }) => operation) };
-  }
-
-  /** One step after the other; what needs a failed one is left out. */
-  async carryOut(
-    before: AwsObserved,
-    steps: readonly Step[],
-  ): Promise<{ after: AwsObserved; failed: Pass['failed'] }> {
-    const answers = new Map<string, Outputs>();
-    const failed: { step: Step; error: SluiceError }[] = [];
-    let after = before;
-    const carryOutOne = async (step: Step): Promise<boolean> => {
-      const parameters = resolveRefs(step.parameters, answers);
-      if (parameters === undefined) return false;
-      try {
-        const outputs = await this.provider.apply(step, parameters, this.signal);
-        answers.set(step.id, outputs);
-        after = this.provider.advance(after, step, parameters, outputs);
-        return true;
-      } catch (thrown) {
-        const error = asSluiceError(thrown);
-        const parts = this.provider.split(step, parameters, error);
-        if (parts === undefined || parts.length === 0) {
-          failed.push({ step, error });
-          return parts !== undefined;
-        }
-        for (const part of parts) await carryOutOne(part);
-        return true;
-      }
-    };
-    const good = new Set<string>();
-    for (const step of steps) {
-      if (!prerequisites(step).every((id) => good.has(id))) continue;
-      if (await carryOutOne(step)) good.add(step.id);
-    }
-    return { after, failed };
+    return { plan, before, after, failed, skipped, calls: this.callsSince(seq) };
   }
 }
 
