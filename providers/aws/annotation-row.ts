@@ -22,7 +22,7 @@ export interface Reading {
   readonly text: string;
   readonly draft: Draft;
   /** Reports a value that cannot be used. */
-  refuse(message: string, cure: string, reason?: ReasonCode): void;
+  readonly refuse: (message: string, cure: string, reason?: ReasonCode) => void;
 }
 
 export interface Row extends AnnotationDoc {

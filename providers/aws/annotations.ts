@@ -47,20 +47,21 @@ function keysOf(key: string, given: Readonly<Record<string, string>>): readonly 
 
 /** The table as Markdown: what stands in the reference page between its marks. */
 export function annotationTable(): string {
-  const line = ({ key, values, fallback, means, status, note }: AnnotationDoc): string => {
-    const cells = [
-      `\`${key}\``,
-      values,
-      fallback,
-      means,
-      status === 'served' ? note : `**${status}.** ${note}`,
-    ];
-    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  };
   return [
     '| Annotation | Values | Default | Meaning | Note |',
     '|---|---|---|---|---|',
-    ...annotations.map(line),
+    ...annotations.map(tableLine),
     '',
   ].join('\n');
+}
+
+function tableLine({ key, values, fallback, means, status, note }: AnnotationDoc): string {
+  const cells = [
+    `\`${key}\``,
+    values,
+    fallback,
+    means,
+    status === 'served' ? note : `**${status}.** ${note}`,
+  ];
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }

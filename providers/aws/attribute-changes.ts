@@ -8,15 +8,17 @@ import type { Attributes, Tags } from './observed.ts';
 import { attributesTag, splitRecord } from './tags.ts';
 
 /**
- * @param observed only what differs from the defaults; `{}` for a resource about to be made.
+ * @param observed only what differs from the defaults; `{}` for a resource about to be made; undefined when
+ *   nobody has looked, and then all that is asked for is set (the look that precedes it will tell better).
  * @param tags of the resource: they hold the record of what we set.
  */
 export function attributeChanges(
   table: readonly AttributeRow[],
   wanted: Attributes,
-  observed: Attributes,
+  observed: Attributes | undefined,
   tags: Tags,
 ): Attributes {
+  if (observed === undefined) return wanted;
   const changes: Record<string, string> = {};
   for (const [key, value] of Object.entries(wanted)) {
     if (value !== (observed[key] ?? fallbackOf(table, key))) changes[key] = value;

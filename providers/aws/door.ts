@@ -46,7 +46,7 @@ export function createDoor({ client, limits, clock, random }: DoorOptions): Door
         try {
           await bucket.take(signal);
           sent = true;
-          return (await client.call(operation, input, signal)) as ElbOutput<Operation>;
+          return await client.call(operation, input, signal);
         } catch (thrown) {
           if (!sent && signal.aborted) throw givenUp(operation, thrown);
           const error = classify(thrown, operation, signal);

@@ -61,6 +61,9 @@ const kinds: Readonly<Record<string, ErrorKind>> = {
   HealthUnavailable: 'transient',
 };
 
+/** Denials of one action; the others concern the credential as a whole. */
+const permissions: ReadonlySet<string> = new Set(['AccessDenied', 'UnauthorizedOperation', 'NotAuthorized']);
+
 /** Connections that were never made: the call cannot have had an effect. */
 const notSent: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
@@ -92,7 +95,17 @@ export function classify(thrown: unknown, operation: ElbOperation, signal?: Abor
   }
   const kind = kindOf(code, status, unanswered, thrown);
   if (kind === 'denied') {
-    return new SluiceError(kind, denial(operation, code), common);
+    // Without an action where it is the credential that is not accepted: no other call would fare better.
+    return permissions.has(code)
+      ? new SluiceError(
+          kind,
+          `${operation}: ${code}: the action elasticloadbalancing:${operation} is not allowed`,
+          { ...common, action: `elasticloadbalancing:${operation}` },
+        )
+      : new SluiceError(kind, `${operation}: ${code}: the credentials were not accepted`, {
+          ...common,
+          action: undefined,
+        });
   }
   return new SluiceError(kind, `${operation}: ${code}: ${messageOf(error)}`, {
     ...common,
@@ -128,13 +141,6 @@ function codeOf(error: Thrown): string {
 
 function messageOf(error: Thrown): string {
   return typeof error.message === 'string' && error.message !== '' ? error.message : 'no message';
-}
-
-function denial(operation: ElbOperation, code: string): string {
-  const permission = code === 'AccessDenied' || code === 'UnauthorizedOperation';
-  return permission
-    ? `${operation}: ${code}: the action elasticloadbalancing:${operation} is not allowed`
-    : `${operation}: ${code}: the credentials were not accepted`;
 }
 
 /** Header Retry-After in seconds, as milliseconds. */

@@ -5,7 +5,7 @@
  * account in the region. Ours start at what is documented and slow down when AWS says so; all Services draw
  * from the same three, so no Service's trouble multiplies calls.
  */
-import { TokenBucket } from '../../src/core/rate.ts';
+import { TokenBucket } from './bucket.ts';
 import type { Clock, Random } from '../../src/core/clock.ts';
 import type { CallClass } from './operations.ts';
 

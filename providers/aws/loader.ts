@@ -6,7 +6,7 @@
  * thousands of groups stays cheap. A name that does not exist makes AWS refuse the whole call: for a single
  * name that is the answer "absent", for several the listing decides.
  */
-import type * as Elb from '@aws-sdk/client-elastic-load-balancing-v2';
+import type * as Elb from './client-types.ts';
 import { isGone } from './errors.ts';
 import type { Tags } from './observed.ts';
 import type { Door } from './door.ts';
@@ -111,7 +111,7 @@ export class Loader {
     this.#balancers = new Listing({
       page: async (Marker, signal) => {
         const answer = await door.call('DescribeLoadBalancers', { PageSize: pageSize, Marker }, signal);
-        return { items: answer.LoadBalancers ?? [], next: marker(answer.NextMarker) };
+        return { items: answer.LoadBalancers ?? [], next: more(answer.NextMarker) };
       },
       byNames: async (names, signal) =>
         (await door.call('DescribeLoadBalancers', { Names: [...names] }, signal)).LoadBalancers ?? [],
@@ -121,7 +121,7 @@ export class Loader {
     this.#groups = new Listing({
       page: async (Marker, signal) => {
         const answer = await door.call('DescribeTargetGroups', { PageSize: pageSize, Marker }, signal);
-        return { items: answer.TargetGroups ?? [], next: marker(answer.NextMarker) };
+        return { items: answer.TargetGroups ?? [], next: more(answer.NextMarker) };
       },
       byNames: async (names, signal) =>
         (await door.call('DescribeTargetGroups', { Names: [...names] }, signal)).TargetGroups ?? [],
@@ -183,6 +183,6 @@ export class Loader {
   }
 }
 
-function marker(next: string | undefined): string | undefined {
+function more(next: string | undefined): string | undefined {
   return next === undefined || next === '' ? undefined : next;
 }

@@ -32,10 +32,7 @@ export function planBalancer(
   reportFixed(planning, wanted, observed);
   changeSubnets(planning, wanted, observed);
   changeSecurityGroups(planning, wanted, observed);
-  const changes =
-    observed.attributes === undefined
-      ? {}
-      : attributeChanges(balancerAttributes, wanted.attributes, observed.attributes, observed.tags);
+  const changes = attributeChanges(balancerAttributes, wanted.attributes, observed.attributes, observed.tags);
   if (Object.keys(changes).length > 0) {
     addStep(planning, 'ModifyLoadBalancerAttributes', {
       id: 'modifyLoadBalancerAttributes',

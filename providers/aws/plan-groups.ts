@@ -14,6 +14,7 @@ import { attributeChanges, toAttributeList } from './attribute-changes.ts';
 import { groupAttributesFor } from './attributes.ts';
 import type { HealthCheck, ObservedGroup } from './observed.ts';
 import type { BalancerHandle } from './plan-balancer.ts';
+import { healthCheckDifferences } from './read.ts';
 import { addStep, chunks } from './steps.ts';
 import type { Planning } from './steps.ts';
 import { toTagList } from './tags.ts';
@@ -135,8 +136,7 @@ function changeHealthCheck(
   { name, healthCheck }: WantedGroup,
   observed: ObservedGroup,
 ): void {
-  const fields = Object.keys({ ...healthCheck, ...observed.healthCheck }) as (keyof HealthCheck)[];
-  const different = fields.filter((field) => healthCheck[field] !== observed.healthCheck[field]);
+  const different = healthCheckDifferences(healthCheck, observed.healthCheck);
   if (different.length === 0) return;
   addStep(planning, 'ModifyTargetGroup', {
     id: `modifyTargetGroup.${key}`,
@@ -153,7 +153,6 @@ function changeAttributes(
   { name, protocol, attributes }: WantedGroup,
   observed: ObservedGroup,
 ): void {
-  if (observed.attributes === undefined) return;
   const table = groupAttributesFor(protocol);
   const changes = attributeChanges(table, attributes, observed.attributes, observed.tags);
   if (Object.keys(changes).length === 0) return;

@@ -41,7 +41,8 @@ export interface PortPlans {
   readonly problems: readonly Problem[];
 }
 
-export function planListeners(service: ServiceObject, draft: Draft): PortPlans {
+/** The listeners that a Service's ports ask for, sorted by port, with what is wrong about the others. */
+export function planPorts(service: ServiceObject, draft: Draft): PortPlans {
   const problems: Problem[] = [];
   const byNumber = new Map<number, ServicePort[]>();
   for (const [i, port] of service.ports.entries()) {

@@ -5,7 +5,6 @@
  * is checked here, so that a user reads every problem at once. Pure; nothing here knows AWS's state.
  */
 import { isIP } from 'node:net';
-import { parseCidr } from '../../src/core/cidr.ts';
 import type { ServiceObject } from '../../src/core/objects.ts';
 import { annotationField } from '../../src/core/problems.ts';
 import type { Problem } from '../../src/core/problems.ts';
@@ -13,7 +12,7 @@ import type { Parsed } from '../../src/core/provider.ts';
 import { prefix } from './annotation-row.ts';
 import { readAnnotations } from './annotations.ts';
 import type { AwsConfig } from './config.ts';
-import { planListeners } from './ports.ts';
+import { planPorts } from './ports.ts';
 import type { PortPlan } from './ports.ts';
 import type { Attributes, Scheme, SubnetMapping, Tags } from './observed.ts';
 import type { Draft } from './draft.ts';
@@ -25,6 +24,7 @@ export interface AwsSettings {
   readonly schemeAsked: boolean;
   /** In the order written, which pairs them with Elastic IPs. */
   readonly subnets: readonly SubnetMapping[];
+  readonly subnetsAsked: boolean;
   readonly securityGroups: readonly string[];
   readonly balancerAttributes: Attributes;
   readonly tags: Tags;
@@ -47,7 +47,7 @@ export function parseService(service: ServiceObject, config: AwsConfig): Parsed<
       cure: `remove ${prefix}internal`,
     });
   }
-  const ports = planListeners(service, draft);
+  const ports = planPorts(service, draft);
   problems.push(...ports.problems);
   const subnets = chooseSubnets(draft, scheme ?? config.scheme, config, problems);
   const securityGroups = draft.securityGroups ?? (draft.withoutSecurityGroups ? [] : config.securityGroups);
@@ -60,6 +60,7 @@ export function parseService(service: ServiceObject, config: AwsConfig): Parsed<
       scheme: scheme ?? config.scheme,
       schemeAsked: scheme !== undefined,
       subnets,
+      subnetsAsked: draft.subnets !== undefined,
       securityGroups: [...new Set(securityGroups)].toSorted(),
       balancerAttributes: draft.balancerAttributes,
       tags: { ...config.tags, ...draft.tags },
@@ -127,6 +128,13 @@ function checkSecurityGroups(draft: Draft, problems: Problem[]): void {
   });
 }
 
+function isRange(text: string): boolean {
+  const [address = '', length = '', ...rest] = text.split('/');
+  const family = isIP(address);
+  const most = family === 4 ? 32 : 128;
+  return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(length) && Number(length) <= most;
+}
+
 const everywhere: ReadonlySet<string> = new Set(['0.0.0.0/0', '::/0']);
 
 /** A security setting is never ignored: ranges that nothing would enforce are an error (item 54). */
@@ -142,7 +150,7 @@ function checkSourceRanges(
     ? 'spec.loadBalancerSourceRanges'
     : annotationField('service.beta.kubernetes.io/load-balancer-source-ranges');
   for (const range of ranges) {
-    if (parseCidr(range) !== undefined) continue;
+    if (isRange(range)) continue;
     problems.push({
       severity: 'error',
       reason: fromSpec ? 'ConflictingSettings' : 'InvalidAnnotation',

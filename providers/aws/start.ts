@@ -48,5 +48,5 @@ export function startAws(settings: unknown, { clock, random, onCall }: StartOpti
       }
     },
   };
-  return { provider: createAwsProvider({ client: told, config, clock, random }), close: sdk.close };
+  return { provider: createAwsProvider({ client: told, config, clock, random }), close: () => sdk.close() };
 }

@@ -7,7 +7,7 @@
  *
  * Tag values may hold letters, digits, blanks and `+ - = . _ : / @`, 256 at most: no commas.
  */
-import type * as Elb from '@aws-sdk/client-elastic-load-balancing-v2';
+import type * as Elb from './client-types.ts';
 import { shortHash } from '../../src/core/names.ts';
 import type { Owner } from '../../src/core/provider.ts';
 import type { Tags } from './observed.ts';

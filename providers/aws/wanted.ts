@@ -65,6 +65,8 @@ export interface AwsWanted {
   /** The user said so; otherwise an existing balancer keeps what it has. */
   readonly schemeAsked: boolean;
   readonly subnets: readonly SubnetMapping[];
+  /** The user named them; those of the settings belong to the scheme. */
+  readonly subnetsAsked: boolean;
   readonly securityGroups: readonly string[];
   /** Known beforehand from the settings, else taken from the balancer. */
   readonly vpc: string | undefined;
@@ -90,6 +92,7 @@ export function want(settings: AwsSettings, world: World): Desired<AwsWanted> {
     scheme: settings.scheme,
     schemeAsked: settings.schemeAsked,
     subnets: settings.subnets,
+    subnetsAsked: settings.subnetsAsked,
     securityGroups: settings.securityGroups,
     vpc: settings.vpc,
     attributes: settings.balancerAttributes,

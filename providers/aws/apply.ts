@@ -1,0 +1,170 @@
+/**
+ * Carrying out one step, and what becomes of a refused one.
+ */
+import type { Clock } from '../../src/core/clock.ts';
+import { SluiceError, isSluiceError } from '../../src/core/errors.ts';
+import type { Json, Outputs, Parameters, Step } from '../../src/core/plan.ts';
+import type { Door } from './door.ts';
+import { isElbOperation } from './operations.ts';
+import type { ElbOperation, ElbOutput } from './operations.ts';
+import type { Recent } from './recent.ts';
+
+export interface ApplySources {
+  readonly door: Door;
+  readonly recent: Recent;
+  readonly clock: Clock;
+}
+
+/** How long a reference to something that we just made may fail before it is believed. */
+const notYetVisibleMs = 1_500;
+/** A creation that answers with something older than this has met somebody else's of the same name. */
+const olderThanOursMs = 300_000;
+
+export async function apply(
+  { door, recent, clock }: ApplySources,
+  step: Step,
+  parameters: Parameters,
+  signal: AbortSignal,
+): Promise<Outputs> {
+  const { operation } = step;
+  if (!isElbOperation(operation)) {
+    throw new SluiceError('bug', `${operation} is not a call that this provider makes`, {
+      code: 'UnknownStep',
+    });
+  }
+  try {
+    const output = await door.call(operation, parameters, signal);
+    if (operation === 'CreateLoadBalancer') refuseOlder(output as ElbOutput<'CreateLoadBalancer'>, clock);
+    const outputs = outputsOf(operation, output);
+    for (const arn of createdArns(operation, outputs)) recent.create(arn);
+    for (const arn of deletedArns(operation, parameters)) recent.delete(arn);
+    return outputs;
+  } catch (error) {
+    if (isSluiceError(error) && error.kind === 'gone') {
+      if (isDeletion(operation)) {
+        for (const arn of deletedArns(operation, parameters)) recent.delete(arn);
+        return {};
+      }
+      if (arnsIn(parameters).some((arn) => recent.wasCreated(arn))) {
+        throw new SluiceError(
+          'busy',
+          `${operation}: what it names was made a moment ago and is not visible yet`,
+          {
+            code: error.code,
+            retryAfterMs: notYetVisibleMs,
+            action: operation,
+            requestId: error.requestId,
+            cause: error,
+          },
+        );
+      }
+    }
+    throw error;
+  }
+}
+
+/**
+ * AWS answers a creation with an existing balancer of the same name and settings, whoever's it is. The next
+ * look finds out by its tags; until then nothing is built on it.
+ */
+function refuseOlder(output: ElbOutput<'CreateLoadBalancer'>, clock: Clock): void {
+  const balancer = output.LoadBalancers?.[0];
+  const created = balancer?.CreatedTime?.getTime();
+  if (created === undefined || clock.wall() - created < olderThanOursMs) return;
+  throw new SluiceError(
+    'conflict',
+    `CreateLoadBalancer: a balancer named "${balancer?.LoadBalancerName ?? ''}" exists already`,
+    { code: 'DuplicateLoadBalancerName', action: 'CreateLoadBalancer' },
+  );
+}
+
+/** The fields that later steps may refer to. */
+function outputsOf(operation: ElbOperation, output: object): Outputs {
+  if (operation === 'CreateLoadBalancer') {
+    const made = (output as ElbOutput<'CreateLoadBalancer'>).LoadBalancers?.[0];
+    return present({
+      LoadBalancerArn: made?.LoadBalancerArn,
+      DNSName: made?.DNSName,
+      VpcId: made?.VpcId,
+      State: made?.State?.Code,
+    });
+  }
+  if (operation === 'CreateTargetGroup') {
+    const made = (output as ElbOutput<'CreateTargetGroup'>).TargetGroups?.[0];
+    return present({ TargetGroupArn: made?.TargetGroupArn });
+  }
+  if (operation === 'CreateListener') {
+    const made = (output as ElbOutput<'CreateListener'>).Listeners?.[0];
+    return present({ ListenerArn: made?.ListenerArn });
+  }
+  return {};
+}
+
+function present(values: Readonly<Record<string, string | undefined>>): Outputs {
+  const kept: Record<string, string> = {};
+  for (const [key, value] of Object.entries(values)) if (value !== undefined) kept[key] = value;
+  return kept;
+}
+
+function isDeletion(operation: ElbOperation): boolean {
+  return (
+    operation === 'DeleteLoadBalancer' || operation === 'DeleteTargetGroup' || operation === 'DeleteListener'
+  );
+}
+
+function createdArns(operation: ElbOperation, outputs: Outputs): readonly string[] {
+  if (!operation.startsWith('Create')) return [];
+  return Object.values(outputs).filter((value) => value.startsWith('arn:'));
+}
+
+function deletedArns(operation: ElbOperation, parameters: Parameters): readonly string[] {
+  return isDeletion(operation) ? arnsIn(parameters) : [];
+}
+
+function arnsIn(value: Json | undefined): readonly string[] {
+  if (typeof value === 'string') return value.startsWith('arn:') ? [value] : [];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.values(value).flatMap((part: Json | undefined) => arnsIn(part));
+}
+
+interface Target {
+  readonly Id: string;
+  readonly Port: number;
+}
+
+/**
+ * A batch of targets that AWS refused because of some of them, in smaller pieces.
+ *
+ * AWS names the offenders in its message; where it can be read they are set apart at once, and where it
+ * cannot, halves lead to them. A single one that is refused is given up: the empty list says so.
+ */
+export function split(step: Step, parameters: Parameters, error: SluiceError): readonly Step[] | undefined {
+  const batch = step.operation === 'RegisterTargets' || step.operation === 'DeregisterTargets';
+  if (!batch || !refusals.has(error.code)) return undefined;
+  const targets = (parameters['Targets'] ?? []) as unknown as readonly Target[];
+  if (targets.length <= 1) return [];
+  return partition(targets, error.message).map((part, i): Step => {
+    const effect = step.effect.kind === 'addTargets' ? { ...step.effect, count: part.length } : step.effect;
+    return {
+      ...step,
+      id: `${step.id}/${i + 1}`,
+      parameters: { ...parameters, Targets: part.map(({ Id, Port }) => ({ Id, Port })) },
+      reason: `${step.reason} (in parts: ${error.code})`,
+      effect,
+      needs: [],
+    };
+  });
+}
+
+/** Refusals that one target can cause for a whole batch. */
+const refusals: ReadonlySet<string> = new Set(['InvalidTarget', 'TooManyRegistrationsForTargetId']);
+
+function partition(targets: readonly Target[], message: string): readonly (readonly Target[])[] {
+  const named = new Set(message.match(/\bi-[0-9A-Za-z-]+/g));
+  const bad = targets.filter(({ Id }) => named.has(Id));
+  if (bad.length > 0 && bad.length < targets.length) {
+    return [targets.filter(({ Id }) => !named.has(Id)), ...bad.map((one) => [one])];
+  }
+  const half = Math.ceil(targets.length / 2);
+  return [targets.slice(0, half), targets.slice(half)];
+}

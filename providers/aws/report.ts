@@ -1,0 +1,83 @@
+/**
+ * What an observation means for people and for the Service's status. Pure.
+ */
+import type { Ingress, IngressPort } from '../../src/core/objects.ts';
+import type { Address, TargetsReport } from '../../src/core/provider.ts';
+import type { AwsObserved, ObservedGroup } from './observed.ts';
+import { targetKey } from './target-key.ts';
+import type { AwsWanted, WantedListener } from './wanted.ts';
+
+/** AWS takes minutes; asking is one read for all Services that wait. */
+const provisioningRecheckMs = 5_000;
+
+export function addresses(wanted: AwsWanted, { balancer }: AwsObserved): Address {
+  if (balancer === undefined) return { kind: 'none' };
+  const ingress: readonly Ingress[] = [
+    // AWS answers in mixed case, and a name that differs in case only would be written again and again.
+    { hostname: balancer.dnsName.toLowerCase(), ports: ingressPorts(wanted) },
+  ];
+  switch (balancer.state) {
+    case 'active':
+    case 'active_impaired':
+      return { kind: 'ready', ingress };
+    case 'provisioning':
+      return {
+        kind: 'pending',
+        ingress,
+        message: `balancer ${balancer.name} is being provisioned`,
+        recheckMs: provisioningRecheckMs,
+      };
+    case 'failed':
+      return {
+        kind: 'failed',
+        message: `balancer ${balancer.name} has failed: ${balancer.stateReason || 'AWS gives no reason'}`,
+      };
+  }
+}
+
+function ingressPorts(wanted: AwsWanted): readonly IngressPort[] {
+  return wanted.listeners.flatMap(({ port, transports }) =>
+    transports.map((protocol): IngressPort => ({ port, protocol })),
+  );
+}
+
+export function targets(wanted: AwsWanted, observed: AwsObserved): TargetsReport {
+  const groups = new Map(observed.groups.map((group) => [group.name, group]));
+  return {
+    groups: wanted.listeners
+      .filter((listener) => groups.get(listener.group.name)?.targets !== undefined)
+      .map((listener) => groupReport(listener, groups.get(listener.group.name))),
+  };
+}
+
+function groupReport(
+  { port, transports, group }: WantedListener,
+  observed: ObservedGroup | undefined,
+): TargetsReport['groups'][number] {
+  const wanted = new Set(group.targets.map(targetKey));
+  const present = Object.entries(observed?.targets ?? {})
+    .filter(([key]) => wanted.has(key))
+    .map(([, target]) => target);
+  const healthy = present.filter(({ health }) => health === 'healthy').length;
+  const reasons = present
+    .filter(({ health }) => health !== 'healthy')
+    .map(({ health, reason }) => reason || health);
+  return {
+    listener: `${port}/${transports.join('+')}`,
+    healthy,
+    total: present.length,
+    reason: mostFrequent(reasons),
+    settling: present.some(({ health }) => health === 'initial'),
+  };
+}
+
+function mostFrequent(words: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return [...counts].toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))[0]?.[0] ?? '';
+}
+
+/** Nothing of the owner's is left. */
+export function isGone({ balancer, groups }: AwsObserved): boolean {
+  return balancer === undefined && groups.length === 0;
+}
