@@ -72,8 +72,10 @@ export class World {
     if (rule === undefined) return { condition: HEALTHY, since: 0 };
     const delay = rule.condition.kind === 'healthy' ? delays.becomesHealthyMs : delays.becomesUnhealthyMs;
     const since = rule.changedAt + delay;
+    if (now >= since) return { condition: rule.condition, since };
     // A target that came after the change was never seen otherwise.
-    if (now >= since || target.registeredAt >= rule.changedAt) return { condition: rule.condition, since };
+    if (target.registeredAt > rule.changedAt)
+      return { condition: rule.condition, since: target.registeredAt };
     return { condition: rule.previous, since: 0 };
   }
 
