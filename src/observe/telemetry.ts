@@ -34,6 +34,8 @@ function shown(parameters: Parameters): string {
 export function createTelemetry({ log, metrics }: { readonly log: Log; readonly metrics: Metrics }) {
   /** Strays are told when they change, not at every survey. */
   const straysTold = new Map<ProviderName, string>();
+  /** Services whose targets were changed by the pass that is under way. */
+  const targetsChanged = new Set<ObjectKey>();
   return {
     step(
       service: ObjectKey,
@@ -43,7 +45,8 @@ export function createTelemetry({ log, metrics }: { readonly log: Log; readonly 
       ms: number,
       error: SluiceError | undefined,
     ): void {
-      const { operation, risk, subject, reason } = step;
+      const { operation, risk, subject, reason, effect } = step;
+      if (effect.kind !== 'other') targetsChanged.add(service);
       metrics.count('steps', { provider, operation, risk, outcome: error?.kind ?? 'ok' });
       const fields = { service, provider, subject, reason, risk, ms: Math.round(ms) };
       if (error) log.warn(`${operation} failed`, { ...fields, error, parameters: shown(parameters) });
@@ -58,6 +61,8 @@ export function createTelemetry({ log, metrics }: { readonly log: Log; readonly 
     ): void {
       metrics.time('passSeconds', { provider: provider ?? 'none', result }, ms);
       if (result === 'changed') metrics.count('syncs', {});
+      if (result === 'failed') metrics.count('queueRetries', {});
+      if (targetsChanged.delete(service)) metrics.time('hostUpdateSeconds', {}, ms);
       log.debug(`pass: ${result}`, { service, provider, ms: Math.round(ms) });
     },
 
@@ -75,6 +80,23 @@ export function createTelemetry({ log, metrics }: { readonly log: Log; readonly 
     published(service: ObjectKey, provider: ProviderName, ms: number): void {
       metrics.time('addressSeconds', { provider }, ms);
       log.info('address published', { service, provider, ms: Math.round(ms) });
+    },
+
+    /** The first healthy target, this long after the Service asked for a balancer. */
+    healthy(service: ObjectKey, provider: ProviderName, ms: number): void {
+      metrics.time('healthySeconds', { provider }, ms);
+      log.info('first healthy target', { service, provider, ms: Math.round(ms) });
+    },
+
+    /** One stage of a pass is over. */
+    stage(provider: ProviderName, stage: 'parse' | 'observe' | 'plan' | 'apply' | 'tell', ms: number): void {
+      metrics.time('stageSeconds', { provider, stage }, ms);
+    },
+
+    /** A change of nodes has reached every Service that it concerns; `failed` of them not at the first try. */
+    nodeSync(ms: number, failed: number): void {
+      metrics.time('nodeSyncSeconds', {}, ms);
+      if (failed > 0) metrics.count('nodeSyncErrors', {}, failed);
     },
 
     strays(provider: ProviderName, strays: readonly Stray[]): void {
