@@ -39,40 +39,54 @@ function withAnnotations(readme: string, generated: string): string {
   return between(place, 'annotations', generated) ?? place;
 }
 
-async function pages(): Promise<readonly Page[]> {
-  const made: Page[] = [
-    { path: 'docs/reference/reasons.md', text: reasonsPage(reasons) },
-    { path: 'docs/reference/metrics.md', text: metricsPage(metricTable) },
-    { path: 'docs/reference/settings.md', text: settingsPage(sections) },
+/** One maker for each page, so that a module that does not load spoils its own page only. */
+function makers(): readonly (() => Promise<Page>)[] {
+  const made: (() => Promise<Page>)[] = [
+    async () => ({ path: 'docs/reference/reasons.md', text: reasonsPage(reasons) }),
+    async () => ({ path: 'docs/reference/metrics.md', text: metricsPage(metricTable) }),
+    async () => ({ path: 'docs/reference/settings.md', text: settingsPage(sections) }),
   ];
   const commands = join(root, 'src/commands/program.ts');
   if (existsSync(commands)) {
-    const { sluice } = (await import(commands)) as { readonly sluice: Program };
-    made.push({ path: 'docs/reference/commands.md', text: commandsPage(sluice) });
+    made.push(async () => {
+      const { sluice } = (await import(commands)) as { readonly sluice: Program };
+      return { path: 'docs/reference/commands.md', text: commandsPage(sluice) };
+    });
   }
   for (const file of globSync('providers/*/annotations.ts', { cwd: root }).toSorted()) {
-    const { annotations } = (await import(join(root, file))) as {
-      readonly annotations: readonly AnnotationDoc[];
-    };
-    const path = join(dirname(file), 'README.md');
-    const present = existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : '';
-    const text = withAnnotations(present, annotationsTable(annotations));
-    made.push({ path, text });
+    made.push(async () => {
+      const { annotations } = (await import(join(root, file))) as {
+        readonly annotations: readonly AnnotationDoc[];
+      };
+      const path = join(dirname(file), 'README.md');
+      const present = existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : '';
+      return { path, text: withAnnotations(present, annotationsTable(annotations)) };
+    });
   }
   return made;
 }
 
-const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
-for (const { path, text } of await pages()) {
+/** Writes a page that does not match, or tells it. */
+function settle({ path, text }: Page, checkOnly: boolean): void {
   const full = join(root, path);
   const present = existsSync(full) ? readFileSync(full, 'utf8') : undefined;
-  if (present === text) continue;
-  if (values.check) {
+  if (present === text) return;
+  if (checkOnly) {
     console.error(`${path} does not match the table that it is made from; run \`npm run docs\``);
     process.exitCode = 1;
-  } else {
-    mkdirSync(dirname(full), { recursive: true });
-    writeFileSync(full, text);
-    console.log(`wrote ${path}`);
+    return;
+  }
+  mkdirSync(dirname(full), { recursive: true });
+  writeFileSync(full, text);
+  console.log(`wrote ${path}`);
+}
+
+const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+for (const make of makers()) {
+  try {
+    settle(await make(), values.check);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
   }
 }

@@ -72,7 +72,7 @@ export const metricTable = {
     type: 'counter',
     name: 'sluice_queue_retries_total',
     help: 'Passes that failed and were queued again.',
-    labels: ['code'],
+    labels: [],
   },
   passSeconds: {
     type: 'histogram',

@@ -40,14 +40,14 @@ export interface Sources {
 
 export interface Metrics {
   /** The Prometheus text format. */
-  text(): Promise<string>;
+  readonly text: () => Promise<string>;
   readonly contentType: string;
-  count<Id extends IdOf<'counter'>>(id: Id, labels: Labels<Id>, by?: number): void;
+  readonly count: <Id extends IdOf<'counter'>>(id: Id, labels: Labels<Id>, by?: number) => void;
   /** A duration, given in milliseconds and exported in seconds. */
-  time<Id extends IdOf<'histogram'>>(id: Id, labels: Labels<Id>, ms: number): void;
-  set<Id extends IdOf<'gauge'>>(id: Id, labels: Labels<Id>, value: number): void;
+  readonly time: <Id extends IdOf<'histogram'>>(id: Id, labels: Labels<Id>, ms: number) => void;
+  readonly set: <Id extends IdOf<'gauge'>>(id: Id, labels: Labels<Id>, value: number) => void;
   /** Sources become known one after another while the process is put together. */
-  readFrom(sources: Sources): void;
+  readonly readFrom: (sources: Sources) => void;
 }
 
 export interface MetricsOptions {

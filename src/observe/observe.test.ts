@@ -1,4 +1,5 @@
 /** Logs, metrics and the HTTP side: what a person or Prometheus gets to see, and what nobody may see. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { SluiceError } from '../core/errors.ts';
 import { objectKey } from '../core/objects.ts';
@@ -130,6 +131,14 @@ describe('metrics', () => {
     }
   });
 
+  test('every row of the table is fed by something', () => {
+    const folder = import.meta.dirname;
+    const code = ['telemetry.ts', 'metrics.ts']
+      .map((file) => readFileSync(`${folder}/${file}`, 'utf8'))
+      .join('');
+    expect(Object.keys(metricTable).filter((id) => !code.includes(`'${id}'`))).toEqual([]);
+  });
+
   test('are exported in the Prometheus format, times in seconds', async () => {
     const metrics = createMetrics({ version: '1.2.3', processMetrics: false });
     metrics.count('cloudCalls', { provider: 'aws', operation: 'CreateListener', outcome: 'ok' });
@@ -209,6 +218,17 @@ describe('telemetry', () => {
     const { telemetry, lines } = make();
     telemetry.pass(web, 'aws', 'unchanged', 3);
     expect(lines).toEqual([]);
+  });
+
+  test('a pass that changed targets is timed as such, once', async () => {
+    const { telemetry, metrics } = make();
+    const step: Step = { ...register, effect: { kind: 'addTargets', group: 'g', count: 1 } };
+    telemetry.step(web, 'aws', step, {}, 5, undefined);
+    telemetry.pass(web, 'aws', 'changed', 50);
+    telemetry.pass(web, 'aws', 'changed', 50);
+    const text = await metrics.text();
+    expect(text).toContain('service_controller_update_loadbalancer_host_latency_seconds_count 1');
+    expect(text).toContain('service_controller_loadbalancer_sync_total 2');
   });
 
   test('a throttled call is counted as such', async () => {

@@ -34,50 +34,76 @@ function shown(parameters: Parameters): string {
 export function createTelemetry({ log, metrics }: { readonly log: Log; readonly metrics: Metrics }) {
   /** Strays are told when they change, not at every survey. */
   const straysTold = new Map<ProviderName, string>();
+  /** Services whose targets were changed by the pass that is under way. */
+  const targetsChanged = new Set<ObjectKey>();
   return {
-    step(
+    step: (
       service: ObjectKey,
       provider: ProviderName,
       step: Step,
       parameters: Parameters,
       ms: number,
       error: SluiceError | undefined,
-    ): void {
-      const { operation, risk, subject, reason } = step;
+    ): void => {
+      const { operation, risk, subject, reason, effect } = step;
+      if (effect.kind !== 'other') targetsChanged.add(service);
       metrics.count('steps', { provider, operation, risk, outcome: error?.kind ?? 'ok' });
       const fields = { service, provider, subject, reason, risk, ms: Math.round(ms) };
       if (error) log.warn(`${operation} failed`, { ...fields, error, parameters: shown(parameters) });
       else log.info(operation, { ...fields, parameters: shown(parameters) });
     },
 
-    pass(
+    pass: (
       service: ObjectKey,
       provider: ProviderName | undefined,
       result: 'unchanged' | 'changed' | 'failed' | 'waiting',
       ms: number,
-    ): void {
+    ): void => {
       metrics.time('passSeconds', { provider: provider ?? 'none', result }, ms);
       if (result === 'changed') metrics.count('syncs', {});
+      if (result === 'failed') metrics.count('queueRetries', {});
+      if (targetsChanged.delete(service)) metrics.time('hostUpdateSeconds', {}, ms);
       log.debug(`pass: ${result}`, { service, provider, ms: Math.round(ms) });
     },
 
-    held(service: ObjectKey, messages: readonly string[]): void {
+    held: (service: ObjectKey, messages: readonly string[]): void => {
       metrics.count('held', {});
       log.warn('held back: the plan would remove too much', { service, why: messages.join('; ') });
     },
 
-    drift(service: ObjectKey, provider: ProviderName, steps: readonly Step[]): void {
+    drift: (service: ObjectKey, provider: ProviderName, steps: readonly Step[]): void => {
       metrics.count('drift', { provider }, steps.length);
       const what = steps.map((step) => `${step.operation} ${step.subject}`).join('; ');
       log.warn('changed behind our back', { service, provider, what });
     },
 
-    published(service: ObjectKey, provider: ProviderName, ms: number): void {
+    published: (service: ObjectKey, provider: ProviderName, ms: number): void => {
       metrics.time('addressSeconds', { provider }, ms);
       log.info('address published', { service, provider, ms: Math.round(ms) });
     },
 
-    strays(provider: ProviderName, strays: readonly Stray[]): void {
+    /** The first healthy target, this long after the Service asked for a balancer. */
+    healthy: (service: ObjectKey, provider: ProviderName, ms: number): void => {
+      metrics.time('healthySeconds', { provider }, ms);
+      log.info('first healthy target', { service, provider, ms: Math.round(ms) });
+    },
+
+    /** One stage of a pass is over. */
+    stage: (
+      provider: ProviderName,
+      stage: 'parse' | 'observe' | 'plan' | 'apply' | 'tell',
+      ms: number,
+    ): void => {
+      metrics.time('stageSeconds', { provider, stage }, ms);
+    },
+
+    /** A change of nodes has reached every Service that it concerns; `failed` of them not at the first try. */
+    nodeSync: (ms: number, failed: number): void => {
+      metrics.time('nodeSyncSeconds', {}, ms);
+      if (failed > 0) metrics.count('nodeSyncErrors', {}, failed);
+    },
+
+    strays: (provider: ProviderName, strays: readonly Stray[]): void => {
       metrics.set('strays', { provider }, strays.length);
       const told = strays.map((stray) => `${stray.service} ${stray.uid}`).join(', ');
       if (told === (straysTold.get(provider) ?? '')) return;
@@ -85,12 +111,12 @@ export function createTelemetry({ log, metrics }: { readonly log: Log; readonly 
       if (strays.length > 0) log.warn('resources without their Service', { provider, strays: told });
     },
 
-    skipped(service: ObjectKey, reason: ReasonCode): void {
+    skipped: (service: ObjectKey, reason: ReasonCode): void => {
       metrics.count('skips', { reason });
       log.debug('left alone', { service, reason });
     },
 
-    call(provider: ProviderName, call: CloudCall): void {
+    call: (provider: ProviderName, call: CloudCall): void => {
       const { operation, ms, waitedMs, error } = call;
       metrics.count('cloudCalls', { provider, operation, outcome: error?.kind ?? 'ok' });
       metrics.time('cloudSeconds', { provider, operation }, ms);
