@@ -5,7 +5,7 @@
  * that come late or never, streams that break. Every request is recorded, so that a clean run can be replayed
  * with one fault at each of its points. Errors are made by the very code that makes them in production.
  */
-import type { Clock, Random } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/clock.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { splitKey, type ObjectKey } from '../../src/core/objects.ts';
 import type { Api, Method, RequestOptions, StreamOptions } from '../../src/kube/api.ts';
@@ -54,7 +54,6 @@ export interface Wire {
 export interface SimApiParts {
   readonly server: ApiServer;
   readonly clock: Clock;
-  readonly random: Random;
   readonly life: Life;
   readonly by: string;
   readonly wire: Wire;
@@ -167,6 +166,7 @@ export class SimApi implements Api {
   async *stream(path: string, options: StreamOptions): AsyncGenerator<unknown, void> {
     const target = parsePath(path);
     if (target === undefined || target.kind === 'namespaces') throw new Error(`no stream of ${path}`);
+    await this.#open(path, options.signal);
     const stream = new Stream(this.#parts, target.kind, path, options);
     this.#streams.add(stream);
     try {
@@ -179,6 +179,42 @@ export class SimApi implements Api {
       stream.close();
       this.#streams.delete(stream);
     }
+  }
+
+  /** What may keep a watch from being opened. */
+  #open(path: string, signal: AbortSignal | undefined): Promise<void> {
+    const { clock, life, wire, by } = this.#parts;
+    const call = describeCall('GET', path, true);
+    const fault = wire.faultFor({
+      by,
+      method: 'GET',
+      path,
+      resource: call.resource,
+      service: undefined,
+      write: false,
+    });
+    if (fault?.kind !== 'refuse' && fault?.kind !== 'lost-request') return Promise.resolve();
+    return new Promise((_resolve, reject) => {
+      const onAbort = (): void => reject(signal?.reason);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      clock.schedule(2 * wire.latencyMs(), () =>
+        life.enter(() => {
+          signal?.removeEventListener('abort', onAbort);
+          const reset = Object.assign(new Error('connection reset'), { code: 'ECONNRESET' });
+          reject(
+            fault.kind === 'refuse'
+              ? answerError('GET', call, fault.code, '', undefined)
+              : transportError('GET', call, this.server, reset),
+          );
+        }),
+      );
+    });
+  }
+
+  /** The process is dead: nobody listens any more. */
+  abandon(): void {
+    for (const stream of this.#streams) stream.close();
+    this.#streams.clear();
   }
 
   /** Breaks open watches, as a server that restarts does. */

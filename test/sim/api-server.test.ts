@@ -27,7 +27,7 @@ function setUp(change: Partial<Wire> = {}) {
     ...change,
   };
   const random = seededRandom(1);
-  const api = new SimApi({ server, clock, random, life, by: 'a', wire });
+  const api = new SimApi({ server, clock, life, by: 'a', wire });
   const own = clockOf(life, clock);
   const reader = new Reader<ObjectKey, ServiceObject>({ api, kind: services(), clock: own, random });
   server.create('services', {

@@ -1,0 +1,270 @@
+/**
+ * Everything together: the API server, the account, the processes, the clock, and who watches over them.
+ *
+ * All chance comes from one seed, in separate streams for what must not disturb each other.
+ */
+import { Account } from '../../providers/aws/simulator/account.ts';
+import { seededRandom, type Random } from '../../src/core/clock.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+import type { ApiCall, ApiFault, Wire } from './api-client.ts';
+import { ApiServer } from './api-server.ts';
+import type { Surroundings } from './events.ts';
+import { Monitor } from './monitor.ts';
+import { People } from './people.ts';
+import { Process, type Plants } from './process.ts';
+
+/** A fault of the API that stands until its time or its number of hits is over. */
+interface StandingApiFault {
+  readonly hits: (call: Omit<ApiCall, 'at' | 'code'>) => boolean;
+  readonly fault: ApiFault;
+  left: number;
+  /** Requests to let pass first. */
+  skip: number;
+}
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly surroundings: Surroundings;
+  readonly plants?: Plants;
+  /** Check every cloud request and answer against the published schema: sure, and slow. */
+  readonly checkSchema?: boolean;
+  readonly onApiCall?: (call: ApiCall) => void;
+}
+
+/** A place for a process: what dies in it is replaced after a while. */
+interface Slot {
+  process: Process | undefined;
+  restart: (() => void) | undefined;
+}
+
+/** Watch delay, gathering of bursts, one pass and its calls: what a picture may be behind by in calm times. */
+const calmLagMs = 15_000;
+const disturbedLagMs = 240_000;
+
+export class World {
+  readonly clock: VirtualClock;
+  readonly server: ApiServer;
+  readonly account: Account;
+  readonly people: People;
+  readonly monitor: Monitor;
+  readonly surroundings: Surroundings;
+  readonly slots: Slot[] = [];
+  readonly apiFaults: StandingApiFault[] = [];
+  /** Kinds of what happened, for the count. */
+  readonly happened = new Map<string, number>();
+  /** Until then reads of a starting process come from this version. */
+  lag: { version: number; untilMs: number } | undefined;
+  /** Death of a process at its nth mutating cloud call from now. */
+  cloudDeath: { nth: number; when: 'before' | 'after'; downMs: number } | undefined;
+  readonly #options: WorldOptions;
+  readonly #random: Random;
+  #born = 0;
+  #disturbedUntil = 0;
+  #liedUntil = Number.NEGATIVE_INFINITY;
+  #downMs = 0;
+  #ended = false;
+
+  constructor(options: WorldOptions) {
+    const { seed, surroundings } = options;
+    this.#options = options;
+    this.surroundings = surroundings;
+    this.#random = seededRandom(seed ^ 0x5eed);
+    this.clock = new VirtualClock({ random: seededRandom(seed ^ 0x0c10), limit: 400_000 });
+    this.server = new ApiServer(() => this.clock.wall());
+    this.account = new Account({
+      clock: this.clock,
+      random: seededRandom(seed ^ 0xacc7),
+      settings: { checkSchema: options.checkSchema ?? false, ...calmAccount(surroundings) },
+    });
+    this.people = new People(this.server);
+    this.monitor = new Monitor({
+      clock: this.clock,
+      server: this.server,
+      account: this.account,
+      lagMs: () => (this.clock.now() < this.#disturbedUntil ? disturbedLagMs : calmLagMs),
+      liedTo: () => this.clock.now() < this.#liedUntil,
+    });
+    for (let i = 0; i < surroundings.nodes; i += 1) this.people.joinNode();
+    for (let i = 0; i < surroundings.replicas; i += 1) {
+      const slot: Slot = { process: undefined, restart: undefined };
+      this.slots.push(slot);
+      this.#startIn(slot);
+    }
+  }
+
+  get random(): Random {
+    return this.#random;
+  }
+
+  /** What happens now may delay the controller for so long, and a while after. */
+  disturb(ms: number): void {
+    this.#disturbedUntil = Math.max(this.#disturbedUntil, this.clock.now() + ms + disturbedLagMs);
+  }
+
+  /** Reads may be wrong for so long; what was believed of them is found out by the surveys after. */
+  lie(ms: number): void {
+    this.disturb(ms);
+    this.#liedUntil = Math.max(this.#liedUntil, this.clock.now() + ms + disturbedLagMs);
+  }
+
+  processes(): readonly Process[] {
+    return this.slots.map(({ process }) => process).filter((process) => process !== undefined);
+  }
+
+  leader(): Process | undefined {
+    return this.processes().find(({ leads }) => leads) ?? this.processes()[0];
+  }
+
+  /** Kills a process; another takes its place. */
+  crash(process: Process | undefined, downMs: number): void {
+    const slot = this.slots.find((one) => one.process === process);
+    if (process === undefined || slot === undefined) return;
+    process.kill();
+    this.#replace(slot, downMs);
+  }
+
+  /** Stops a process in an orderly way; another takes its place. */
+  restart(process: Process | undefined, downMs: number): void {
+    if (process === undefined) return;
+    this.#downMs = downMs;
+    process.stop();
+  }
+
+  /** Every process runs again, at once. */
+  revive(): void {
+    for (const slot of this.slots) {
+      slot.process?.life.thaw(this.clock);
+      if (slot.process === undefined || slot.process.life.state === 'dead') this.#startIn(slot);
+    }
+  }
+
+  /** All processes die and start anew: with nothing remembered. */
+  coldRestart(): void {
+    for (const slot of this.slots) {
+      slot.process?.kill();
+      this.#startIn(slot);
+    }
+  }
+
+  /** The world is over: nothing runs any more. */
+  end(): void {
+    this.#ended = true;
+    for (const { process, restart } of this.slots) {
+      restart?.();
+      process?.kill();
+    }
+  }
+
+  #replace(slot: Slot, downMs: number): void {
+    slot.process = undefined;
+    slot.restart?.();
+    slot.restart = this.clock.schedule(downMs, () => {
+      if (slot.process === undefined) this.#startIn(slot);
+    });
+  }
+
+  #startIn(slot: Slot): void {
+    if (this.#ended) return;
+    slot.restart?.();
+    slot.restart = undefined;
+    this.#born += 1;
+    const name = `p${this.#born}`;
+    const process: Process = new Process({
+      clock: this.clock,
+      server: this.server,
+      account: this.account,
+      name,
+      seed: Math.floor(this.#random() * 2 ** 32),
+      wire: this.#wire(() => process),
+      cloudFault: (mutating) => this.#cloudDeathFor(slot, mutating),
+      onCloudWrite: (operation) => this.#checkHolder(name, operation),
+      plants: this.#options.plants ?? {},
+      onEnd: (error) => {
+        if (this.#ended || slot.process !== process) return;
+        if (error !== undefined) this.monitor.report('crash', `${name} ended: ${String(error)}`);
+        this.#replace(slot, this.#downMs);
+      },
+    });
+    slot.process = process;
+    process.start();
+  }
+
+  #wire(process: () => Process): Wire {
+    const { apiLatencyMs, watchDelayMs } = this.surroundings;
+    return {
+      faultFor: (call) => this.#apiFaultFor(call),
+      record: (call) => {
+        this.monitor.apiCall(call);
+        this.#options.onApiCall?.(call);
+      },
+      latencyMs: () => apiLatencyMs * (0.5 + this.#random()),
+      watchDelayMs: () => watchDelayMs * (0.5 + this.#random()),
+      lag: () => (this.lag && this.clock.now() < this.lag.untilMs ? this.lag : undefined),
+      onCrash: () => this.crash(process(), this.#downMs),
+    };
+  }
+
+  #apiFaultFor(call: Omit<ApiCall, 'at' | 'code'>): ApiFault | undefined {
+    const index = this.apiFaults.findIndex((standing) => standing.hits(call));
+    const standing = this.apiFaults[index];
+    if (standing === undefined) return undefined;
+    if (standing.skip > 0) {
+      standing.skip -= 1;
+      return undefined;
+    }
+    standing.left -= 1;
+    if (standing.left <= 0) this.apiFaults.splice(index, 1);
+    if (standing.fault.kind === 'crash') this.#downMs = 2_000;
+    return standing.fault;
+  }
+
+  #cloudDeathFor(slot: Slot, mutating: boolean): 'before' | 'after' | undefined {
+    const death = this.cloudDeath;
+    if (!mutating || death === undefined) return undefined;
+    death.nth -= 1;
+    if (death.nth > 0) return undefined;
+    this.cloudDeath = undefined;
+    this.disturb(death.downMs + 60_000);
+    this.#noteDeath(slot, death.downMs);
+    return death.when;
+  }
+
+  /** The process kills itself at the call; its place is filled when the call is surely over. */
+  #noteDeath(slot: Slot, downMs: number): void {
+    const { process } = slot;
+    const look = (): void => {
+      if (slot.process !== process) return;
+      if (process?.life.state === 'dead') this.#replace(slot, downMs);
+      else this.clock.schedule(100, look);
+    };
+    this.clock.schedule(0, look);
+  }
+
+  #checkHolder(name: string, operation: string): void {
+    const lease = this.server.get('leases', 'sluice-system/sluice-controller') as
+      | { spec?: { holderIdentity?: string } }
+      | undefined;
+    const holder = lease?.spec?.holderIdentity;
+    if (holder !== name)
+      this.monitor.report('L', `${name} sends ${operation} while the lease is held by ${holder || 'nobody'}`);
+  }
+}
+
+/** The account without faults. */
+export function calmAccount(surroundings: Surroundings) {
+  return {
+    pageSize: surroundings.pageSize,
+    latency: { callMs: surroundings.cloudLatencyMs },
+    delays: {
+      provisioningMs: surroundings.provisioningMs,
+      registrationMs: surroundings.registrationMs,
+      initialCheckMs: 0,
+      becomesHealthyMs: 0,
+      becomesUnhealthyMs: 0,
+      targetGroupReleaseMs: 0,
+    },
+    consistency: { readLagMs: 0, readLagVaries: false, referenceLagMs: 0 },
+    recordLimit: 500,
+    historyLimit: 400,
+  };
+}
