@@ -135,9 +135,20 @@ function valueText(value: Json | undefined): string {
   if (value === undefined || value === null) return 'null';
   if (typeof value !== 'object') return String(value);
   if ('$ref' in value) return `(known after ${String(value['$ref'])})`;
-  if (Array.isArray(value)) return `[${value.map((part: Json) => valueText(part)).join(', ')}]`;
+  if (Array.isArray(value)) {
+    const pairs = value.map(pairText);
+    if (pairs.every((pair) => pair !== undefined)) return pairs.join(', ');
+    return `[${value.map((part: Json) => valueText(part)).join(', ')}]`;
+  }
   const parts = Object.entries(value).filter(([, part]) => part !== undefined);
   return `{${parts.map(([name, part]) => `${name}: ${valueText(part as Json)}`).join(', ')}}`;
+}
+
+/** Tags and attributes are lists of `{Key, Value}`: shown as `key=value`. */
+function pairText(value: Json): string | undefined {
+  if (typeof value !== 'object' || value === null || !('Key' in value) || !('Value' in value))
+    return undefined;
+  return `${valueText(value['Key'])}=${valueText(value['Value'])}`;
 }
 
 function summary({ services }: PlanDocument): string {

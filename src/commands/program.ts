@@ -1,6 +1,10 @@
 /** The program: its sub-commands in the order in which help shows them. */
 import { controllerCommand } from './controller.ts';
+import { demoCommand } from './demo.ts';
+import { explainCommand } from './explain.ts';
 import { planCommand } from './plan.ts';
+import { sandboxCommand, sandboxDumpCommand } from './sandbox.ts';
+import { uninstallCommand } from './uninstall.ts';
 import { program } from './table.ts';
 import { version } from './version.ts';
 
@@ -9,9 +13,19 @@ export const sluice = program({
   version,
   description:
     'Opens the way from outside a Kubernetes cluster to the Services inside it: AWS NLB, Alibaba CLB and bare metal.',
-  commands: [controllerCommand, planCommand],
+  commands: [
+    controllerCommand,
+    planCommand,
+    explainCommand,
+    sandboxCommand,
+    sandboxDumpCommand,
+    demoCommand,
+    uninstallCommand,
+  ],
   examples: [
     { line: 'sluice plan -f examples/', does: 'see what balancers some manifests would make, offline' },
+    { line: 'sluice sandbox', does: 'a throw-away cluster with a simulated cloud' },
+    { line: 'sluice explain svc/web', does: 'why is there no EXTERNAL-IP?' },
     { line: 'sluice controller --config config.yaml', does: 'serve a cluster' },
   ],
 });

@@ -33,6 +33,8 @@ export interface SandboxOptions {
   /** How many controllers; 0 for a test that brings its own. */
   readonly controllers?: number;
   readonly progress?: (message: string) => void;
+  /** Ends the start-up. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Sandbox {

@@ -140,7 +140,10 @@ export class Monitor {
       if (balancer === undefined || balancer.uid !== uid) {
         this.report('I6', `${after.metadata?.name} shows ${hostname}, which is no balancer of its own`);
       } else if (balancer.goneAt !== undefined && clock.now() - balancer.goneAt > this.#parts.lagMs()) {
-        this.report('I6', `${after.metadata?.name} shows ${hostname}, which went ${clock.now() - balancer.goneAt} ms ago`);
+        this.report(
+          'I6',
+          `${after.metadata?.name} shows ${hostname}, which went ${clock.now() - balancer.goneAt} ms ago`,
+        );
       } else if (balancer.goneAt === undefined && !this.#isActive(hostname)) {
         this.report('I6', `${after.metadata?.name} shows ${hostname}, which is not active yet`);
       }
@@ -210,8 +213,7 @@ export class Monitor {
       if (host !== undefined) this.#balancers.set(host, { uid, goneAt: undefined });
     } else if (change === 'deleted') {
       const id = arn.split('/').at(-1) ?? '';
-      for (const [host, balancer] of this.#balancers)
-        if (host.includes(id)) balancer.goneAt ??= clock.now();
+      for (const [host, balancer] of this.#balancers) if (host.includes(id)) balancer.goneAt ??= clock.now();
     }
   }
 
@@ -236,7 +238,10 @@ export class Monitor {
     const left = healthy.filter((target) => !removed.has(target));
     const known = [...removed].filter((target) => healthy.includes(target) && this.#mayServe(truth, target));
     if (left.length === 0 && known.length > 0 && truth.targets.size > 0)
-      this.report('I7', `${truth.key}: the last healthy targets (${known.join(', ')}) go before a successor is healthy`);
+      this.report(
+        'I7',
+        `${truth.key}: the last healthy targets (${known.join(', ')}) go before a successor is healthy`,
+      );
   }
 
   /** Its node is there and may be a target, and it has not been unwanted for as long as patience lasts. */
@@ -261,7 +266,8 @@ export class Monitor {
 
   #checkBalancer(arn: string): void {
     const uid = this.#tagsOf(arn)?.[uidTag] ?? '';
-    if (this.#old(`${uid}|ours`)) this.report('I7', `${this.#truths.get(uid)?.key}: its balancer is deleted although it is wanted`);
+    if (this.#old(`${uid}|ours`))
+      this.report('I7', `${this.#truths.get(uid)?.key}: its balancer is deleted although it is wanted`);
   }
 
   #tagsOf(arn: string): Readonly<Record<string, string>> | undefined {
@@ -317,7 +323,10 @@ export class Monitor {
     times.push(now);
     while ((times[0] ?? now) <= now - minute) times.shift();
     if (now - this.#lastEventAt <= minute || times.length <= writesAMinute) return;
-    this.report('I4', `${times.length} writes for ${service} within a minute in which nothing happened, the last ${what}`);
+    this.report(
+      'I4',
+      `${times.length} writes for ${service} within a minute in which nothing happened, the last ${what}`,
+    );
     times.length = 0;
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { VirtualTime } from '../../../test/support/virtual-time.ts';
+import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import { seededRandom } from '../../../src/core/clock.ts';
 import { Account } from './account.ts';
 import { inMemoryClient } from './client.ts';
@@ -8,11 +8,11 @@ import type { FaultEffect } from './faults.ts';
 const create = { Name: 'web', Type: 'network', Subnets: ['subnet-a'] };
 
 function setUp(callMs = 0): {
-  time: VirtualTime;
+  time: VirtualClock;
   account: Account;
   call: (signal?: AbortSignal) => Promise<object>;
 } {
-  const time = new VirtualTime();
+  const time = new VirtualClock();
   const account = new Account({ clock: time, random: seededRandom(1), settings: { latency: { callMs } } });
   const client = inMemoryClient(account, 'me');
   return { time, account, call: (signal) => client.call('CreateLoadBalancer', create, signal) };
