@@ -20,6 +20,8 @@ import type { ServiceMemory } from './memory.ts';
 import { published, quietWaitMs, tell } from './tell.ts';
 import { isWaiting, type Facts } from './verdict.ts';
 
+/** First look at a balancer that was just asked for; it doubles up to what the provider thinks right. */
+const pendingFirstMs = 500;
 /** First look at targets that were just registered; it grows by half with every look. */
 const settlingFirstMs = 10_000;
 const settlingMostMs = 60_000;
@@ -206,8 +208,11 @@ function outcomeOf(context: Context, memory: ServiceMemory, facts: Facts, execut
   if (retry) return { kind: 'retry', error: retry };
   const rechecks = facts.waits.map(({ recheckMs }) => recheckMs);
   if (facts.address.kind === 'pending') {
-    rechecks.push(facts.address.recheckMs);
+    rechecks.push(Math.min(pendingFirstMs * 2 ** memory.pendingPasses, facts.address.recheckMs));
+    memory.pendingPasses += 1;
     memory.liveDue = true;
+  } else {
+    memory.pendingPasses = 0;
   }
   rechecks.push(...settlingRecheck(memory, facts.targets, facts.address, execution.done.length > 0));
   if (errors.length > 0 || hasErrors(facts.problems)) return { kind: 'terminal' };

@@ -36,6 +36,8 @@ export interface ServiceMemory {
   liveDue: boolean;
   /** The next pass must compare everything. */
   fullDue: boolean;
+  /** How many passes in a row found the balancer still coming up. */
+  pendingPasses: number;
   /** How many passes in a row found targets that are still settling. */
   settlingPasses: number;
   handOver: HandOverMemory;
@@ -59,6 +61,7 @@ export function newMemory(owner: Owner, key: ObjectKey, provider: ProviderName, 
     appliedSettings: undefined,
     liveDue: false,
     fullDue: false,
+    pendingPasses: 0,
     settlingPasses: 0,
     handOver: {},
     guard: {},

@@ -187,9 +187,10 @@ export function reasonOfError(error: SluiceError): ReasonCode {
   }
 }
 
-export function describeError(error: SluiceError): string {
-  const action = error.action === undefined ? '' : `${error.action}: `;
-  return `${action}${error.message} (${error.code})`;
+/** What failed, with the other side's own names for the call and the code, each once. */
+export function describeError({ action, code, message }: SluiceError): string {
+  const call = action === undefined || message.includes(action) ? '' : `${action}: `;
+  return `${call}${message}${message.includes(code) ? '' : ` (${code})`}`;
 }
 
 export function listProblems(problems: readonly Problem[]): string {

@@ -239,8 +239,9 @@ async function groupsOf(cloud: ControlClient, service: string): Promise<readonly
 }
 
 interface DumpedTarget {
-  readonly Target: { readonly Id: string; readonly Port: number };
-  readonly TargetHealth: { readonly State: string };
+  readonly Id: string;
+  readonly Port: number;
+  readonly State: string;
 }
 
 async function dumpedTargets(cloud: ControlClient, service: string): Promise<readonly DumpedTarget[]> {
@@ -250,9 +251,7 @@ async function dumpedTargets(cloud: ControlClient, service: string): Promise<rea
 /** Instances that are targets of a Service and do not drain. */
 async function targetsOf(cloud: ControlClient, service: string): Promise<readonly string[]> {
   const targets = await dumpedTargets(cloud, service);
-  return targets
-    .filter(({ TargetHealth }) => TargetHealth.State !== 'draining')
-    .map(({ Target }) => Target.Id);
+  return targets.filter(({ State }) => State !== 'draining').map(({ Id }) => Id);
 }
 
 async function healthOf(
@@ -261,9 +260,7 @@ async function healthOf(
   instance?: string,
 ): Promise<readonly string[]> {
   const targets = await dumpedTargets(cloud, service);
-  return targets
-    .filter(({ Target }) => instance === undefined || Target.Id === instance)
-    .map(({ TargetHealth }) => TargetHealth.State);
+  return targets.filter(({ Id }) => instance === undefined || Id === instance).map(({ State }) => State);
 }
 
 async function attributesOf(
