@@ -40,9 +40,9 @@ export function nodeAt(index: number): object {
         'volumes.kubernetes.io/controller-managed-attach-detach': 'true',
       },
       managedFields: [
-        managed('aws-cloud-controller-manager', ['spec', 'providerID'], 12),
-        managed('kubelet', ['status', 'conditions'], 40),
-        managed('kube-controller-manager', ['metadata', 'annotations'], 16),
+        managed('aws-cloud-controller-manager', ['spec', 'providerID'], 4),
+        managed('kubelet', ['status', 'conditions'], 14),
+        managed('kube-controller-manager', ['metadata', 'annotations'], 6),
       ],
     },
     spec: {
@@ -103,7 +103,7 @@ export function serviceAt(index: number): object {
         'meta.helm.sh/release-namespace': `team-${index % 200}`,
         description: 'x'.repeat(250),
       },
-      managedFields: [managed('helm', ['spec', 'ports'], 18)],
+      managedFields: [managed('helm', ['spec', 'ports'], 11)],
     },
     spec: {
       type: balanced ? 'LoadBalancer' : 'ClusterIP',
@@ -155,7 +155,7 @@ export function sliceAt(index: number, version = index): object {
           blockOwnerDeletion: true,
         },
       ],
-      managedFields: [managed('kube-controller-manager', ['endpoints', 'ports'], 14)],
+      managedFields: [managed('kube-controller-manager', ['endpoints', 'ports'], 6)],
     },
     addressType: 'IPv4',
     ports: [
