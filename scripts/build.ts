@@ -26,6 +26,8 @@ export function bundleOptions(outdir: string): BuildOptions & { readonly metafil
     platform: 'node',
     target: 'node24',
     minify: true,
+    // An uncaught error prints the line that it comes from.
+    lineLimit: 200,
     // Class and function names are part of error messages and of prom-client's and the SDKs' behaviour.
     keepNames: true,
     splitting: true,
