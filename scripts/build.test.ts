@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bundleOptions, outputsOf } from './build.ts';
+import { bundle, bundleOptions } from './build.ts';
 import type { Output } from './build.ts';
 import { root, run } from './run.ts';
 
@@ -24,8 +24,7 @@ describe('the bundle of the program', () => {
   let outputs: readonly Output[] = [];
 
   beforeAll(async () => {
-    const { metafile } = await build(bundleOptions(join(folder, 'dist')));
-    outputs = outputsOf(metafile);
+    outputs = await bundle(join(folder, 'dist'));
   });
 
   test('starts on its own and knows itself', async () => {
@@ -36,11 +35,18 @@ describe('the bundle of the program', () => {
     expect(code).toBe(0);
   });
 
-  test("loads no cloud's SDK and no provider at start", () => {
-    const atStart = outputs.filter((output) => output.atStart).reduce((sum, { bytes }) => sum + bytes, 0);
-    expect(atStart).toBeGreaterThan(0);
-    // The largest thing that a start needs is the Kubernetes client library.
-    expect(atStart).toBeLessThan(4 * 2 ** 20);
+  test('all code is as deep as in the sources, so that assets are found in both forms', () => {
+    expect(outputs.length).toBeGreaterThan(0);
+    expect(outputs.filter(({ path }) => !/(?:^|\/)dist\/chunks\/[^/]+$/u.test(path))).toEqual([]);
+  });
+
+  test("loads no provider, no cloud's SDK and no sandbox at start", () => {
+    const atStart = outputs.filter((output) => output.atStart).flatMap(({ inputs }) => inputs);
+    expect(atStart).toContain('src/main.ts');
+    const late = /(?:^|\/)(?:@aws-sdk|@smithy|@alicloud)\/|^providers\/|^src\/sandbox\//u;
+    expect(atStart.filter((input) => late.test(input))).toEqual([]);
+    // They are in the build, so it is no oversight of the pattern.
+    expect(outputs.some(({ inputs }) => inputs.some((input) => late.test(input)))).toBe(true);
   });
 });
 

@@ -6,10 +6,11 @@
  * CommonJS in the dependencies: a dynamic import of a CommonJS copy would lose its named exports.
  *
  * Assets (the Go module of the sandbox, the manifests) are not bundled: the package ships them as files,
- * at the same place relative to its root as in a checkout.
+ * at the same place relative to its root as in a checkout. All code ends up in `dist/chunks/`, which is as
+ * deep as `src/<folder>/`: there `new URL('../../', import.meta.url)` is the package's root in both forms.
  */
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import type { BuildOptions, Metafile } from 'esbuild';
 import { root } from './run.ts';
@@ -18,13 +19,15 @@ import { root } from './run.ts';
 export function bundleOptions(outdir: string): BuildOptions & { readonly metafile: true } {
   return {
     absWorkingDir: root,
-    entryPoints: { sluice: 'src/main.ts' },
+    entryPoints: { 'chunks/sluice': 'src/main.ts' },
     outdir,
     bundle: true,
     format: 'esm',
     platform: 'node',
     target: 'node24',
     minify: true,
+    // An uncaught error prints the line that it comes from.
+    lineLimit: 200,
     // Class and function names are part of error messages and of prom-client's and the SDKs' behaviour.
     keepNames: true,
     splitting: true,
@@ -43,15 +46,24 @@ export function bundleOptions(outdir: string): BuildOptions & { readonly metafil
   };
 }
 
+/** Builds the program into `outdir`. */
+export async function bundle(outdir: string): Promise<readonly Output[]> {
+  const { metafile } = await build(bundleOptions(outdir));
+  writeFileSync(resolve(root, outdir, 'sluice.js'), "import './chunks/sluice.js';\n");
+  return outputsOf(metafile);
+}
+
 export interface Output {
   readonly path: string;
   readonly bytes: number;
   /** What is loaded at once, before any dynamic import. */
   readonly atStart: boolean;
+  /** The source files that it holds, from the root of the checkout. */
+  readonly inputs: readonly string[];
 }
 
 /** The JavaScript files of a build, the largest first. */
-export function outputsOf(metafile: Metafile): readonly Output[] {
+function outputsOf(metafile: Metafile): readonly Output[] {
   const files = Object.entries(metafile.outputs).filter(([path]) => path.endsWith('.js'));
   const start = new Set<string>();
   const open = files.filter(([, { entryPoint }]) => entryPoint === 'src/main.ts').map(([path]) => path);
@@ -62,7 +74,12 @@ export function outputsOf(metafile: Metafile): readonly Output[] {
     open.push(...imports.filter(({ kind }) => kind === 'import-statement').map((each) => each.path));
   }
   return files
-    .map(([path, { bytes }]) => ({ path, bytes, atStart: start.has(path) }))
+    .map(([path, { bytes, inputs }]) => ({
+      path,
+      bytes,
+      atStart: start.has(path),
+      inputs: Object.keys(inputs),
+    }))
     .toSorted((a, b) => b.bytes - a.bytes);
 }
 
@@ -72,8 +89,7 @@ function kilobytes(bytes: number): string {
 
 if (import.meta.main) {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
-  const { metafile } = await build(bundleOptions('dist'));
-  const outputs = outputsOf(metafile);
+  const outputs = await bundle('dist');
   const sum = (list: readonly Output[]): number => list.reduce((total, { bytes }) => total + bytes, 0);
   for (const { path, bytes, atStart } of outputs) {
     console.log(`${kilobytes(bytes)}  ${path}${atStart ? '  (at start)' : ''}`);
