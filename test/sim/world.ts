@@ -50,10 +50,14 @@ export class World {
   readonly surroundings: Surroundings;
   readonly slots: Slot[] = [];
   readonly apiFaults: StandingApiFault[] = [];
+  /** Writes of processes to API objects, for messages: `PATCH services/status of shop/web`. */
+  readonly apiWrites: string[] = [];
   /** Kinds of what happened, for the count. */
   readonly happened = new Map<string, number>();
   /** Until then reads of a starting process come from this version. */
   lag: { version: number; untilMs: number } | undefined;
+  /** A watch event was never told: only the next list, about an hour later, brings it. */
+  missed = false;
   /** Death of a process at its nth mutating cloud call from now. */
   cloudDeath: { nth: number; when: 'before' | 'after'; downMs: number } | undefined;
   readonly #options: WorldOptions;
@@ -195,6 +199,8 @@ export class World {
       faultFor: (call) => this.#apiFaultFor(call),
       record: (call) => {
         this.monitor.apiCall(call);
+        if (call.write && !call.resource.startsWith('leases'))
+          this.apiWrites.push(`${call.method} ${call.resource} of ${call.service} (${call.code})`);
         this.#options.onApiCall?.(call);
       },
       latencyMs: () => apiLatencyMs * (0.5 + this.#random()),
