@@ -73,7 +73,7 @@ describe('what is held', () => {
         reason: 'RemovalHeld',
         message:
           'target group web-80: the plan would remove 4 of 5 healthy targets; ' +
-          'held until the same has been seen 3 times in 60 s (now 1 in 0 s)',
+          'held until the same has been seen 3 times over 60 s',
         recheckMs: 30_000,
       },
     ]);

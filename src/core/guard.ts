@@ -94,10 +94,10 @@ export function guard({ plan, removal, now, memory, rules = guardRules }: GuardI
     watched[group] = seen;
     const age = now - seen.since;
     if (seen.checks >= rules.checks && age >= rules.spanMs) continue;
+    // The same words at every check: a message that counts would be a new event each time.
     const message =
       `${group}: the plan would remove ${healthyRemoved} of ${healthyBefore} healthy targets; ` +
-      `held until the same has been seen ${rules.checks} times in ${rules.spanMs / 1000} s ` +
-      `(now ${seen.checks} in ${Math.floor(age / 1000)} s)`;
+      `held until the same has been seen ${rules.checks} times over ${rules.spanMs / 1000} s`;
     for (const step of removals.steps) reasons.set(step.id, message);
     const left = Math.max(1, rules.checks - seen.checks);
     waits.push({

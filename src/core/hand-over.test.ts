@@ -75,6 +75,13 @@ describe('what is removed', () => {
     ]);
   });
 
+  test('in the same order, however the cloud lists them', () => {
+    const [x, y] = [{ x: ['healthy', 'gone'] as const }, { y: ['healthy', 'gone'] as const }];
+    const a = { a: ['healthy'] as const };
+    expect(look(['a'], { ...a, ...y, ...x }).remove).toEqual(['x', 'y']);
+    expect(look(['a'], { ...x, ...a, ...y }).remove).toEqual(['x', 'y']);
+  });
+
   test('the guard is told how many healthy there were and which of them go', () => {
     const answer = look(['a'], { a: ['healthy'], x: ['healthy', 'gone'], y: ['unhealthy', 'gone'] });
     expect(answer).toMatchObject({ remove: ['x', 'y'], healthyBefore: 2, healthyRemoved: ['x'] });

@@ -65,7 +65,7 @@ export interface HandOverInput {
 export interface HandOver {
   /** In the order wanted. */
   readonly add: readonly string[];
-  /** In the order registered. */
+  /** Sorted by key. */
   readonly remove: readonly string[];
   readonly waits: readonly Wait[];
   /** This group's entries only: merging those of all groups forgets groups that are no more. */
@@ -82,7 +82,8 @@ export function handOver(input: HandOverInput): HandOver {
   const present = input.registered.filter(({ health }) => health !== 'draining');
   const presentKeys = new Set(present.map(({ key }) => key));
   const add = [...wantedKeys].filter((key) => !presentKeys.has(key));
-  const unwanted = present.filter(({ key }) => !wantedKeys.has(key));
+  // Clouds list targets in any order; equal situations must give equal plans, or the guard never believes them.
+  const unwanted = present.filter(({ key }) => !wantedKeys.has(key)).toSorted(byKey);
   const successor = present.some(({ key, health }) => wantedKeys.has(key) && health === 'healthy');
   const healthyBefore = present.filter(({ health }) => health === 'healthy').length;
 
@@ -106,6 +107,10 @@ export function handOver(input: HandOverInput): HandOver {
     healthyBefore,
     healthyRemoved: remove.filter(({ health }) => health === 'healthy').map(({ key }) => key),
   };
+}
+
+function byKey(a: RegisteredTarget, b: RegisteredTarget): number {
+  return a.key < b.key ? -1 : 1;
 }
 
 /** Milliseconds until a look at this unwanted target makes sense again; undefined when it may go now. */

@@ -1,85 +1,12 @@
-import { fc, test } from '@fast-check/vitest';
-import { afterEach, describe, expect } from 'vitest';
-import { VirtualClock } from '../../test/support/virtual-clock.ts';
+import { afterEach, describe, expect, test } from 'vitest';
+import { Bench } from '../../test/support/queue-bench.ts';
+import type { Doubles } from '../../test/support/queue-bench.ts';
 import { SluiceError } from './errors.ts';
-import { WorkQueue } from './queue.ts';
-import type { AddOptions, Outcome, QueueOptions } from './queue.ts';
+import type { Outcome } from './queue.ts';
 
 const refused = new SluiceError('transient', 'no', { code: 'No' });
 const failed: Outcome = { kind: 'retry', error: refused };
 const done: Outcome = { kind: 'done' };
-
-interface Doubles {
-  readonly workers?: number;
-  readonly lanes?: Readonly<Record<string, string>>;
-  readonly random?: number;
-  /** Wraps `add`, for planting defects. */
-  readonly add?: (queue: WorkQueue<string>, key: string, options: AddOptions) => void;
-}
-
-/** A queue whose passes end when the test says so. It checks by itself that no key or lane runs twice at once. */
-class Bench {
-  readonly clock = new VirtualClock();
-  /** Keys in the order of their starts. */
-  readonly starts: string[] = [];
-  readonly running = new Map<string, (outcome: Outcome | Error) => void>();
-  readonly signals: AbortSignal[] = [];
-  /** Keys added since their last start. */
-  readonly owed = new Set<string>();
-  readonly queue: WorkQueue<string>;
-  lanes: Readonly<Record<string, string>>;
-  readonly #doubles: Doubles;
-
-  constructor(doubles: Doubles = {}) {
-    this.#doubles = doubles;
-    this.lanes = doubles.lanes ?? {};
-    const options: QueueOptions<string> = {
-      clock: this.clock,
-      random: () => doubles.random ?? 0,
-      workers: doubles.workers ?? 2,
-      lane: (key) => this.lanes[key],
-      work: (key, signal) => this.#work(key, signal),
-    };
-    this.queue = new WorkQueue(options);
-  }
-
-  add(key: string, options: AddOptions = {}): void {
-    this.owed.add(key);
-    if (this.#doubles.add) this.#doubles.add(this.queue, key, options);
-    else this.queue.add(key, options);
-  }
-
-  /** Adds, lets it start and ends the pass. */
-  async once(key: string, outcome: Outcome | Error): Promise<void> {
-    this.add(key);
-    await this.clock.settle();
-    await this.end(key, outcome);
-  }
-
-  async end(key: string, outcome: Outcome | Error = done): Promise<void> {
-    const finish = this.running.get(key);
-    this.running.delete(key);
-    finish?.(outcome);
-    await this.clock.settle();
-  }
-
-  #work(key: string, signal: AbortSignal): Promise<Outcome> {
-    const lane = this.lanes[key];
-    const rivals = [...this.running.keys()].filter(
-      (other) => other === key || (lane !== undefined && this.lanes[other] === lane),
-    );
-    if (rivals.length > 0) throw new Error(`${key} starts beside ${rivals.join()}`);
-    this.starts.push(key);
-    this.signals.push(signal);
-    this.owed.delete(key);
-    return new Promise((resolve, reject) => {
-      this.running.set(key, (outcome) => {
-        if (outcome instanceof Error) reject(outcome);
-        else resolve(outcome);
-      });
-    });
-  }
-}
 
 let bench = new Bench();
 function started(doubles: Doubles = {}): Bench {
@@ -323,84 +250,4 @@ test('tells how deep it is, how old, and who fails', async () => {
   b.add('b');
   await b.clock.advance(900);
   expect(b.queue.state).toEqual({ ready: 1, blocked: 0, delayed: 1, inFlight: 1, oldestMs: 900, failing: 1 });
-});
-
-type Operation =
-  | { readonly kind: 'add'; readonly key: string; readonly options: AddOptions }
-  | { readonly kind: 'end'; readonly index: number; readonly outcome: Outcome }
-  | { readonly kind: 'advance'; readonly ms: number }
-  | { readonly kind: 'move'; readonly key: string; readonly lane: string | undefined };
-
-const keys = fc.constantFrom('a', 'b', 'c', 'd', 'e');
-const operations = fc.array(
-  fc.oneof(
-    fc.record({
-      kind: fc.constant('add' as const),
-      key: keys,
-      options: fc.record({ delayMs: fc.constantFrom(0, 0, 500, 2_000), urgent: fc.boolean() }),
-    }),
-    fc.record({
-      kind: fc.constant('end' as const),
-      index: fc.nat({ max: 4 }),
-      outcome: fc.constantFrom<Outcome>(done, failed, { kind: 'after', ms: 1_500 }, { kind: 'terminal' }),
-    }),
-    fc.record({ kind: fc.constant('advance' as const), ms: fc.constantFrom(100, 1_000, 400_000) }),
-    fc.record({ kind: fc.constant('move' as const), key: keys, lane: fc.constantFrom('L', 'M', undefined) }),
-  ),
-  { maxLength: 40 },
-);
-
-/** Plays a history, then lets everything end well; throws when an `add` was lost or a key or lane ran twice. */
-async function play(history: readonly Operation[], doubles: Doubles): Promise<void> {
-  const b = new Bench(doubles);
-  b.queue.start();
-  for (const operation of history) {
-    switch (operation.kind) {
-      case 'add':
-        b.add(operation.key, operation.options);
-        break;
-      case 'end': {
-        const key = [...b.running.keys()][operation.index];
-        if (key !== undefined) await b.end(key, operation.outcome);
-        break;
-      }
-      case 'advance':
-        await b.clock.advance(operation.ms);
-        break;
-      case 'move': {
-        // A pass keeps the lane that it started in.
-        if (b.running.has(operation.key)) break;
-        const { [operation.key]: _left, ...others } = b.lanes;
-        b.lanes = operation.lane === undefined ? others : { ...others, [operation.key]: operation.lane };
-        break;
-      }
-    }
-  }
-  for (let round = 0; round < 20; round += 1) {
-    await b.clock.advance(700_000);
-    for (const key of b.running.keys()) await b.end(key);
-  }
-  const { ready, blocked, delayed, inFlight } = b.queue.state;
-  const left = [...b.owed, ready, blocked, delayed, inFlight].join();
-  if (left !== '0,0,0,0') throw new Error(`lost or left over: ${left}`);
-}
-
-describe('against a model', () => {
-  test.prop([operations, fc.integer({ min: 1, max: 3 })], { numRuns: 300 })(
-    'no add is ever lost, no key or lane runs twice at once, and everything comes to rest',
-    async (history, workers) => {
-      await play(history, { workers });
-    },
-    60_000,
-  );
-
-  test('a queue that forgets what changes while a key runs is found out', async () => {
-    const forgetful: Doubles['add'] = (queue, key, options) => {
-      if (!queue.keyState(key).running) queue.add(key, options);
-    };
-    const property = fc.asyncProperty(operations, (history) => play(history, { add: forgetful }));
-    const result = await fc.check(property, { numRuns: 500, seed: 1 });
-    expect(result.failed).toBe(true);
-    expect(String(result.errorInstance)).toContain('lost or left over');
-  }, 60_000);
 });

@@ -9,8 +9,8 @@ class Bench {
   /** When each call was let through, in order, with its name. */
   readonly granted: { readonly name: string; readonly at: number }[] = [];
 
-  constructor(perSecond: number, burst: number) {
-    this.bucket = new TokenBucket({ clock: this.clock, rules: { perSecond, burst } });
+  constructor(perSecond: number, burst: number, random = 0) {
+    this.bucket = new TokenBucket({ clock: this.clock, random: () => random, perSecond, burst });
   }
 
   async call(name: string, signal?: AbortSignal): Promise<void> {
@@ -123,6 +123,17 @@ describe('when told to slow down', () => {
     await before;
     expect(b.granted.map(({ at }) => Math.round(at / 1_000))).toEqual([0, 0, 0, 0, 0, 30, 30]);
   });
+});
+
+test('a pause that was asked for is a minimum, and chance adds a little', async () => {
+  const b = new Bench(10, 1, 0.5);
+  b.bucket.throttled(10_000);
+  const waiting = b.call('a');
+  await b.clock.advance(10_499);
+  expect(b.granted).toEqual([]);
+  await b.clock.advance(1);
+  await waiting;
+  expect(b.granted).toEqual([{ name: 'a', at: 10_500 }]);
 });
 
 describe('against a server with the documented bucket', () => {

@@ -8,9 +8,12 @@
  * Invariants: callers are served in the order they came; never more than `burst` plus rate × time; an
  * aborted caller takes no token and leaves the line at once.
  */
-import type { Clock } from './clock.ts';
+import type { Clock, Random } from './clock.ts';
 
-export interface RateRules {
+export interface BucketOptions {
+  readonly clock: Clock;
+  /** Spreads the return after a pause: clusters that share an account must not come back in step. */
+  readonly random: Random;
   /** Tokens per second when nobody complains. */
   readonly perSecond: number;
   /** Tokens that may be saved up. At least 1. */
@@ -23,6 +26,8 @@ const floor = 1 / 16;
 const recoveryMs = 60_000;
 /** Complaints within this time of the last slow-down were caused by the same burst, in milliseconds. */
 const sameComplaintMs = 1_000;
+/** Share of a pause that chance may add. */
+const pauseJitter = 0.1;
 
 interface Waiter {
   readonly grant: () => void;
@@ -30,6 +35,7 @@ interface Waiter {
 
 export class TokenBucket {
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #full: number;
   readonly #burst: number;
   /** First come, first served. */
@@ -43,10 +49,11 @@ export class TokenBucket {
   #slowedAt = Number.NEGATIVE_INFINITY;
   #cancelTimer: (() => void) | undefined;
 
-  constructor({ clock, rules }: { readonly clock: Clock; readonly rules: RateRules }) {
+  constructor({ clock, random, perSecond, burst }: BucketOptions) {
     this.#clock = clock;
-    this.#full = rules.perSecond / 1_000;
-    this.#burst = Math.max(1, rules.burst);
+    this.#random = random;
+    this.#full = perSecond / 1_000;
+    this.#burst = Math.max(1, burst);
     this.#tokens = this.#burst;
     this.#rate = this.#full;
     this.#at = clock.now();
@@ -78,7 +85,10 @@ export class TokenBucket {
   /** The other side asked us to slow down, and perhaps for how long to stay away, in milliseconds. */
   throttled(retryAfterMs = 0): void {
     this.#refill();
-    this.#closedUntil = Math.max(this.#closedUntil, this.#at + retryAfterMs);
+    this.#closedUntil = Math.max(
+      this.#closedUntil,
+      this.#at + retryAfterMs * (1 + pauseJitter * this.#random()),
+    );
     if (this.#at - this.#slowedAt >= sameComplaintMs) {
       this.#slowedAt = this.#at;
       this.#rate = Math.max(this.#full * floor, this.#rate / 2);
