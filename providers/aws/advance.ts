@@ -155,10 +155,7 @@ const effects: Effects = {
       listeners.map((one) => {
         if (one.arn !== input.ListenerArn) return one;
         const after = listenerSettings(input);
-        const more =
-          after.protocol === 'TLS'
-            ? one.moreCertificates?.filter((certificate) => certificate !== after.certificate)
-            : [];
+        const more = after.protocol === 'TLS' ? one.moreCertificates : [];
         return { ...one, ...after, moreCertificates: more };
       }),
     ),

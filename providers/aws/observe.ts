@@ -231,7 +231,6 @@ class Observation {
     if (this.#request.depth === 'quick' && before?.moreCertificates !== undefined) {
       return before.moreCertificates;
     }
-    const standard = new Set((listener.Certificates ?? []).map(({ CertificateArn }) => CertificateArn));
     const found: string[] = [];
     let Marker: string | undefined;
     do {
@@ -243,8 +242,7 @@ class Observation {
         ),
       );
       for (const { CertificateArn: certificate, IsDefault } of answer?.Certificates ?? []) {
-        if (certificate !== undefined && IsDefault !== true && !standard.has(certificate))
-          found.push(certificate);
+        if (certificate !== undefined && IsDefault !== true) found.push(certificate);
       }
       Marker = answer?.NextMarker === '' ? undefined : answer?.NextMarker;
     } while (Marker !== undefined);

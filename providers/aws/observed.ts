@@ -48,7 +48,10 @@ export interface ObservedListener {
   readonly tags: Tags;
   /** ARN of the default certificate; empty without TLS. */
   readonly certificate: string;
-  /** ARNs beyond the default one, sorted; undefined when not read. */
+  /**
+   * The list of further certificates as ARNs, sorted; undefined when not read. The default one may be in it
+   * too, and cannot be taken off while it is the default.
+   */
   readonly moreCertificates: readonly string[] | undefined;
   readonly sslPolicy: string;
   readonly alpn: string;

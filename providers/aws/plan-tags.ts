@@ -4,7 +4,7 @@
  * The records (of attributes, tag keys, certificates that we set) grow before the change that they record
  * and shrink after it, so a crash in between leaves a record that says too much, never too little.
  */
-import type { AwsObserved, Tags } from './observed.ts';
+import type { AwsObserved, ObservedListener, Tags } from './observed.ts';
 import { addStep, chunks } from './steps.ts';
 import type { Planning } from './steps.ts';
 import {
@@ -16,7 +16,7 @@ import {
   splitRecord,
   toTagList,
 } from './tags.ts';
-import type { AwsWanted } from './wanted.ts';
+import type { AwsWanted, WantedListener } from './wanted.ts';
 
 const resourcesPerCall = 20;
 const records: readonly string[] = [attributesTag, keysTag, certificatesTag];
@@ -63,12 +63,24 @@ export function taggedResources(wanted: AwsWanted, observed: AwsObserved): reado
       tagged.push({
         arn: present.arn,
         subject: `listener ${present.port} of ${balancer?.name ?? ''}`,
-        wanted: listener.tags,
+        wanted: withKeptCertificate(listener, present),
         observed: present.tags,
       });
     }
   }
   return tagged;
+}
+
+/**
+ * The default certificate may also stand in the list of the others, where it cannot be taken off now. If we
+ * put it there, that stays on record until it can.
+ */
+function withKeptCertificate({ certificates, tags }: WantedListener, observed: ObservedListener): Tags {
+  const [standard = ''] = certificates;
+  const word = recordWord(standard);
+  const listed = observed.moreCertificates?.includes(standard) === true;
+  if (!listed || !splitRecord(observed.tags[certificatesTag]).has(word)) return tags;
+  return { ...tags, [certificatesTag]: grown(tags[certificatesTag], word) };
 }
 
 /** What is missing or different, with records grown. */
