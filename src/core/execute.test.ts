@@ -147,6 +147,19 @@ describe('a step that fails', () => {
     expect(result.observed).not.toContain('listener3 id-of-balancer');
   });
 
+  test('does not hold up a step with a risk that stands behind what is skipped', async () => {
+    const result = await run(
+      [
+        aStep('a'),
+        aStep('b', { needs: ['a'] }),
+        aStep('c', { needs: ['b'] }),
+        aStep('d', { risk: 'disruptive' }),
+      ],
+      { refuse: { a: refusal('invalid') } },
+    );
+    expect([doneIds(result), ids(result.skipped)]).toEqual(['d', 'b c']);
+  });
+
   test('a step that needs one which is not in the list is skipped', async () => {
     const result = await run([
       aStep('a', { needs: ['held'] }),

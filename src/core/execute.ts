@@ -167,7 +167,6 @@ class Run<Observed> {
       );
       return undefined;
     }
-    signal.throwIfAborted();
     permit?.();
     const result = await this.#call(step, parameters);
     signal.throwIfAborted();

@@ -53,6 +53,7 @@ async function play(history: readonly Operation[], doubles: Doubles): Promise<vo
         break;
       case 'move': {
         // A pass keeps the lane that it started in.
+        await b.clock.settle();
         if (b.running.has(operation.key)) break;
         const { [operation.key]: _left, ...others } = b.lanes;
         b.lanes = operation.lane === undefined ? others : { ...others, [operation.key]: operation.lane };
@@ -64,6 +65,7 @@ async function play(history: readonly Operation[], doubles: Doubles): Promise<vo
     await b.clock.advance(700_000);
     for (const key of b.running.keys()) await b.end(key);
   }
+  if (b.violations.length > 0) throw new Error(b.violations.join('; '));
   const { ready, blocked, delayed, inFlight } = b.queue.state;
   const left = [...b.owed, ready, blocked, delayed, inFlight].join();
   if (left !== '0,0,0,0') throw new Error(`lost or left over: ${left}`);

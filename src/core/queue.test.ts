@@ -18,6 +18,7 @@ afterEach(async () => {
   const stopped = bench.queue.stop();
   for (const key of bench.running.keys()) await bench.end(key);
   await stopped;
+  expect(bench.violations).toEqual([]);
 });
 
 describe('coalescing', () => {
@@ -200,6 +201,20 @@ describe('lanes', () => {
     await b.end('c');
     await b.end('a');
     expect(b.starts).toEqual(['a', 'x', 'b', 'c', 'a']);
+  });
+
+  test('a key that is added again while it waits for its lane runs once', async () => {
+    const b = started({ workers: 4, lanes: { a: 'L', b: 'L' } });
+    b.add('a');
+    b.add('b');
+    await b.clock.settle();
+    b.lanes = { a: 'L' };
+    b.add('b');
+    await b.clock.settle();
+    await b.end('a');
+    await b.end('b');
+    await b.end('b');
+    expect(b.starts).toEqual(['a', 'b']);
   });
 
   test('a key that has left its lane while it waited does not strand those behind it', async () => {
