@@ -61,4 +61,11 @@ describe('chooseNodes', () => {
     expect(answer.nodes.map(({ name }) => name).join(' ')).toBe(chosen);
     expect(answer.excluded.map(({ node, reason }) => `${node} ${reason}`).join(', ')).toBe(left);
   });
+
+  test('what the Service says by annotation goes before the mode', () => {
+    const local = world('Local');
+    const service = { ...local.service, annotations: { 'sluice.dev/targets': 'all-nodes' } };
+    const { nodes: chosen } = chooseNodes({ ...local, service }, { mode: 'local-nodes' });
+    expect(chosen.map(({ name }) => name)).toEqual(['a', 'b', 'c']);
+  });
 });

@@ -2,6 +2,7 @@
  * Which nodes should be targets of a Service: the eligible ones, narrowed by the user's selector and,
  * under policy Local, to those that hold an endpoint. Every node left out has its reason.
  */
+import { ownAnnotations } from './annotations.ts';
 import { nodesWithEndpoints } from './endpoints.ts';
 import { eligibleNodes } from './nodes.ts';
 import type { NodeObject } from './objects.ts';
@@ -12,7 +13,8 @@ export interface NodeChoice {
   readonly selector?: Readonly<Record<string, string>> | undefined;
   /**
    * Under `externalTrafficPolicy: Local`: only nodes with an endpoint (`local-nodes`, the default of
-   * Sluice), or all, left to the health check (`all-nodes`). Without effect under policy Cluster.
+   * Sluice), or all, left to the health check (`all-nodes`). Annotation `sluice.dev/targets` of the Service
+   * goes before it. Without effect under policy Cluster.
    */
   readonly mode: 'all-nodes' | 'local-nodes';
 }
@@ -26,7 +28,9 @@ export interface ChosenNodes {
 export function chooseNodes(world: World, { selector, mode }: NodeChoice): ChosenNodes {
   const eligible = eligibleNodes(world.nodes);
   const labels = Object.entries(selector ?? {});
-  const local = mode === 'local-nodes' && world.service.externalTrafficPolicy === 'Local';
+  const local =
+    world.service.externalTrafficPolicy === 'Local' &&
+    (ownAnnotations(world.service.annotations).settings.targets ?? mode) === 'local-nodes';
   if (labels.length === 0 && !local) return eligible;
 
   const holders = local ? nodesWithEndpoints(world.slices) : undefined;
