@@ -75,7 +75,7 @@ export const controllerCommand = command({
     const settings = await loadSettings(flags.config, shell);
     if (!settings) return exit.problem;
     const log = createLog({
-      level: flags['log-level'] as (typeof logLevels)[number],
+      level: flags['log-level'],
       form:
         flags['log-form'] === 'text' || (flags['log-form'] === undefined && shell.interactive)
           ? 'text'
@@ -184,7 +184,7 @@ export const controllerCommand = command({
       await door.stop();
       await server.close();
       running.close();
-      api.close();
+      await api.close();
       log.info('stopped');
       return exit.ok;
     } catch (thrown) {

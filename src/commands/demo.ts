@@ -1,8 +1,7 @@
 /** `sluice demo`: the whole story on a real API server and a simulated cloud, each step checked as it is told. */
 import { systemClock } from '../core/clock.ts';
-import { tellAwsStory } from '../sandbox/demo/aws.ts';
 import type { Narrator } from '../sandbox/demo/stage.ts';
-import { packageRoot, startSandbox, type Sandbox } from '../sandbox/sandbox.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
 import { paint, type Shell } from './shell.ts';
 import { command, exit } from './table.ts';
 
@@ -31,6 +30,9 @@ export const demoCommand = command({
     for (const name of ['SIGINT', 'SIGTERM'] as const)
       process.once(name, () => stop.abort(new Error(`ended by ${name}`)));
     const narrator = narratorFor(shell);
+    // Loaded only here: what runs in a cluster never carries the sandbox.
+    const { packageRoot, startSandbox } = await import('../sandbox/sandbox.ts');
+    const { tellAwsStory } = await import('../sandbox/demo/aws.ts');
     const started = systemClock.now();
     let sandbox: Sandbox | undefined;
     try {

@@ -103,7 +103,7 @@ export const explainCommand = command({
       return exit.problem;
     } finally {
       running.close();
-      api.close();
+      await api.close();
     }
   },
 });

@@ -134,7 +134,7 @@ function stepLines(step: PlannedStep, paint: (style: Style, text: string) => str
 function valueText(value: Json | undefined): string {
   if (value === undefined || value === null) return 'null';
   if (typeof value !== 'object') return String(value);
-  if ('$ref' in value) return `(known after ${String(value['$ref'])})`;
+  if ('$ref' in value && typeof value['$ref'] === 'string') return `(known after ${value['$ref']})`;
   if (Array.isArray(value)) {
     const pairs = value.map(pairText);
     if (pairs.every((pair) => pair !== undefined)) return pairs.join(', ');

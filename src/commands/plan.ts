@@ -164,7 +164,7 @@ async function live(
     });
   } finally {
     await door.stop();
-    api.close();
+    await api.close();
   }
 }
 

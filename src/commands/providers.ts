@@ -58,8 +58,8 @@ export async function startProviders(settings: Settings, parts: ProviderParts): 
       case 'aws': {
         const { startAws } = await import('../../providers/aws/start.ts');
         const running = startAws(section, { ...parts, onCall: (call) => parts.onCall('aws', call) });
-        providers.set(name, running.provider as AnyProvider);
-        closers.push(running.close);
+        providers.set(name, running.provider);
+        closers.push(() => running.close());
         break;
       }
       case 'alibaba':

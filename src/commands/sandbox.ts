@@ -6,8 +6,7 @@ import { spawn } from 'node:child_process';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { controlClient } from '../../providers/aws/simulator/control-client.ts';
-import { startSandbox, type Sandbox } from '../sandbox/sandbox.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
 import { paint } from './shell.ts';
 import { command, exit } from './table.ts';
 
@@ -59,6 +58,8 @@ export const sandboxCommand = command({
     const stop = new AbortController();
     for (const name of ['SIGINT', 'SIGTERM'] as const)
       process.on(name, () => stop.abort(new Error(`ended by ${name}`)));
+    // Loaded only here: what runs in a cluster never carries the sandbox.
+    const { startSandbox } = await import('../sandbox/sandbox.ts');
     let sandbox: Sandbox | undefined;
     const stateFile = usualStateFile();
     try {
@@ -124,6 +125,7 @@ export const sandboxDumpCommand = command({
       );
       return exit.problem;
     }
+    const { controlClient } = await import('../../providers/aws/simulator/control-client.ts');
     const control = controlClient(state.aws);
     const [account, { calls, counts }] = await Promise.all([control.dump(), control.calls()]);
     shell.out(`${JSON.stringify({ account, calls, counts }, undefined, 2)}\n`);

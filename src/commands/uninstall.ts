@@ -155,7 +155,7 @@ export const uninstallCommand = command({
       await events.stop();
       await door.stop();
       running.close();
-      api.close();
+      await api.close();
     }
   },
 });

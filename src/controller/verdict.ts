@@ -43,15 +43,15 @@ const longestMessage = 1_000;
 
 export function judge(facts: Facts): Verdict {
   const drafts = [accepted(facts), provisioned(facts), targetsReady(facts), inSync(facts)];
-  return { drafts: drafts.filter((draft) => draft !== undefined), warning: warningOf(facts) };
+  return { drafts: drafts.filter((each) => each !== undefined), warning: warningOf(facts) };
 }
 
 function accepted({ problems }: Facts): ConditionDraft {
   const errors = problems.filter((problem) => problem.severity === 'error');
   const first = errors[0];
   if (first) return draft('Accepted', 'False', first.reason, listProblems(problems));
-  const warning = problems[0];
-  if (warning) return draft('Accepted', 'True', warning.reason, listProblems(problems));
+  const mild = problems[0];
+  if (mild) return draft('Accepted', 'True', mild.reason, listProblems(problems));
   return draft('Accepted', 'True', 'Accepted', 'All settings are understood and have an effect');
 }
 

@@ -78,10 +78,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     stops.push(() => aws.close());
     const kubeconfig = controlPlane.kubeconfig;
     const api = await connect({ path: kubeconfig });
-    stops.push(() => {
-      api.close();
-      return Promise.resolve();
-    });
+    stops.push(() => api.close());
     await installRole(api);
     const controllerKubeconfig = await controlPlane.serviceAccountKubeconfig(namespace, account);
     const folder = join(controlPlane.folder, 'sluice');
