@@ -130,7 +130,10 @@ async function silence(world: World, ms: number, when: string): Promise<void> {
   await clock.advance(ms);
   if (monitor.writes === before) return;
   const calls = account.writes(seq).map(({ operation }) => operation);
-  monitor.report('I4', `writes ${when}: ${[...calls, ...world.apiWrites.slice(apiBefore)].slice(0, 12).join(', ')}`);
+  monitor.report(
+    'I4',
+    `writes ${when}: ${[...calls, ...world.apiWrites.slice(apiBefore)].slice(0, 12).join(', ')}`,
+  );
 }
 
 /** What is not as it should be; empty when all is. */
@@ -144,13 +147,15 @@ export function differencesOf(world: World): readonly string[] {
     known.add(truth.uid);
     const balancers = ours.filter(({ Tags }) => Tags[uidTag] === truth.uid) as readonly Balancer[];
     const own = groups.filter(({ Tags }) => Tags[uidTag] === truth.uid) as readonly Group[];
-    const say = (what: string): void => void differences.push(`${truth.key} (${truth.uid.slice(-4)}): ${what}`);
+    const say = (what: string): void =>
+      void differences.push(`${truth.key} (${truth.uid.slice(-4)}): ${what}`);
     if (truth.ours) comparePresent(truth, balancers, own, say);
     else compareAbsent(truth, balancers, own, say);
     compareConditions(world, truth, say);
   }
   for (const { Tags } of [...ours, ...groups])
-    if (!known.has(Tags[uidTag] ?? '')) differences.push(`left of ${Tags['sluice.dev/service']} (${Tags[uidTag]})`);
+    if (!known.has(Tags[uidTag] ?? ''))
+      differences.push(`left of ${Tags['sluice.dev/service']} (${Tags[uidTag]})`);
   return differences;
 }
 
@@ -182,7 +187,12 @@ interface Group {
 
 type Say = (what: string) => void;
 
-function comparePresent(truth: ServiceTruth, balancers: readonly Balancer[], groups: readonly Group[], say: Say): void {
+function comparePresent(
+  truth: ServiceTruth,
+  balancers: readonly Balancer[],
+  groups: readonly Group[],
+  say: Say,
+): void {
   const [balancer] = balancers;
   if (balancer === undefined || balancers.length > 1) return say(`${balancers.length} balancers`);
   if (!truth.finalized) say('no finalizer');
@@ -191,13 +201,16 @@ function comparePresent(truth: ServiceTruth, balancers: readonly Balancer[], gro
   if (truth.addresses.length !== 1 || truth.addresses[0] !== host)
     say(`its status shows ${truth.addresses.join() || 'nothing'}, its balancer is ${host}`);
   const scheme = truth.annotations[`${prefix}scheme`];
-  if (scheme !== undefined && balancer.Scheme !== scheme) say(`scheme is ${balancer.Scheme}, asked is ${scheme}`);
+  if (scheme !== undefined && balancer.Scheme !== scheme)
+    say(`scheme is ${balancer.Scheme}, asked is ${scheme}`);
   const crossZone = /cross_zone.enabled=(\w+)/.exec(truth.annotations[`${prefix}attributes`] ?? '')?.[1];
   const hasCrossZone = balancer.Attributes['load_balancing.cross_zone.enabled'];
-  if (crossZone !== undefined && hasCrossZone !== crossZone) say(`cross-zone is ${hasCrossZone}, asked is ${crossZone}`);
+  if (crossZone !== undefined && hasCrossZone !== crossZone)
+    say(`cross-zone is ${hasCrossZone}, asked is ${crossZone}`);
   const listeners = new Map(balancer.Listeners.map((one) => [one.Port, one]));
   for (const { Port } of balancer.Listeners)
-    if (!truth.listeners.some(({ port }) => port === Port)) say(`a listener on ${Port} that no port asks for`);
+    if (!truth.listeners.some(({ port }) => port === Port))
+      say(`a listener on ${Port} that no port asks for`);
   if (groups.length !== truth.listeners.length)
     say(`${groups.length} target groups for ${truth.listeners.length} listeners`);
   for (const wanted of truth.listeners) {
@@ -233,18 +246,29 @@ function compareGroup(truth: ServiceTruth, group: Group, nodePort: number, what:
     say(`${what} has threshold ${group.HealthyThresholdCount}, asked is ${threshold}`);
   for (const pair of (annotations[`${prefix}target-group-attributes`] ?? '').split(',')) {
     const [key = '', value = ''] = pair.split('=');
-    if (key !== '' && group.Attributes[key] !== value) say(`${what}: ${key} is ${group.Attributes[key]}, asked is ${value}`);
+    if (key !== '' && group.Attributes[key] !== value)
+      say(`${what}: ${key} is ${group.Attributes[key]}, asked is ${value}`);
   }
   const proxy = annotations[`${prefix}proxy-protocol`] === '*';
-  if (group.Protocol !== 'UDP' && group.Protocol !== 'TCP_UDP' && (group.Attributes['proxy_protocol_v2.enabled'] === 'true') !== proxy)
+  if (
+    group.Protocol !== 'UDP' &&
+    group.Protocol !== 'TCP_UDP' &&
+    (group.Attributes['proxy_protocol_v2.enabled'] === 'true') !== proxy
+  )
     say(`${what}: proxy protocol is ${group.Attributes['proxy_protocol_v2.enabled']}`);
   for (const pair of (annotations[`${prefix}additional-resource-tags`] ?? '').split(',')) {
     const [key = '', value = ''] = pair.split('=');
-    if (key !== '' && group.Tags[key] !== value) say(`${what}: tag ${key} is ${group.Tags[key]}, asked is ${value}`);
+    if (key !== '' && group.Tags[key] !== value)
+      say(`${what}: tag ${key} is ${group.Tags[key]}, asked is ${value}`);
   }
 }
 
-function compareAbsent(truth: ServiceTruth, balancers: readonly Balancer[], groups: readonly Group[], say: Say): void {
+function compareAbsent(
+  truth: ServiceTruth,
+  balancers: readonly Balancer[],
+  groups: readonly Group[],
+  say: Say,
+): void {
   if (balancers.length + groups.length > 0)
     say(`is not ours to serve, and ${balancers.length} balancers and ${groups.length} groups exist`);
   if (truth.finalized) say('is not ours to serve, and our finalizer is on it');
@@ -259,7 +283,8 @@ function compareConditions(world: World, truth: ServiceTruth, say: Say): void {
   }
   const expect = (type: string, status: string): void => {
     const found = conditions.get(type);
-    if (found?.status !== status) say(`condition ${type} is ${found?.status} (${found?.reason}: ${found?.message})`);
+    if (found?.status !== status)
+      say(`condition ${type} is ${found?.status} (${found?.reason}: ${found?.message})`);
   };
   expect('Accepted', 'True');
   expect('Provisioned', 'True');
@@ -270,4 +295,3 @@ function compareConditions(world: World, truth: ServiceTruth, say: Say): void {
 function short(list: readonly string[]): string {
   return `[${list.map((one) => one.replace(/^i-0+/, 'i-')).join(' ')}]`;
 }
-

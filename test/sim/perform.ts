@@ -115,7 +115,11 @@ function performService(world: World, event: ServiceEvent): void {
         // The class may be set only on the way to this type.
         if (spec.type === 'LoadBalancer') return undefined;
         const { loadBalancerClass } = event;
-        return { ...others, type: event.type, ...(loadBalancerClass === undefined ? {} : { loadBalancerClass }) };
+        return {
+          ...others,
+          type: event.type,
+          ...(loadBalancerClass === undefined ? {} : { loadBalancerClass }),
+        };
       });
     case 'port-add':
       return people.changeService(key, (spec) => {
@@ -127,7 +131,9 @@ function performService(world: World, event: ServiceEvent): void {
     case 'port-remove':
       return people.changeService(key, (spec) => {
         const ports = spec.ports ?? [];
-        return ports.length < 2 ? undefined : { ...spec, ports: ports.filter((_, i) => i !== event.pick % ports.length) };
+        return ports.length < 2
+          ? undefined
+          : { ...spec, ports: ports.filter((_, i) => i !== event.pick % ports.length) };
       });
     case 'node-port':
       // Of all entries with one port number, as a user must do for TCP and UDP together.
@@ -146,9 +152,14 @@ function performService(world: World, event: ServiceEvent): void {
       return people.changeService(key, (spec) => {
         const ports = spec.ports ?? [];
         const index = event.pick % (ports.length || 1);
-        const taken = ports.some((one, i) => i !== index && one.port === ports[index]?.port && one.protocol === event.protocol);
+        const taken = ports.some(
+          (one, i) => i !== index && one.port === ports[index]?.port && one.protocol === event.protocol,
+        );
         if (taken) return undefined;
-        return { ...spec, ports: ports.map((one, i) => (i === index ? { ...one, protocol: event.protocol } : one)) };
+        return {
+          ...spec,
+          ports: ports.map((one, i) => (i === index ? { ...one, protocol: event.protocol } : one)),
+        };
       });
     case 'policy':
       return people.changeService(key, (spec) =>
@@ -309,7 +320,8 @@ function performHand(world: World, event: HandEvent): void {
   switch (event.kind) {
     case 'hand-delete-balancer': {
       const LoadBalancerArn = pickOf('load-balancer');
-      if (LoadBalancerArn !== undefined) tolerate(() => account.byHand('DeleteLoadBalancer', { LoadBalancerArn }));
+      if (LoadBalancerArn !== undefined)
+        tolerate(() => account.byHand('DeleteLoadBalancer', { LoadBalancerArn }));
       return;
     }
     case 'hand-delete-listener': {
@@ -371,7 +383,10 @@ export function attribute(world: World, arn: string | undefined, Key: string, Va
 
 export function targetsOf(world: World, TargetGroupArn: string): readonly { Id?: string; Port?: number }[] {
   const answer = world.account.byHand('DescribeTargetHealth', { TargetGroupArn }) as {
-    TargetHealthDescriptions?: readonly { Target?: { Id?: string; Port?: number }; TargetHealth?: { State?: string } }[];
+    TargetHealthDescriptions?: readonly {
+      Target?: { Id?: string; Port?: number };
+      TargetHealth?: { State?: string };
+    }[];
   };
   return (answer.TargetHealthDescriptions ?? [])
     .filter(({ TargetHealth }) => TargetHealth?.State !== 'draining')
@@ -499,4 +514,3 @@ function during(world: World, ms: number, end: () => void): void {
     end();
   });
 }
-

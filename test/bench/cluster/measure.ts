@@ -1,0 +1,172 @@
+/** What the benches on a real API server share: making Services, waiting for addresses, counting calls and writes. */
+import { readFile } from 'node:fs/promises';
+import { systemClock } from '../../../src/core/clock.ts';
+import type { ObjectKey, ServiceObject } from '../../../src/core/objects.ts';
+import type { Connection } from '../../../src/kube/connection.ts';
+import { services as serviceKind } from '../../../src/kube/kinds.ts';
+import { Reader } from '../../../src/kube/reader.ts';
+import { apply, nodeManifest, remove, type Manifest } from '../../../src/sandbox/objects.ts';
+import type { RunningController, Sandbox } from '../../../src/sandbox/sandbox.ts';
+
+/** A one-port Service that our controller serves. */
+export function benchService(index: number): Manifest {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { namespace: 'default', name: `bench-${index}` },
+    spec: {
+      type: 'LoadBalancer',
+      loadBalancerClass: 'sluice.dev/aws',
+      selector: { app: 'bench' },
+      ports: [{ name: 'http', port: 80 }],
+    },
+  };
+}
+
+export async function addNodes(sandbox: Sandbox, from: number, to: number): Promise<void> {
+  for (let index = from; index <= to; index += 1) {
+    await apply(
+      sandbox.api,
+      nodeManifest({
+        name: `node-${index}`,
+        instance: `i-${String(index).padStart(17, '0')}`,
+        zone: 'eu-west-1a',
+      }),
+    );
+  }
+}
+
+/** Runs `work` for 0 … n-1, `lanes` at once. */
+export async function spread(
+  n: number,
+  lanes: number,
+  work: (index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let index = next++; index < n; index = next++) await work(index);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+/** Watches the Services of a cluster on a connection of its own. */
+export class Watcher {
+  readonly #reader: Reader<ObjectKey, ServiceObject>;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(api: Connection) {
+    this.#reader = new Reader({ api, kind: serviceKind() });
+    this.#reader.subscribe(() => {
+      for (const check of this.#waiting) check();
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#reader.start();
+    await this.#reader.synced();
+  }
+
+  stop(): Promise<void> {
+    return this.#reader.stop();
+  }
+
+  get(key: string): ServiceObject | undefined {
+    return this.#reader.store.get(key as ObjectKey);
+  }
+
+  /** When each key passed `test` for the first time, in milliseconds of the monotonic clock. Fails after `limitMs`. */
+  when(
+    keys: readonly string[],
+    test: (service: ServiceObject | undefined) => boolean,
+    limitMs: number,
+  ): Promise<ReadonlyMap<string, number>> {
+    const passed = new Map<string, number>();
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(check);
+        reject(new Error(`after ${limitMs / 1000} s only ${passed.size} of ${keys.length} are there`));
+      }, limitMs);
+      const check = (): void => {
+        for (const key of keys)
+          if (!passed.has(key) && test(this.get(key))) passed.set(key, systemClock.now());
+        if (passed.size < keys.length) return;
+        clearTimeout(timer);
+        this.#waiting.delete(check);
+        resolve(passed);
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+}
+
+export async function removeServices(sandbox: Sandbox, watcher: Watcher, n: number): Promise<number> {
+  const started = systemClock.now();
+  await spread(n, 8, (index) => remove(sandbox.api, benchService(index)));
+  await watcher.when(
+    Array.from({ length: n }, (_, index) => `default/bench-${index}`),
+    (service) => service === undefined,
+    120_000,
+  );
+  return systemClock.now() - started;
+}
+
+/** Cloud calls made since, by kind. */
+export async function cloudCalls(
+  sandbox: Sandbox,
+  since: number,
+): Promise<{
+  readonly reads: number;
+  readonly writes: number;
+  readonly byOperation: Readonly<Record<string, number>>;
+}> {
+  const { calls } = await sandbox.aws.control.calls(since);
+  const byOperation: Record<string, number> = {};
+  for (const { operation } of calls) byOperation[operation] = (byOperation[operation] ?? 0) + 1;
+  const writes = calls.filter(({ mutating }) => mutating).length;
+  return { reads: calls.length - writes, writes, byOperation };
+}
+
+/** Number of the last call so far. */
+export async function lastCall(sandbox: Sandbox): Promise<number> {
+  const { calls } = await sandbox.aws.control.calls();
+  return calls.at(-1)?.seq ?? 0;
+}
+
+/** Writes to Services and events that the API server has answered so far, the bench's own included. */
+export async function apiWrites(api: Connection): Promise<number> {
+  let sum = 0;
+  const text = await api.text('/metrics');
+  for (const line of text.split('\n')) {
+    if (!line.startsWith('apiserver_request_total{')) continue;
+    if (!/resource="(services|events)"/u.test(line) || !/verb="(PATCH|POST|PUT|APPLY)"/u.test(line)) continue;
+    sum += Number(line.slice(line.lastIndexOf(' ')));
+  }
+  return sum;
+}
+
+export interface Usage {
+  /** Seconds of CPU, user and system. */
+  readonly cpu: number;
+  /** Resident memory, now and at its highest, in MB. */
+  readonly rss: number;
+  readonly peak: number;
+}
+
+/** What a controller has used so far (Linux: /proc). */
+export async function usageOf(controller: RunningController): Promise<Usage> {
+  const { pid } = controller.process;
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const kb = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`, 'u').exec(status)?.[1] ?? 0);
+  return {
+    cpu: (Number(fields[11]) + Number(fields[12])) / 100,
+    rss: kb('VmRSS') / 1024,
+    peak: kb('VmHWM') / 1024,
+  };
+}
+
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? 0;
+}

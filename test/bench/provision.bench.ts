@@ -1,0 +1,208 @@
+/**
+ * From the first `create` to the last address: 1, 50 and 200 Services at once against a real API server,
+ * with a cloud that answers at once and one that takes 50 ms a call; and 50 Services against the documented
+ * rate limits.
+ *
+ * The limit beside each figure is measured in the same run: the same writes to the API server and the same
+ * chain of cloud calls, made by a program that decides nothing and looks at nothing.
+ */
+import { connect } from '../../src/kube/connection.ts';
+import { patchContentType } from '../../src/kube/api.ts';
+import { apply, pathOf, remove } from '../../src/sandbox/objects.ts';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
+import type { Bench, Row } from './bench.ts';
+import {
+  addNodes,
+  apiWrites,
+  benchService,
+  cloudCalls,
+  lastCall,
+  percentile,
+  removeServices,
+  spread,
+  usageOf,
+  Watcher,
+} from './cluster/measure.ts';
+
+const quotas = { networkLoadBalancers: 10_000, targetGroups: 10_000 };
+const openRates = { read: 100_000, register: 100_000, modify: 100_000 };
+const creators = 4;
+/** Cloud calls of one Service that have to follow one another: balancer, group, targets or listener. */
+const chain = 3;
+
+interface Sizes {
+  readonly services: number;
+  readonly callMs: number;
+}
+
+const sizes: readonly Sizes[] = [
+  { services: 1, callMs: 0 },
+  { services: 50, callMs: 0 },
+  { services: 200, callMs: 0 },
+  { services: 1, callMs: 50 },
+  { services: 50, callMs: 50 },
+  { services: 200, callMs: 50 },
+];
+
+async function measure(size: Sizes): Promise<readonly Row[]> {
+  const { services, callMs } = size;
+  const sandbox = await startSandbox({
+    aws: { quotas, latency: { callMs } },
+    awsSettings: { rates: openRates },
+  });
+  try {
+    await addNodes(sandbox, 1, 3);
+    const limitMs = await floor(sandbox, size);
+    const own = await connect({ path: sandbox.kubeconfig });
+    const watcher = new Watcher(own);
+    await watcher.start();
+    const keys = Array.from({ length: services }, (_, index) => `default/bench-${index}`);
+    const [calls, writes] = [await lastCall(sandbox), await apiWrites(sandbox.api)];
+    const started = performance.now();
+    const created = new Map<string, number>();
+    const addresses = watcher.when(keys, (service) => (service?.ingress.length ?? 0) > 0, 180_000);
+    await spread(services, creators, async (index) => {
+      created.set(`default/bench-${index}`, performance.now());
+      await apply(sandbox.api, benchService(index));
+    });
+    const at = await addresses;
+    const all = Math.max(...at.values()) - started;
+    const each = keys.map((key) => (at.get(key) ?? 0) - (created.get(key) ?? 0));
+    const made = await cloudCalls(sandbox, calls);
+    // Events are written behind the address: let them come before they are counted.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const written = (await apiWrites(sandbox.api)) - writes - services;
+    const controller = sandbox.controllers[0];
+    const usage = controller ? await usageOf(controller) : { cpu: 0, peak: 0 };
+    const removedMs = await removeServices(sandbox, watcher, services);
+    await watcher.stop();
+    own.close();
+    const label = `${services} × ${callMs} ms`;
+    const goal = services === 200 && callMs === 50 ? { goal: { kind: 'at most', value: 3 } as const } : {};
+    return [
+      {
+        what: `${label}: last address`,
+        unit: 's',
+        ours: all / 1000,
+        peer: { name: 'same calls, no decisions', value: limitMs / 1000 },
+        ...goal,
+      },
+      { what: `${label}: p50 of one`, unit: 's', ours: percentile(each, 0.5) / 1000 },
+      { what: `${label}: p99 of one`, unit: 's', ours: percentile(each, 0.99) / 1000 },
+      {
+        what: `${label}: cloud calls per Service`,
+        unit: 'calls',
+        ours: (made.reads + made.writes) / services,
+        goal: { kind: 'at most', value: 6 },
+      },
+      {
+        what: `${label}: writes to Service and events, each`,
+        unit: 'writes',
+        ours: written / services,
+        goal: { kind: 'at most', value: 4 },
+      },
+      { what: `${label}: controller CPU`, unit: 's', ours: usage.cpu },
+      { what: `${label}: controller peak memory`, unit: 'MB', ours: usage.peak },
+      { what: `${label}: delete all`, unit: 's', ours: removedMs / 1000 },
+    ];
+  } finally {
+    await sandbox.stop();
+  }
+}
+
+/** Milliseconds for the same API writes and the same chain of cloud calls without any controller's work. */
+async function floor(sandbox: Sandbox, { services, callMs }: Sizes): Promise<number> {
+  const { api } = sandbox;
+  const plain = (index: number) => ({
+    ...benchService(index),
+    metadata: { namespace: 'default', name: `floor-${index}` },
+    spec: { type: 'LoadBalancer', loadBalancerClass: 'example.com/nobody', ports: [{ port: 80 }] },
+  });
+  const started = performance.now();
+  await spread(services, creators, (index) => apply(api, plain(index)));
+  await spread(services, 32, async (index) => {
+    const path = pathOf(plain(index));
+    await api.request('PATCH', path, {
+      body: { metadata: { annotations: { 'example.com/mark': 'x' } } },
+      contentType: patchContentType.merge,
+    });
+    await new Promise((resolve) => setTimeout(resolve, callMs * chain));
+    await api.request('PATCH', `${path}/status`, {
+      body: { status: { loadBalancer: { ingress: [{ hostname: 'floor.example.com' }] } } },
+      contentType: patchContentType.merge,
+    });
+  });
+  const ms = performance.now() - started;
+  await spread(services, 8, (index) => remove(api, plain(index)));
+  return ms;
+}
+
+/** 50 Services against AWS's documented buckets: what counts is that nothing is wasted and nobody is told of a failure. */
+async function throttled(): Promise<readonly Row[]> {
+  const services = 50;
+  const sandbox = await startSandbox({ aws: { quotas, throttling: { enabled: true } } });
+  try {
+    await addNodes(sandbox, 1, 3);
+    const own = await connect({ path: sandbox.kubeconfig });
+    const watcher = new Watcher(own);
+    await watcher.start();
+    const keys = Array.from({ length: services }, (_, index) => `default/bench-${index}`);
+    const calls = await lastCall(sandbox);
+    const started = performance.now();
+    const addresses = watcher.when(keys, (service) => (service?.ingress.length ?? 0) > 0, 300_000);
+    await spread(services, creators, (index) => apply(sandbox.api, benchService(index)));
+    const at = await addresses;
+    const seconds = (Math.max(...at.values()) - started) / 1000;
+    const { byOperation } = await cloudCalls(sandbox, calls);
+    const mutations = ['CreateLoadBalancer', 'CreateTargetGroup', 'CreateListener', 'AddTags'].reduce(
+      (sum, operation) => sum + (byOperation[operation] ?? 0),
+      0,
+    );
+    const limit = (mutations - 20) / 3;
+    const failures = keys.filter((key) =>
+      watcher
+        .get(key)
+        ?.conditions.some(({ status, reason }) => status === 'False' && reason !== 'TargetsRegistering'),
+    ).length;
+    await watcher.stop();
+    own.close();
+    return [
+      {
+        what: `${services} throttled: last address`,
+        unit: 's',
+        ours: seconds,
+        peer: { name: '(writes − burst) ÷ rate', value: limit },
+        goal: { kind: 'at most', value: limit * 1.1 },
+      },
+      {
+        what: `${services} throttled: Services that show a failure`,
+        unit: 'Services',
+        ours: failures,
+        goal: { kind: 'at most', value: 0 },
+      },
+    ];
+  } finally {
+    await sandbox.stop();
+  }
+}
+
+export const bench: Bench = {
+  name: 'provision',
+  summary: 'create to address: 1, 50 and 200 Services at once on a real API server',
+  goal: '200 Services at 50 ms a call within 3 s; at most 6 cloud calls and 4 writes for a one-port Service',
+  run: async ({ progress, args }) => {
+    const rows: Row[] = [];
+    const only = args[0];
+    for (const size of sizes) {
+      const label = `${size.services}x${size.callMs}`;
+      if (only !== undefined && only !== label) continue;
+      progress(label);
+      rows.push(...(await measure(size)));
+    }
+    if (only === undefined || only === 'throttled') {
+      progress('throttled');
+      rows.push(...(await throttled()));
+    }
+    return rows;
+  },
+};
