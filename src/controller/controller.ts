@@ -68,6 +68,7 @@ export class Controller {
       clock: parts.clock,
       view: parts.view,
       wake,
+      forgive: (key) => this.#queue.forget(key),
       servedKeys: () => [...memories.all()].map((memory) => memory.key),
     });
     this.#drift = new Drift({ context: this.#context, wake, signal: this.#abort.signal });

@@ -26,16 +26,25 @@ export class Fanout {
   readonly #clock: Clock;
   readonly #view: ClusterView;
   readonly #wake: Wake;
+  /** The user changed the Service: earlier failures count no more, so a mended typo is not kept waiting. */
+  readonly #forgive: (key: ObjectKey) => void;
   /** Keys whose targets follow the nodes: those of Services that we serve. */
   readonly #servedKeys: () => Iterable<ObjectKey>;
   readonly #endpoints = new Map<ObjectKey, ReadonlyMap<NodeName, number>>();
   #lastRound = Number.NEGATIVE_INFINITY;
   #roundDue: (() => void) | undefined;
 
-  constructor(parts: { clock: Clock; view: ClusterView; wake: Wake; servedKeys: () => Iterable<ObjectKey> }) {
+  constructor(parts: {
+    clock: Clock;
+    view: ClusterView;
+    wake: Wake;
+    forgive: (key: ObjectKey) => void;
+    servedKeys: () => Iterable<ObjectKey>;
+  }) {
     this.#clock = parts.clock;
     this.#view = parts.view;
     this.#wake = parts.wake;
+    this.#forgive = parts.forgive;
     this.#servedKeys = parts.servedKeys;
   }
 
@@ -50,6 +59,7 @@ export class Fanout {
       before.uid !== after.uid ||
       serviceMatters(before, after)
     ) {
+      this.#forgive(key);
       this.#wake(key, 0);
     }
   }

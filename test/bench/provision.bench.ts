@@ -13,9 +13,9 @@ import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
 import type { Bench, Row } from './bench.ts';
 import {
   addNodes,
-  apiWrites,
   benchService,
   cloudCalls,
+  eventsWritten,
   lastCall,
   percentile,
   removeServices,
@@ -57,7 +57,7 @@ async function measure(size: Sizes): Promise<readonly Row[]> {
     const watcher = new Watcher(own);
     await watcher.start();
     const keys = Array.from({ length: services }, (_, index) => `default/bench-${index}`);
-    const [calls, writes] = [await lastCall(sandbox), await apiWrites(sandbox.api)];
+    const calls = await lastCall(sandbox);
     const started = performance.now();
     const created = new Map<string, number>();
     const addresses = watcher.when(keys, (service) => (service?.ingress.length ?? 0) > 0, 180_000);
@@ -71,7 +71,7 @@ async function measure(size: Sizes): Promise<readonly Row[]> {
     const made = await cloudCalls(sandbox, calls);
     // Events are written behind the address: let them come before they are counted.
     await new Promise((resolve) => setTimeout(resolve, 1_000));
-    const written = (await apiWrites(sandbox.api)) - writes - services;
+    const written = watcher.updates + (await eventsWritten(sandbox.api));
     const controller = sandbox.controllers[0];
     const usage = controller ? await usageOf(controller) : { cpu: 0, peak: 0 };
     const removedMs = await removeServices(sandbox, watcher, services);

@@ -53,10 +53,13 @@ export async function spread(
 export class Watcher {
   readonly #reader: Reader<ObjectKey, ServiceObject>;
   readonly #waiting = new Set<() => void>();
+  /** Writes to existing Services that were seen: the API server tells each one. */
+  updates = 0;
 
   constructor(api: Connection) {
     this.#reader = new Reader({ api, kind: serviceKind() });
-    this.#reader.subscribe(() => {
+    this.#reader.subscribe((change) => {
+      if (change.kind === 'updated') this.updates += 1;
       for (const check of this.#waiting) check();
     });
   }
@@ -133,16 +136,12 @@ export async function lastCall(sandbox: Sandbox): Promise<number> {
   return calls.at(-1)?.seq ?? 0;
 }
 
-/** Writes to Services and events that the API server has answered so far, the bench's own included. */
-export async function apiWrites(api: Connection): Promise<number> {
-  let sum = 0;
-  const text = await api.text('/metrics');
-  for (const line of text.split('\n')) {
-    if (!line.startsWith('apiserver_request_total{')) continue;
-    if (!/resource="(services|events)"/u.test(line) || !/verb="(PATCH|POST|PUT|APPLY)"/u.test(line)) continue;
-    sum += Number(line.slice(line.lastIndexOf(' ')));
-  }
-  return sum;
+/** Events about the bench's Services that stand on the API server: each is one write. */
+export async function eventsWritten(api: Connection): Promise<number> {
+  const list = (await api.request('GET', '/apis/events.k8s.io/v1/namespaces/default/events')) as {
+    readonly items?: readonly { readonly regarding?: { readonly name?: string } }[];
+  };
+  return (list.items ?? []).filter(({ regarding }) => regarding?.name?.startsWith('bench-')).length;
 }
 
 export interface Usage {
