@@ -69,7 +69,7 @@ export interface FaultOrder {
 
 export interface OrderedFault extends FaultOrder {
   readonly id: string;
-  /** Matching calls so far. */
+  /** Matching calls so far, up to the last one to hit. */
   readonly seen: number;
   /** Calls hit so far. */
   readonly hits: number;
@@ -110,10 +110,11 @@ export class Faults {
     if (this.#standing.length === 0) return NONE;
     const effects: FaultEffect[] = [];
     for (const fault of this.#standing) {
+      const times = fault.order.times ?? 1;
+      if (times !== 'until-cleared' && fault.hits >= times) continue;
       if (!matches(fault.order.match, call)) continue;
       fault.seen += 1;
-      const times = fault.order.times ?? 1;
-      if (fault.seen < (fault.order.nth ?? 1) || (times !== 'until-cleared' && fault.hits >= times)) continue;
+      if (fault.seen < (fault.order.nth ?? 1)) continue;
       fault.hits += 1;
       effects.push(fault.order.effect);
     }

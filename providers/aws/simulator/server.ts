@@ -43,8 +43,13 @@ export interface SimulatorServer {
 /** Starts to listen; resolves when it does. Rejects with the system's error when the port is taken. */
 export async function startServer(options: ServerOptions): Promise<SimulatorServer> {
   const host = options.host ?? '127.0.0.1';
+  let requests = 0;
+  const nextRequestId = (): string => {
+    requests += 1;
+    return `00000000-0000-4000-8000-${String(requests).padStart(12, '0')}`;
+  };
   const server = createServer((request, response) => {
-    serve(options, request, response).catch((error: unknown) => {
+    serve(options, nextRequestId, request, response).catch((error: unknown) => {
       // A defect of the simulator must be seen by whoever called, not only by who started it.
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       if (!response.headersSent)
@@ -67,10 +72,9 @@ export async function startServer(options: ServerOptions): Promise<SimulatorServ
   };
 }
 
-let requests = 0;
-
 async function serve(
   options: ServerOptions,
+  nextRequestId: () => string,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -79,8 +83,7 @@ async function serve(
     handleControl(options.account, request, response, body);
     return;
   }
-  requests += 1;
-  const requestId = `00000000-0000-4000-8000-${String(requests).padStart(12, '0')}`;
+  const requestId = nextRequestId();
   const operation = { name: '' };
   const outcome = await perform(options, request, body, operation);
   if (response.destroyed) return;
