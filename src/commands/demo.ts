@@ -43,7 +43,7 @@ export const demoCommand = command({
         progress: (message) => narrator.line(message),
         signal: stop.signal,
       });
-      narrator.good(`kube-apiserver ${sandbox.controlPlane.version} at ${sandbox.controlPlane.url}`);
+      narrator.good(`kube-apiserver at ${sandbox.controlPlane.url}`);
       narrator.good(`simulated AWS account at ${sandbox.aws.url}`);
       narrator.good('controller under its own ServiceAccount and Role');
       const { api, aws } = sandbox;
@@ -74,7 +74,7 @@ export const demoCommand = command({
 /** What the controller said last, for whoever has to find out why. */
 async function lastWords(sandbox: Sandbox | undefined, shell: Shell): Promise<void> {
   for (const controller of sandbox?.controllers ?? []) {
-    const lines = (await controller.process.log()).trimEnd().split('\n').slice(-20);
+    const lines = (await controller.process.tail(20)).trimEnd().split('\n');
     shell.err(`Last lines of ${controller.process.name}:\n  ${lines.join('\n  ')}\n`);
   }
 }

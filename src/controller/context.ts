@@ -44,6 +44,11 @@ export interface Telemetry {
   held(service: ObjectKey, messages: readonly string[]): void;
   drift(service: ObjectKey, provider: ProviderName, steps: readonly Step[]): void;
   published(service: ObjectKey, provider: ProviderName, ms: number): void;
+  /** The first target became healthy, this long after the Service was first seen without an address. */
+  healthy(service: ObjectKey, provider: ProviderName, ms: number): void;
+  stage(provider: ProviderName, stage: 'parse' | 'observe' | 'plan' | 'apply' | 'tell', ms: number): void;
+  /** Every Service has followed a change of nodes; `failed` of them could not. */
+  nodeSync(ms: number, failed: number): void;
   strays(provider: ProviderName, strays: readonly Stray[]): void;
   skipped(service: ObjectKey, reason: ReasonCode): void;
 }
@@ -54,6 +59,9 @@ export const silent: Telemetry = {
   held: () => {},
   drift: () => {},
   published: () => {},
+  healthy: () => {},
+  stage: () => {},
+  nodeSync: () => {},
   strays: () => {},
   skipped: () => {},
 };

@@ -39,6 +39,8 @@ export class Controller {
   readonly #drift: Drift;
   readonly #abort = new AbortController();
   #started = false;
+  /** The round of passes that follows a change of nodes: Services that still have to follow. */
+  #round: { readonly since: number; readonly left: Set<ObjectKey>; failed: number } | undefined;
 
   constructor(parts: ControllerParts) {
     const memories = new Memories();
@@ -60,6 +62,7 @@ export class Controller {
       workers: parts.workers,
       work: (key, signal) => this.#pass(key, signal),
       lane: (key) => this.#lane(key),
+      onPass: ({ key, outcome }) => this.#roundGoesOn(key, outcome.kind === 'retry'),
     });
     const wake = (key: ObjectKey, delayMs: number): void => {
       this.#queue.add(key, { delayMs });
@@ -70,6 +73,7 @@ export class Controller {
       wake,
       forgive: (key) => this.#queue.forget(key),
       servedKeys: () => [...memories.all()].map((memory) => memory.key),
+      onRound: (keys) => this.#roundBegins(keys),
     });
     this.#drift = new Drift({ context: this.#context, wake, signal: this.#abort.signal });
   }
@@ -133,6 +137,19 @@ export class Controller {
     const now = this.#context.memories.underKey(key)?.owner.uid;
     if (now !== undefined && now !== known) this.#drift.follow(key, now);
     return outcome;
+  }
+
+  #roundBegins(keys: readonly ObjectKey[]): void {
+    if (keys.length > 0) this.#round = { since: this.#context.clock.now(), left: new Set(keys), failed: 0 };
+  }
+
+  #roundGoesOn(key: ObjectKey, failed: boolean): void {
+    const round = this.#round;
+    if (!round?.left.delete(key)) return;
+    if (failed) round.failed += 1;
+    if (round.left.size > 0) return;
+    this.#round = undefined;
+    this.#context.telemetry.nodeSync(this.#context.clock.now() - round.since, round.failed);
   }
 
   #lane(key: ObjectKey): string | undefined {

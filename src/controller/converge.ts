@@ -6,6 +6,7 @@
  */
 import { servedByAnnotation } from '../core/annotations.ts';
 import { finalizer } from '../core/claim.ts';
+import type { Clock } from '../core/clock.ts';
 import type { SluiceError } from '../core/errors.ts';
 import { execute, type Execution } from '../core/execute.ts';
 import { guard } from '../core/guard.ts';
@@ -36,7 +37,10 @@ export async function converge(
   served: () => readonly ServiceObject[],
   signal: AbortSignal,
 ): Promise<Outcome> {
+  const { clock, telemetry } = context;
+  const time = stopwatch(clock, (stage, ms) => telemetry.stage(provider.name, stage, ms));
   const prepared = prepare(context, provider, service, served);
+  time('parse');
   const neverServed = !service.finalizers.includes(finalizer);
   if (neverServed && (prepared.mode === 'targets-only' || prepared.mode === 'paused')) {
     return await refuse(context, service, memory, prepared, signal);
@@ -62,6 +66,7 @@ export async function converge(
 
   const view = await lookAndPlan(context, provider, current, memory, prepared, signal);
   const { plan, drift } = view;
+  time('observe');
   const permitted = allowedSteps(plan, prepared, drift);
   const guarded = guard({
     plan: { ...plan, steps: permitted.steps },
@@ -74,6 +79,8 @@ export async function converge(
   const held = guarded.held.map(({ message }) => message);
   if (held.length > 0) context.telemetry.held(service.key, held);
 
+  time('plan');
+
   const execution = await execute({
     provider,
     observed: view.observed,
@@ -84,7 +91,8 @@ export async function converge(
     onStep: ({ step, parameters, ms, error }) =>
       context.telemetry.step(service.key, provider.name, step, parameters, ms, error),
   });
-  remember(memory, execution, view, prepared, plan, context.clock.now());
+  time('apply');
+  remember(memory, execution, view, prepared, plan, clock.now());
 
   const facts: Facts = {
     ...factsOf(prepared),
@@ -105,6 +113,7 @@ export async function converge(
     targets: facts.targets,
     error: execution.failed[0]?.error.message,
   };
+  noteHealth(context, memory, facts.targets);
   if (!stillWaiting(context, memory, execution)) {
     await tell(
       context,
@@ -115,7 +124,30 @@ export async function converge(
       signal,
     );
   }
+  time('tell');
   return outcomeOf(context, memory, facts, execution);
+}
+
+type Stage = 'parse' | 'observe' | 'plan' | 'apply' | 'tell';
+
+/** Tells how long each stage took: from the end of the one before. */
+function stopwatch(clock: Clock, tellMs: (stage: Stage, ms: number) => void): (stage: Stage) => void {
+  let since = clock.now();
+  return (stage) => {
+    const now = clock.now();
+    tellMs(stage, now - since);
+    since = now;
+  };
+}
+
+/** Says once how long it took until a target was healthy. */
+function noteHealth(context: Context, memory: ServiceMemory, targets: TargetsReport): void {
+  if (memory.unhealthySince === undefined || !targets.groups.some(({ healthy }) => healthy > 0)) return;
+  // After a restart this would measure the restart: only what was seen without an address counts.
+  if (memory.sawPending) {
+    context.telemetry.healthy(memory.key, memory.provider, context.clock.now() - memory.unhealthySince);
+  }
+  memory.unhealthySince = undefined;
 }
 
 /** What the mode and the drift policy leave of a plan. */

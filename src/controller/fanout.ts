@@ -31,6 +31,8 @@ export class Fanout {
   /** Keys whose targets follow the nodes: those of Services that we serve. */
   readonly #servedKeys: () => Iterable<ObjectKey>;
   readonly #endpoints = new Map<ObjectKey, ReadonlyMap<NodeName, number>>();
+  /** Told which keys a round wakes. */
+  readonly #onRound: (keys: readonly ObjectKey[]) => void;
   #lastRound = Number.NEGATIVE_INFINITY;
   #roundDue: (() => void) | undefined;
 
@@ -40,12 +42,14 @@ export class Fanout {
     wake: Wake;
     forgive: (key: ObjectKey) => void;
     servedKeys: () => Iterable<ObjectKey>;
+    onRound: (keys: readonly ObjectKey[]) => void;
   }) {
     this.#clock = parts.clock;
     this.#view = parts.view;
     this.#wake = parts.wake;
     this.#forgive = parts.forgive;
     this.#servedKeys = parts.servedKeys;
+    this.#onRound = parts.onRound;
   }
 
   /** `before` undefined: seen for the first time; `after` undefined: gone. */
@@ -76,7 +80,9 @@ export class Fanout {
   #round(): void {
     this.#roundDue = undefined;
     this.#lastRound = this.#clock.now();
-    for (const key of this.#servedKeys()) this.#wake(key, 0);
+    const keys = [...this.#servedKeys()];
+    this.#onRound(keys);
+    for (const key of keys) this.#wake(key, 0);
   }
 
   /** Some slice of this Service changed, came or went. */

@@ -44,6 +44,10 @@ export interface ServiceMemory {
   guard: GuardMemory;
   /** Monotonic milliseconds; undefined once the address was published. */
   pendingSince: number | undefined;
+  /** The Service was seen without an address: what is timed from then on is our own work. */
+  sawPending: boolean;
+  /** Monotonic milliseconds; undefined once a target was healthy. */
+  unhealthySince: number | undefined;
   /** Monotonic milliseconds since when nothing but throttling and busy answers came. */
   waitingSince: number | undefined;
   /** To say a thing once: reason and code of the last warning, and when it was last said. */
@@ -66,6 +70,8 @@ export function newMemory(owner: Owner, key: ObjectKey, provider: ProviderName, 
     handOver: {},
     guard: {},
     pendingSince: now,
+    sawPending: false,
+    unhealthySince: now,
     waitingSince: undefined,
     lastWarning: undefined,
     lastPass: undefined,

@@ -1,5 +1,4 @@
 /** From the settings file to what the controller is told. */
-import { guardRules } from '../core/guard.ts';
 import type { ProviderName } from '../core/provider.ts';
 import type { ControllerOptions } from './context.ts';
 
@@ -13,6 +12,12 @@ export interface ControllerSection {
     readonly policy: 'correct' | 'report';
     readonly surveyEvery: number;
     readonly fullEvery: number;
+  };
+  readonly guard: {
+    readonly sharePercent: number;
+    readonly least: number;
+    readonly checks: number;
+    readonly span: number;
   };
   readonly strays: 'remove' | 'report';
 }
@@ -29,7 +34,12 @@ export function controllerOptions(
       classes: section.classes,
       claimClassless: section.claimClassless,
     },
-    guard: guardRules,
+    guard: {
+      share: section.guard.sharePercent / 100,
+      least: section.guard.least,
+      checks: section.guard.checks,
+      spanMs: section.guard.span,
+    },
     publishEarly: section.publish === 'early',
     driftPolicy: section.drift.policy,
     strays: section.strays,

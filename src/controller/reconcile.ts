@@ -60,6 +60,7 @@ export async function reconcile(context: Context, key: ObjectKey, signal: AbortS
     return { kind: 'terminal' };
   }
   memory.provider = provider.name;
+  memory.sawPending ||= service.ingress.length === 0;
   try {
     const outcome = await converge(
       context,

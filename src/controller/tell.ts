@@ -52,7 +52,7 @@ export async function tell(
     memory.writtenVersion = after.resourceVersion;
   }
   if (ingressChanged && ingress && ingress.length > 0 && done) {
-    if (memory.pendingSince !== undefined)
+    if (memory.pendingSince !== undefined && memory.sawPending)
       context.telemetry.published(service.key, done.provider.name, now - memory.pendingSince);
     if (service.ingress.length > 0) {
       context.writer.event(service, {

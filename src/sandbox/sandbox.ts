@@ -5,7 +5,7 @@
  *
  * `sluice sandbox`, `sluice demo`, the cluster tests and the benches stand on this.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
@@ -14,7 +14,7 @@ import type { SettingsInput } from '../../providers/aws/simulator/settings.ts';
 import { startAwsCloud, type AwsCloud } from './clouds.ts';
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from './control-plane.ts';
 import { apply, manifestsOf, type Manifest } from './objects.ts';
-import { startProcess, type RunningProcess } from './processes.ts';
+import type { ManagedProcess, Supervisor } from './processes.ts';
 import { until } from './demo/stage.ts';
 
 /** The checkout or the installed package. */
@@ -22,6 +22,8 @@ export const packageRoot = new URL('../../', import.meta.url);
 
 const namespace = 'sluice-system';
 const account = 'sluice-controller';
+/** A controller gives its Lease back when it is asked to end; that takes a moment. */
+const graceMs = 5_000;
 
 export interface SandboxOptions {
   readonly controlPlane?: ControlPlaneOptions;
@@ -60,7 +62,7 @@ export interface StartControllerOptions {
 }
 
 export interface RunningController {
-  readonly process: RunningProcess;
+  readonly process: ManagedProcess;
   /** Where it serves health, metrics and reasons. */
   readonly url: string;
 }
@@ -72,7 +74,11 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     for (const end of stops.splice(0).toReversed()) await end();
   };
   try {
-    const controlPlane = await startControlPlane({ ...options.controlPlane, progress: say });
+    const controlPlane = await startControlPlane({
+      ...options.controlPlane,
+      progress: say,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
     stops.push(() => controlPlane.stop());
     const aws = await startAwsCloud(options.aws);
     stops.push(() => aws.close());
@@ -80,23 +86,25 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     const api = await connect({ path: kubeconfig });
     stops.push(() => api.close());
     await installRole(api);
-    const controllerKubeconfig = await controlPlane.serviceAccountKubeconfig(namespace, account);
-    const folder = join(controlPlane.folder, 'sluice');
-    await mkdir(folder, { recursive: true });
-    const settings = join(folder, 'config.yaml');
+    const controllerKubeconfig = (
+      await controlPlane.addServiceAccount({ namespace, name: account, lifetimeSeconds: 86_400 })
+    ).path;
+    const settings = join(controlPlane.folder, 'sluice.yaml');
     await writeFile(settings, settingsText(aws.url, options));
 
     const controllers: RunningController[] = [];
     const startController = async (how: StartControllerOptions = {}): Promise<RunningController> => {
       const controller = await spawnController({
+        supervisor: controlPlane.supervisor,
         settings,
         kubeconfig: controllerKubeconfig,
-        folder,
         index: controllers.length,
         ...how,
       });
       controllers.push(controller);
-      stops.push(() => controller.process.stop());
+      stops.push(async () => {
+        await controller.process.stop(graceMs);
+      });
       return controller;
     };
     for (let count = 0; count < (options.controllers ?? 1); count += 1) {
@@ -152,40 +160,37 @@ function settingsText(awsUrl: string, options: SandboxOptions): string {
 }
 
 async function spawnController(parts: {
+  readonly supervisor: Supervisor;
   readonly settings: string;
   readonly kubeconfig: string;
-  readonly folder: string;
   readonly index: number;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }): Promise<RunningController> {
-  const child = await startProcess({
+  const child = await parts.supervisor.start({
     name: `controller-${parts.index}`,
-    command: process.execPath,
+    program: process.execPath,
     args: [
       fileURLToPath(new URL('bin/sluice.js', packageRoot)),
       'controller',
-      '--config',
-      parts.settings,
-      '--kubeconfig',
-      parts.kubeconfig,
-      '--log-form',
-      'json',
+      ...['--config', parts.settings],
+      ...['--kubeconfig', parts.kubeconfig],
+      ...['--log-form', 'json'],
       ...(parts.args ?? []),
     ],
     // The simulated account takes any credentials; real ones must never reach it.
     env: {
+      PATH: process.env['PATH'] ?? '',
       AWS_ACCESS_KEY_ID: 'sandbox',
       AWS_SECRET_ACCESS_KEY: 'sandbox',
       AWS_EC2_METADATA_DISABLED: 'true',
       ...parts.env,
     },
-    logFile: join(parts.folder, `controller-${parts.index}.log`),
   });
-  const { value: port } = await until(
-    'the controller to start',
-    async () => /"port":(\d+)/u.exec(await child.log())?.[1],
-  );
+  const { value: port } = await until('the controller to start', async () => {
+    if (child.ended()) throw new Error(`the controller ended at once:\n${await child.tail(20)}`);
+    return /"port":(\d+)/u.exec(await child.tail(200))?.[1];
+  });
   const url = `http://127.0.0.1:${port}`;
   await until('the controller to be ready', async () => {
     const response = await fetch(`${url}/readyz`).catch(() => undefined);

@@ -268,7 +268,7 @@ describe('the life of a Service', () => {
 describe('while the controller is down', () => {
   test('a Service deleted meanwhile is cleaned up when it comes back', async () => {
     const service = await served();
-    await sandbox.controllers.at(-1)?.process.stop();
+    await sandbox.controllers.at(-1)?.process.stop(5_000);
     await remove(sandbox.api, service);
     expect(finalizersOf(await read(sandbox.api, service))).toEqual(['sluice.dev/balancer']);
     await sandbox.startController();
@@ -277,7 +277,7 @@ describe('while the controller is down', () => {
 
   test('a restart changes nothing in the account', async () => {
     const service = await served();
-    await sandbox.controllers.at(-1)?.process.stop();
+    await sandbox.controllers.at(-1)?.process.stop(5_000);
     const before = (await sandbox.aws.control.calls()).calls.length;
     await sandbox.startController();
     await until('the restarted controller to look', async () =>
@@ -294,7 +294,7 @@ describe('while the controller is down', () => {
     const service = await served();
     const first = sandbox.controllers.at(-2);
     const started = performance.now();
-    await first?.process.stop();
+    await first?.process.stop(5_000);
     const other = await served();
     expect(performance.now() - started).toBeLessThan(4_000);
     expect(await (await fetch(`${second.url}/metrics`)).text()).toMatch(/lease\S* 1/u);
