@@ -47,7 +47,7 @@ export function createAwsProvider({ client, config, clock, random }: AwsOptions)
     parse: (service) => parseService(service, config),
     want,
     lane: () => undefined,
-    observe: (request) => observe({ door, loader, recent }, request),
+    observe: (request) => observe({ clock, door, loader, recent }, request),
     plan,
     apply: (step, parameters, signal) => apply({ door, recent, clock }, step, parameters, signal),
     advance,
