@@ -55,6 +55,7 @@ const effects: Effects = {
       dnsName: outputs['DNSName'] ?? '',
       state: toState(outputs['State']),
       stateReason: '',
+      provisioningMs: 0,
       scheme: input.Scheme ?? 'internet-facing',
       vpc: outputs['VpcId'] ?? '',
       ipAddressType: 'ipv4',

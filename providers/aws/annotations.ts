@@ -44,24 +44,3 @@ function keysOf(key: string, given: Readonly<Record<string, string>>): readonly 
     .filter((candidate) => candidate.startsWith(family))
     .toSorted();
 }
-
-/** The table as Markdown: what stands in the reference page between its marks. */
-export function annotationTable(): string {
-  return [
-    '| Annotation | Values | Default | Meaning | Note |',
-    '|---|---|---|---|---|',
-    ...annotations.map(tableLine),
-    '',
-  ].join('\n');
-}
-
-function tableLine({ key, values, fallback, means, status, note }: AnnotationDoc): string {
-  const cells = [
-    `\`${key}\``,
-    values,
-    fallback,
-    means,
-    status === 'served' ? note : `**${status}.** ${note}`,
-  ];
-  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-}

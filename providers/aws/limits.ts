@@ -5,18 +5,12 @@
  * account in the region. Ours start at what is documented and slow down when AWS says so; all Services draw
  * from the same three, so no Service's trouble multiplies calls.
  */
-import { TokenBucket } from './bucket.ts';
-import type { Clock, Random } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/clock.ts';
+import { TokenBucket } from '../../src/core/rate.ts';
+import type { RateRules } from '../../src/core/rate.ts';
 import type { CallClass } from './operations.ts';
 
-export interface Rate {
-  /** Calls a second, in the long run. */
-  readonly perSecond: number;
-  /** Calls at once after a quiet time. */
-  readonly burst: number;
-}
-
-export type Rates = Readonly<Record<CallClass, Rate>>;
+export type Rates = Readonly<Record<CallClass, RateRules>>;
 
 /** Request throttling for the Elastic Load Balancing API (API reference): bucket sizes and refill rates. */
 export const documentedRates: Rates = {
@@ -27,8 +21,7 @@ export const documentedRates: Rates = {
 
 export type Limits = Readonly<Record<CallClass, TokenBucket>>;
 
-export function createLimits(rates: Rates, clock: Clock, random: Random): Limits {
-  const bucket = ({ perSecond, burst }: Rate): TokenBucket =>
-    new TokenBucket({ perSecond, burst, clock, random });
+export function createLimits(rates: Rates, clock: Clock): Limits {
+  const bucket = (rules: RateRules): TokenBucket => new TokenBucket({ clock, rules });
   return { read: bucket(rates.read), register: bucket(rates.register), modify: bucket(rates.modify) };
 }

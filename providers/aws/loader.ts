@@ -58,7 +58,9 @@ class Listing<Item> {
   }
 
   async #round(questions: readonly Question[], signal: AbortSignal): Promise<Found<Item>> {
-    const mayName = !questions.some((question) => question.all) && questions.length <= this.#pages;
+    // No names at all would mean "everything" to AWS, so whoever has none gets the listing.
+    const everything = questions.some(({ all, names }) => all || names.length === 0);
+    const mayName = !everything && questions.length <= this.#pages;
     if (mayName) {
       const parts = await Promise.all(questions.map((question) => this.#named(question.names, signal)));
       if (parts.every((part) => part !== undefined)) return index(parts.flat(), false, this.#kind);

@@ -7,6 +7,7 @@
  * taken from the previous observation.
  */
 import type * as Elb from './client-types.ts';
+import type { Clock } from '../../src/core/clock.ts';
 import type { ObserveRequest, Owner } from '../../src/core/provider.ts';
 import { withoutDefaults } from './attributes.ts';
 import { balancerAttributes, groupAttributesFor } from './attributes.ts';
@@ -31,6 +32,7 @@ import { attributesTag, describeOwner, isOwnedBy, splitRecord } from './tags.ts'
 import type { AwsWanted } from './wanted.ts';
 
 export interface Sources {
+  readonly clock: Clock;
   readonly door: Door;
   readonly loader: Loader;
   readonly recent: Recent;
@@ -208,7 +210,10 @@ class Observation {
       ),
       Promise.all(listeners.map((listener) => this.#judgeListener(listener, tagsByArn))),
     ]);
-    return toBalancer(balancer, tags, { attributes, listeners: sortListeners(judged) });
+    return toBalancer(balancer, tags, this.#sources.clock.wall(), {
+      attributes,
+      listeners: sortListeners(judged),
+    });
   }
 
   async #judgeListener(listener: Elb.Listener, tagsByArn: TagsByArn): Promise<ObservedListener> {

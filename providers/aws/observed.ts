@@ -64,6 +64,8 @@ export interface ObservedBalancer {
   readonly dnsName: string;
   readonly state: 'provisioning' | 'active' | 'active_impaired' | 'failed';
   readonly stateReason: string;
+  /** While it is being provisioned: for how long, in milliseconds, when it was looked at; else 0. */
+  readonly provisioningMs: number;
   readonly scheme: Scheme;
   readonly vpc: string;
   readonly ipAddressType: string;

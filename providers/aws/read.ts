@@ -17,14 +17,19 @@ import { targetKey } from './target-key.ts';
 export function toBalancer(
   balancer: Elb.LoadBalancer,
   tags: Tags,
+  /** Wall-clock milliseconds. */
+  now: number,
   rest: Pick<ObservedBalancer, 'attributes' | 'listeners'>,
 ): ObservedBalancer {
+  const state = balancer.State?.Code ?? 'provisioning';
+  const created = balancer.CreatedTime?.getTime() ?? now;
   return {
     arn: balancer.LoadBalancerArn ?? '',
     name: balancer.LoadBalancerName ?? '',
     dnsName: balancer.DNSName ?? '',
-    state: balancer.State?.Code ?? 'provisioning',
+    state,
     stateReason: balancer.State?.Reason ?? '',
+    provisioningMs: state === 'provisioning' ? Math.max(0, now - created) : 0,
     scheme: balancer.Scheme ?? 'internet-facing',
     vpc: balancer.VpcId ?? '',
     ipAddressType: balancer.IpAddressType ?? 'ipv4',

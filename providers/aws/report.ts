@@ -7,8 +7,9 @@ import type { AwsObserved, ObservedGroup } from './observed.ts';
 import { targetKey } from './target-key.ts';
 import type { AwsWanted, WantedListener } from './wanted.ts';
 
-/** AWS takes minutes; asking is one read for all Services that wait. */
-const provisioningRecheckMs = 5_000;
+/** AWS takes minutes as a rule, a simulated account moments: the longer it lasts, the rarer we ask. */
+const firstRecheckMs = 1_500;
+const lastRecheckMs = 15_000;
 
 export function addresses(wanted: AwsWanted, { balancer }: AwsObserved): Address {
   if (balancer === undefined) return { kind: 'none' };
@@ -25,7 +26,7 @@ export function addresses(wanted: AwsWanted, { balancer }: AwsObserved): Address
         kind: 'pending',
         ingress,
         message: `balancer ${balancer.name} is being provisioned`,
-        recheckMs: provisioningRecheckMs,
+        recheckMs: Math.min(lastRecheckMs, Math.max(firstRecheckMs, balancer.provisioningMs / 4)),
       };
     case 'failed':
       return {

@@ -5,6 +5,8 @@
  * is checked here, so that a user reads every problem at once. Pure; nothing here knows AWS's state.
  */
 import { isIP } from 'node:net';
+import { ownAnnotations } from '../../src/core/annotations.ts';
+import { parseCidr } from '../../src/core/cidr.ts';
 import type { ServiceObject } from '../../src/core/objects.ts';
 import { annotationField } from '../../src/core/problems.ts';
 import type { Problem } from '../../src/core/problems.ts';
@@ -29,6 +31,8 @@ export interface AwsSettings {
   readonly balancerAttributes: Attributes;
   readonly tags: Tags;
   readonly nodeSelector: Readonly<Record<string, string>>;
+  /** Under policy Local: only nodes that hold an endpoint, or all of them. */
+  readonly targetMode: 'all-nodes' | 'local-nodes';
   readonly vpc: string | undefined;
   readonly ports: readonly PortPlan[];
 }
@@ -65,6 +69,7 @@ export function parseService(service: ServiceObject, config: AwsConfig): Parsed<
       balancerAttributes: draft.balancerAttributes,
       tags: { ...config.tags, ...draft.tags },
       nodeSelector: draft.nodeSelector,
+      targetMode: ownAnnotations(service.annotations).settings.targets ?? 'local-nodes',
       vpc: config.vpcId,
       ports: ports.ports,
     },
@@ -128,13 +133,6 @@ function checkSecurityGroups(draft: Draft, problems: Problem[]): void {
   });
 }
 
-function isRange(text: string): boolean {
-  const [address = '', length = '', ...rest] = text.split('/');
-  const family = isIP(address);
-  const most = family === 4 ? 32 : 128;
-  return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(length) && Number(length) <= most;
-}
-
 const everywhere: ReadonlySet<string> = new Set(['0.0.0.0/0', '::/0']);
 
 /** A security setting is never ignored: ranges that nothing would enforce are an error (item 54). */
@@ -150,13 +148,20 @@ function checkSourceRanges(
     ? 'spec.loadBalancerSourceRanges'
     : annotationField('service.beta.kubernetes.io/load-balancer-source-ranges');
   for (const range of ranges) {
-    if (isRange(range)) continue;
+    const parsed = parseCidr(range);
+    const wrong =
+      parsed.kind === 'malformed'
+        ? parsed.message
+        : parsed.cidr.hostBits
+          ? `"${range}" has bits beyond its prefix; the range is ${parsed.cidr.text}`
+          : undefined;
+    if (wrong === undefined) continue;
     problems.push({
-      severity: 'error',
+      severity: parsed.kind === 'malformed' ? 'error' : 'warning',
       reason: fromSpec ? 'ConflictingSettings' : 'InvalidAnnotation',
       field,
-      message: `"${range}" is not a range of addresses`,
-      cure: 'write it as an address and a length, such as 10.0.0.0/8',
+      message: wrong,
+      cure: 'write the range as its first address and the length of its prefix',
     });
   }
   if (ranges.every((range) => everywhere.has(range))) return;

@@ -69,8 +69,10 @@ export class Surveyor {
         label: `target group ${one.TargetGroupName ?? ''}`,
       })),
     ];
+    // What a pass that is under way has just made is not in the picture that we were given.
+    const inMotion = (arn: string): boolean => this.#recent.wasCreated(arn) || this.#recent.wasDeleted(arn);
     const doubtful = listed.filter(
-      ({ arn }) => !familiar.has(arn) && !this.#foreign.has(arn) && !this.#recent.wasDeleted(arn),
+      ({ arn }) => !familiar.has(arn) && !this.#foreign.has(arn) && !inMotion(arn),
     );
     const tags = await this.#loader.tags(
       doubtful.map(({ arn }) => arn),
@@ -97,7 +99,7 @@ export class Surveyor {
   #sameBalancer(known: ObservedBalancer | undefined, listed: Elb.LoadBalancer | undefined): boolean {
     if (known === undefined) return true;
     if (listed === undefined) return this.#recent.wasCreated(known.arn) || this.#recent.wasDeleted(known.arn);
-    const { state, dnsName, scheme, subnets, securityGroups } = toBalancer(listed, {}, empty);
+    const { state, dnsName, scheme, subnets, securityGroups } = toBalancer(listed, {}, 0, empty);
     return (
       state === known.state &&
       dnsName === known.dnsName &&

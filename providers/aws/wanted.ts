@@ -162,7 +162,7 @@ interface Instances {
 }
 
 function chooseInstances(settings: AwsSettings, world: World): Instances {
-  const chosen = chooseNodes(world, { selector: settings.nodeSelector, mode: 'local-nodes' });
+  const chosen = chooseNodes(world, { selector: settings.nodeSelector, mode: settings.targetMode });
   const excluded: Exclusion[] = [...chosen.excluded];
   const instances = new Set<string>();
   for (const node of chosen.nodes) {

@@ -197,7 +197,7 @@ export function withoutHealth(observed: AwsObserved): AwsObserved {
     balancer:
       observed.balancer === undefined
         ? undefined
-        : { ...observed.balancer, attributes: observed.balancer.attributes ?? {} },
+        : { ...observed.balancer, attributes: observed.balancer.attributes ?? {}, provisioningMs: 0 },
     groups: observed.groups.map((group) => ({
       ...group,
       attributes: group.attributes ?? {},
