@@ -6,7 +6,6 @@
  * would take them all; each of ours fails alone and is found out by its own time limit. When the server
  * says 429, all calls wait as long as it told us to.
  */
-import { Agent, ProxyAgent, Socks5ProxyAgent } from 'undici';
 import type { Dispatcher } from 'undici';
 
 import { sleep, systemClock } from '../core/clock.ts';
@@ -17,8 +16,10 @@ import type { Call } from './status.ts';
 import type { Api, Method, Query, RequestOptions, StreamOptions } from './api.ts';
 import { credentialsFor } from './credentials.ts';
 import type { Credentials, Identity, TlsMaterial } from './credentials.ts';
+import { makeDispatcher, sameTls } from './dispatcher.ts';
 import { loadAccess } from './kubeconfig.ts';
 import type { Access, AccessOptions } from './kubeconfig.ts';
+import { Limit, watched } from './limit.ts';
 import { jsonLines } from './lines.ts';
 
 export interface ConnectionOptions {
@@ -258,109 +259,6 @@ export class Connection implements Api {
       });
     }
   }
-}
-
-/** One abort signal from the caller's and a time limit that can be started again. */
-class Limit {
-  readonly #controller = new AbortController();
-  readonly #clock: Clock;
-  readonly #ms: number;
-  readonly #makeError: () => SluiceError;
-  readonly #outer: AbortSignal | undefined;
-  readonly #onOuter = (): void => this.#controller.abort(this.#outer?.reason);
-  #cancel: () => void = () => undefined;
-  #touched: number;
-  #expired: SluiceError | undefined;
-
-  constructor(clock: Clock, outer: AbortSignal | undefined, ms: number, makeError: () => SluiceError) {
-    this.#clock = clock;
-    this.#ms = ms;
-    this.#makeError = makeError;
-    this.#outer = outer;
-    this.#touched = clock.now();
-    if (outer?.aborted === true) this.#onOuter();
-    else outer?.addEventListener('abort', this.#onOuter, { once: true });
-    this.#arm(ms);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** The error, once the time is over. */
-  expired(): SluiceError | undefined {
-    return this.#expired;
-  }
-
-  /** Cheap enough for every chunk: the timer looks at this when it fires. */
-  restart(): void {
-    this.#touched = this.#clock.now();
-  }
-
-  [Symbol.dispose](): void {
-    this.#cancel();
-    this.#outer?.removeEventListener('abort', this.#onOuter);
-    // A body that nobody reads to its end would hold the socket.
-    if (!this.#controller.signal.aborted) this.#controller.abort(finished);
-  }
-
-  #arm(ms: number): void {
-    this.#cancel = this.#clock.schedule(ms, () => {
-      const left = this.#touched + this.#ms - this.#clock.now();
-      if (left > 0) {
-        this.#arm(left);
-        return;
-      }
-      this.#expired = this.#makeError();
-      this.#controller.abort(this.#expired);
-    });
-  }
-}
-
-const finished = new SluiceError('transient', 'the call is over', { code: 'Finished' });
-
-async function* watched(body: AsyncIterable<Uint8Array>, limit: Limit): AsyncGenerator<Uint8Array, void> {
-  for await (const chunk of body) {
-    limit.restart();
-    yield chunk;
-  }
-}
-
-function makeDispatcher(access: Access, tls: TlsMaterial): Dispatcher {
-  const secure = {
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    ...(tls.key === undefined ? {} : { key: tls.key }),
-    ...(access.tlsServerName === undefined ? {} : { servername: access.tlsServerName }),
-    ...(access.insecureSkipTlsVerify ? { rejectUnauthorized: false } : {}),
-  };
-  const common = {
-    allowH2: false,
-    pipelining: 1,
-    connections: 64,
-    // Below the API server's own idle limit, so that we are the ones to close.
-    keepAliveTimeout: 30_000,
-    keepAliveMaxTimeout: 60_000,
-  };
-  const { proxyUrl } = access;
-  if (proxyUrl === undefined) {
-    return new Agent({
-      ...common,
-      connect: { ...secure, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 },
-    });
-  }
-  if (proxyUrl.startsWith('socks')) return new Socks5ProxyAgent(proxyUrl, { ...common, requestTls: secure });
-  return new ProxyAgent({ ...common, uri: proxyUrl, requestTls: secure });
-}
-
-function sameTls(one: TlsMaterial, other: TlsMaterial): boolean {
-  return same(one.ca, other.ca) && same(one.cert, other.cert) && same(one.key, other.key);
-}
-
-function same(one: Buffer | string | undefined, other: Buffer | string | undefined): boolean {
-  if (one === other) return true;
-  if (one === undefined || other === undefined) return false;
-  return Buffer.from(one).equals(Buffer.from(other));
 }
 
 function queryString(query: Query | undefined): string {

@@ -7,7 +7,7 @@
  */
 import { sleep, systemClock } from '../core/clock.ts';
 import type { Clock, Random } from '../core/clock.ts';
-import { SluiceError, asSluiceError, isSluiceError } from '../core/errors.ts';
+import { SluiceError, asSluiceError } from '../core/errors.ts';
 import { Backoff, readerBackoff } from './backoff.ts';
 import type { BackoffLimits } from './backoff.ts';
 import type { Api } from './api.ts';
@@ -109,6 +109,7 @@ export class Reader<K extends string, T extends Slim> {
   /** Streaming lists were refused, or never completed; asked again at every other list. */
   #pagesOnly = false;
   #relistAt = 0;
+  #listedAt = Number.NEGATIVE_INFINITY;
   #lastProgressAt: number | undefined;
   #lists = 0;
   #failures = 0;
@@ -175,13 +176,16 @@ export class Reader<K extends string, T extends Slim> {
       let failure: SluiceError | undefined;
       try {
         await this.#stretch();
-        const lived = this.#clock.now() - startedAt;
-        // The server may end a watch whenever it likes; only one that does nothing else is at fault.
-        const silent = this.#store.version === heardBefore && this.#lists === listsBefore;
-        if (silent && lived < this.#timings.shortWatchMs) {
-          failure = new SluiceError('transient', `watch ${this.#kind.name}: ended at once`, {
-            code: 'ShortWatch',
-          });
+        // The server may end a watch whenever it likes; only one that says nothing at all is at fault. One
+        // that says a word and ends, again and again, is opened no more often than this.
+        const left = startedAt + this.#timings.shortWatchMs - this.#clock.now();
+        if (left > 0 && this.#lists === listsBefore) {
+          if (this.#store.version === heardBefore) {
+            const message = `watch ${this.#kind.name}: ended at once`;
+            failure = new SluiceError('transient', message, { code: 'ShortWatch' });
+          } else {
+            await this.#pause(left);
+          }
         }
       } catch (error) {
         failure = asSluiceError(error);
@@ -251,7 +255,8 @@ export class Reader<K extends string, T extends Slim> {
     this.#needsList = false;
     // Pages were only for this once: the server may have been upgraded by the next list.
     this.#pagesOnly = false;
-    this.#relistAt = this.#clock.now() + this.#timings.relistMs * (0.9 + 0.2 * this.#random());
+    this.#listedAt = this.#clock.now();
+    this.#relistAt = this.#listedAt + this.#timings.relistMs * (0.9 + 0.2 * this.#random());
     this.#lists += 1;
     this.#problem = undefined;
     this.#tell(changes);
@@ -353,8 +358,10 @@ export class Reader<K extends string, T extends Slim> {
       if (isExpired(failure) || failure.code === 'UnparsableLine' || failure.code === 'Unclassified') {
         this.#needsList = true;
       }
-      // A version that expired during a watch asks for a list at once; one that keeps expiring does not.
-      const atOnce = isExpired(failure) && wasFollowing;
+      // A version that expired while we watched asks for a list at once; one that expires again right after
+      // a list does not, or a confused server would be listed without end.
+      const settled = this.#clock.now() - this.#listedAt >= this.#timings.backoff.maxMs;
+      const atOnce = isExpired(failure) && wasFollowing && settled;
       waitMs = Math.max(atOnce ? 0 : this.#backoff.failed(), failure.retryAfterMs ?? 0);
       this.#problem = failure;
     }
@@ -366,9 +373,12 @@ export class Reader<K extends string, T extends Slim> {
       relist: this.#needsList,
     });
     if (waitMs === 0) return;
-    await sleep(this.#clock, waitMs, this.#stop.signal).catch((error: unknown) => {
-      if (!isSluiceError(error)) throw error;
-    });
+    await this.#pause(waitMs);
+  }
+
+  /** Ends early, and quietly, when the reader is stopped. */
+  async #pause(ms: number): Promise<void> {
+    await sleep(this.#clock, ms, this.#stop.signal).catch(() => undefined);
   }
 
   #endAfter(ms: number): { readonly signal: AbortSignal; [Symbol.dispose](): void } {

@@ -99,11 +99,12 @@ async function firstLine(child: ChildProcess): Promise<unknown> {
       if (code !== 0) reject(new Error(`a process of the bench ended with code ${String(code)}`));
     });
   });
-  const read = async (stdout: NodeJS.ReadableStream): Promise<unknown> => {
-    for await (const line of createInterface({ input: stdout })) return JSON.parse(line);
-    throw new Error('a process of the bench ended without a figure');
-  };
-  return Promise.race([read(child.stdout), failed]);
+  return Promise.race([parsedLine(child.stdout), failed]);
+}
+
+async function parsedLine(stdout: NodeJS.ReadableStream): Promise<unknown> {
+  for await (const line of createInterface({ input: stdout })) return JSON.parse(line);
+  throw new Error('a process of the bench ended without a figure');
 }
 
 function rounded(value: number): number {
