@@ -6,6 +6,7 @@
  * `start` and `stop` it is the only part that decides anything.
  */
 import type { Clock, Random } from '../core/clock.ts';
+import { bearsOurs } from '../core/conditions.ts';
 import { claimOf, finalizer } from '../core/claim.ts';
 import type { NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { AnyProvider, ClusterIdentity, ProviderName } from '../core/provider.ts';
@@ -162,6 +163,7 @@ export class Controller {
   }
 
   #concerns(service: ServiceObject): boolean {
+    if (bearsOurs(service.conditions)) return true;
     return service.type === 'LoadBalancer' || service.finalizers.includes(finalizer);
   }
 }

@@ -12,6 +12,7 @@ import type { Context } from './context.ts';
 import type { Wake } from './fanout.ts';
 import { newMemory } from './memory.ts';
 import { sweepStray } from './reconcile.ts';
+import { mayHold } from './served.ts';
 
 /** A survey that failed is tried again after this long, doubling up to the ordinary pace. */
 const retryMs = 10_000;
@@ -84,7 +85,9 @@ export class Drift {
       this.#wake(memory.key, 0);
     }
     const strays = survey.strays.filter(
-      (stray) => memories.get(stray.uid) === undefined && view.service(stray.service)?.uid !== stray.uid,
+      (stray) =>
+        memories.get(stray.uid) === undefined &&
+        !mayHold(this.#context, view.service(stray.service), stray.uid),
     );
     telemetry.strays(provider.name, strays);
     const seenTwice = strays.filter((stray) => this.#suspects.get(stray.uid) === provider.name);

@@ -6,6 +6,7 @@
  */
 import { servedByAnnotation } from '../core/annotations.ts';
 import { claimOf, finalizer } from '../core/claim.ts';
+import { bearsOurs, dropConditions } from '../core/conditions.ts';
 import { asSluiceError } from '../core/errors.ts';
 import type { ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { AnyProvider, ProviderName } from '../core/provider.ts';
@@ -31,7 +32,7 @@ export async function reconcile(context: Context, key: ObjectKey, signal: AbortS
   if (!service) return { kind: 'done' };
 
   const claim = claimOf(service, context.options.claim);
-  if (claim.kind === 'none') return { kind: 'done' };
+  if (claim.kind === 'none') return await forgetService(context, service, signal);
   if (claim.kind === 'foreign') {
     context.telemetry.skipped(key, claim.reason);
     sayOnce(context, service, claim.reason, claim.message);
@@ -139,6 +140,27 @@ async function releasing(
     // The object went by itself: somebody took the finalizer off. The survey finds what is left.
     if (error.kind === 'gone' && error.action?.includes('services')) return { kind: 'after', ms: catchUpMs };
     return { kind: 'retry', error: tellRemovalFailure(context, service, memory, thrown) };
+  }
+}
+
+/**
+ * Not ours, and nothing of ours exists for it. Where it was refused or held back while it was ours to serve,
+ * it bears conditions without ever having had the finalizer.
+ */
+async function forgetService(
+  context: Context,
+  service: ServiceObject,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  context.memories.forget(service.uid);
+  if (service.deleting || !bearsOurs(service.conditions)) return { kind: 'done' };
+  try {
+    await context.writer.patchStatus(service, dropConditions(service.conditions), signal);
+    return { kind: 'done' };
+  } catch (thrown) {
+    if (signal.aborted) throw thrown;
+    const error = asSluiceError(thrown);
+    return error.kind === 'gone' ? { kind: 'done' } : { kind: 'retry', error };
   }
 }
 

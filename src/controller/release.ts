@@ -13,6 +13,7 @@ import type { Outcome } from '../core/queue.ts';
 import { dropConditions } from '../core/conditions.ts';
 import type { Context } from './context.ts';
 import type { ServiceMemory } from './memory.ts';
+import { mayHold } from './served.ts';
 import { warnOnce } from './tell.ts';
 import { describeError, isWaiting, listProblems } from './verdict.ts';
 
@@ -74,7 +75,7 @@ export async function releaseStray(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const live = await context.writer.getService(memory.key, signal);
-  if (live?.uid === memory.owner.uid) {
+  if (mayHold(context, live, memory.owner.uid)) {
     // The Service is there after all: the picture was behind.
     return { kind: 'after', ms: 1_000 };
   }

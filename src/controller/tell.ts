@@ -54,12 +54,15 @@ export async function tell(
   if (ingressChanged && ingress && ingress.length > 0 && done) {
     if (memory.pendingSince !== undefined && memory.sawPending)
       context.telemetry.published(service.key, done.provider.name, now - memory.pendingSince);
-    if (service.ingress.length > 0) {
+    const shown = new Set(service.ingress.map(addressOf));
+    const fresh = ingress.map(addressOf).filter((address) => !shown.has(address));
+    // Only the ports may have changed: then clients have nothing to do.
+    if (shown.size > 0 && fresh.length > 0) {
       context.writer.event(service, {
         type: 'Warning',
         reason: 'LoadBalancerRecreated',
         action: 'Provision',
-        note: `The address changed to ${ingress.map((entry) => entry.hostname ?? entry.ip).join(', ')}`,
+        note: `The address changed to ${fresh.join(', ')}`,
       });
     }
   }
@@ -113,6 +116,10 @@ function announce(context: Context, service: ServiceObject, facts: Facts, done: 
       note: `Ensured load balancer (${calls})`,
     });
   }
+}
+
+function addressOf({ hostname, ip }: Ingress): string {
+  return hostname ?? ip ?? '';
 }
 
 /** Undefined: leave the status as it is. */

@@ -6,7 +6,7 @@
  * compared nor touched.
  */
 import type { Condition, Ingress, IngressPort } from './objects.ts';
-import type { ReasonCode } from './reasons.ts';
+import { reasons, type ReasonCode } from './reasons.ts';
 
 export const ownConditionTypes = ['Accepted', 'Provisioned', 'TargetsReady', 'InSync'] as const;
 export type OwnConditionType = (typeof ownConditionTypes)[number];
@@ -68,6 +68,12 @@ function whatTheySay(conditions: readonly Condition[]): string {
       return condition && [condition.status, condition.reason, condition.message];
     }),
   );
+}
+
+/** Whether these conditions were written by us: types as plain as `Accepted` may be somebody else's too. */
+export function bearsOurs(existing: readonly Condition[]): boolean {
+  const present = existing.filter(({ reason }) => Object.hasOwn(reasons, reason)).map(({ type }) => type);
+  return present.includes('Accepted') && present.includes('InSync');
 }
 
 /** The patch that takes our conditions away and leaves the others'. */

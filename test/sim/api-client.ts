@@ -36,11 +36,12 @@ export interface ApiCall {
   readonly write: boolean;
   /** HTTP code; 0 where no answer came. */
   readonly code: number;
+  readonly body: unknown;
 }
 
 export interface Wire {
   /** Called for each request as it goes out. */
-  readonly faultFor: (call: Omit<ApiCall, 'at' | 'code'>) => ApiFault | undefined;
+  readonly faultFor: (call: Omit<ApiCall, 'at' | 'code' | 'body'>) => ApiFault | undefined;
   readonly record: (call: ApiCall) => void;
   /** One way, in milliseconds. */
   readonly latencyMs: () => number;
@@ -113,7 +114,7 @@ export class SimApi implements Api {
       if (fault?.kind === 'crash' && fault.when === 'before') return wire.onCrash();
       clock.schedule(wire.latencyMs() + slow / 2, () => {
         const answer = this.#take(fault, method, path, options, known.service);
-        wire.record({ ...known, at: clock.now(), code: answer?.code ?? 0 });
+        wire.record({ ...known, at: clock.now(), code: answer?.code ?? 0, body: options.body });
         if (fault?.kind === 'crash') return wire.onCrash();
         clock.schedule(wire.latencyMs() + slow / 2, () => {
           life.enter(() => {

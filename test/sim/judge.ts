@@ -7,7 +7,7 @@
 import { clusterId, clusterTag, uidTag } from './monitor.ts';
 import { nameOf } from './people.ts';
 import { attribute } from './perform.ts';
-import { fullEveryMs, surveyEveryMs } from './process.ts';
+import { fullEveryMs } from './process.ts';
 import { brokenAnnotations, prefix, type ServiceTruth } from './truth.ts';
 import { calmAccount, type World } from './world.ts';
 
@@ -26,11 +26,19 @@ export interface Ending {
 
 export async function judge(world: World, { coldRestart }: Ending): Promise<void> {
   const { clock, monitor } = world;
-  heal(world);
+  world.trace('── faults cease, users mend');
+  await heal(world);
   const deadline = clock.now() + boundMs + (world.missed ? relistMs : 0);
   const differences = await untilEmpty(world, deadline, () => differencesOf(world));
   for (const difference of differences) monitor.report('I3', difference);
   if (differences.length > 0) return;
+  // What was changed behind the controller's back shows at the next pass over everything.
+  if (
+    [...world.happened.keys()].some(
+      (kind) => kind.startsWith('hand-') || kind === 'health' || kind.startsWith('cloud-'),
+    )
+  )
+    await clock.advance(longQuietMs);
   await silence(world, quietMs, 'in the quiet minute');
   await silence(world, longQuietMs, 'between drift passes');
   if (coldRestart) {
@@ -38,6 +46,7 @@ export async function judge(world: World, { coldRestart }: Ending): Promise<void
     await silence(world, longQuietMs, 'after a restart');
   }
   for (const difference of differencesOf(world)) monitor.report('I3', `after a quiet time: ${difference}`);
+  world.trace('── every Service is deleted');
   monitor.eventHappened();
   for (const service of world.server.all('services')) world.people.deleteService(nameOf(service));
   const left = await untilEmpty(world, clock.now() + boundMs + (world.missed ? relistMs : 0), () => [
@@ -48,10 +57,12 @@ export async function judge(world: World, { coldRestart }: Ending): Promise<void
 }
 
 /** Faults cease and users mend: from here on nothing excuses a difference. */
-function heal(world: World): void {
+async function heal(world: World): Promise<void> {
   const { account, server, people, monitor } = world;
   monitor.eventHappened();
-  for (const { id } of account.faults.list()) if (id !== 'monitor') account.faults.clear(id);
+  world.endAll();
+  for (const { id } of account.faults.list())
+    if (id !== 'monitor' && id !== 'trace') account.faults.clear(id);
   account.configure(calmAccount(world.surroundings));
   account.setHealth({}, { kind: 'healthy' });
   for (const node of server.all('nodes')) {
@@ -64,6 +75,8 @@ function heal(world: World): void {
   world.cloudDeath = undefined;
   world.lag = undefined;
   world.revive();
+  // What a fault hid is seen again by then.
+  await world.clock.advance(10_000);
   for (const { kind, arn } of account.resources())
     if (kind === 'load-balancer') attribute(world, arn, 'deletion_protection.enabled', 'false');
   const schemes = schemesByUid(world);
@@ -103,7 +116,10 @@ function schemesByUid(world: World): ReadonlyMap<string, string> {
   return schemes;
 }
 
-/** Runs until `look` finds nothing twice in a row, or the deadline: what it finds then. */
+/** Targets that settle are looked at again within this time. */
+const calmMs = 100_000;
+
+/** Runs until `look` finds nothing and nobody has been at work for a while, or the deadline: what it finds then. */
 async function untilEmpty(
   world: World,
   deadline: number,
@@ -111,12 +127,13 @@ async function untilEmpty(
 ): Promise<readonly string[]> {
   const { clock, monitor } = world;
   let stepMs = 2_000;
+  let calmSince = clock.now();
   for (;;) {
     const writes = monitor.writes;
     await clock.advance(stepMs);
+    if (monitor.writes !== writes) calmSince = clock.now();
     const found = look();
-    // Nothing to be said against it, and nobody is at work any more.
-    if (found.length === 0 && monitor.writes === writes) return [];
+    if (found.length === 0 && clock.now() - calmSince >= calmMs) return [];
     if (clock.now() >= deadline) return found;
     stepMs = Math.min(stepMs * 1.5, 60_000, Math.max(1_000, deadline - clock.now()));
   }

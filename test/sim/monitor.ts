@@ -39,6 +39,7 @@ export interface MonitorParts {
   readonly lagMs: () => number;
   /** Reads have lied (empty, short or stale answers) so recently that the controller may have believed it. */
   readonly liedTo: () => boolean;
+  readonly trace: (line: string) => void;
 }
 
 const minute = 60_000;
@@ -56,6 +57,8 @@ export class Monitor {
   readonly #balancers = new Map<string, { uid: string; goneAt: number | undefined }>();
   /** Service → times of writes that concern it and had no effect, or are to its object. */
   readonly #writes = new Map<string, number[]>();
+  /** Service → every host name that it has shown. */
+  readonly #shown = new Map<string, Set<string>>();
   #lastEventAt = 0;
   #seq = 0;
   #apiWrites = 0;
@@ -70,7 +73,7 @@ export class Monitor {
       times: 'until-cleared',
       effect: {
         kind: 'hook',
-        before: ({ operation, input, by }) => this.#beforeWrite(operation, input as Input, by),
+        before: ({ operation, input, by }) => this.#beforeWrite(operation, input, by),
         after: () => this.#afterWrite(),
       },
     });
@@ -93,6 +96,7 @@ export class Monitor {
   }
 
   report(invariant: Invariant, message: string): void {
+    this.#parts.trace(`!! ${invariant} broken: ${message}`);
     if (this.violations.length < 20)
       this.violations.push({ invariant, at: this.#parts.clock.now(), message });
   }
@@ -100,18 +104,36 @@ export class Monitor {
   /** A request of a process to the API server, just after its effect. */
   apiCall(call: ApiCall): void {
     if (!call.write || call.resource.startsWith('leases')) return;
-    this.#apiWrites += 1;
+    if (!this.#isReminder(call)) this.#apiWrites += 1;
+    this.#checkNews(call);
     if (call.service !== undefined) this.#countWrite(call.service, `${call.method} ${call.path}`);
     if (call.method !== 'PATCH' || !call.resource.startsWith('services') || call.code !== 200) return;
     const entry = this.#parts.server.journal('services').at(-1);
     if (entry === undefined) return;
-    const before = entry.before as RawService | undefined;
-    const after = entry.object as RawService;
+    const before: RawService | undefined = entry.before;
+    const after: RawService = entry.object;
     if ((after.metadata?.namespace ?? '') + '/' + (after.metadata?.name ?? '') !== call.service) return;
     const had = before?.metadata?.finalizers?.includes(finalizer) ?? false;
     const has = after.metadata?.finalizers?.includes(finalizer) ?? false;
     if (had && !has) this.#checkReleased(after.metadata?.uid ?? '', call.service);
     if (call.path.endsWith('/status')) this.#checkAddresses(after, before);
+  }
+
+  /** What an event says is so. */
+  #checkNews(call: ApiCall): void {
+    const { reason } = (call.body ?? {}) as { reason?: string };
+    if (reason !== 'LoadBalancerRecreated' || call.service === undefined) return;
+    const shown = this.#shown.get(call.service);
+    if (shown !== undefined && shown.size < 2)
+      this.report('I6', `${call.service} is told of a new address, and it has had ${shown.size}`);
+  }
+
+  /** A warning about what the user wrote, said again now and then for as long as it stands. */
+  #isReminder(call: ApiCall): boolean {
+    if (!call.resource.startsWith('events')) return false;
+    const { action } = (call.body ?? {}) as { action?: string };
+    // A series is written late, after what it counts.
+    return call.method === 'PATCH' || action === 'Validate' || action === 'Claim';
   }
 
   /** Our resources by UID: what bears the cluster's mark. */
@@ -135,6 +157,8 @@ export class Monitor {
     const old = new Set((before?.status?.loadBalancer?.ingress ?? []).map(({ hostname }) => hostname));
     for (const { hostname } of after.status?.loadBalancer?.ingress ?? []) {
       if (hostname === undefined || old.has(hostname)) continue;
+      const key = `${after.metadata?.namespace}/${after.metadata?.name}`;
+      this.#shown.set(key, (this.#shown.get(key) ?? new Set()).add(hostname));
       const balancer = this.#balancers.get(hostname);
       const { clock } = this.#parts;
       if (balancer === undefined || balancer.uid !== uid) {
@@ -151,11 +175,13 @@ export class Monitor {
   }
 
   #isActive(hostname: string): boolean {
-    const answer = this.#parts.account.byHand('DescribeLoadBalancers', {}) as {
+    const answer = this.#parts.account.byHand('DescribeLoadBalancers', { PageSize: 400 }) as {
       LoadBalancers?: readonly { DNSName?: string; State?: { Code?: string } }[];
     };
     const found = answer.LoadBalancers?.find(({ DNSName }) => DNSName?.toLowerCase() === hostname);
-    return found?.State?.Code === 'active' || found?.State?.Code === 'active_impaired';
+    // A fault may hide it, from us as well.
+    const code = found?.State?.Code ?? 'active';
+    return code === 'active' || code === 'active_impaired';
   }
 
   #beforeWrite(operation: string, input: Input, by: string): void {
@@ -178,7 +204,7 @@ export class Monitor {
 
   #judge(call: RecordedCall): void {
     for (const { kind, arn, change, tags } of call.touched) {
-      if (kind === 'load-balancer') this.#noteBalancer(arn, change, tags[uidTag] ?? '');
+      if (kind === 'load-balancer') this.#noteBalancer(arn, change, tags[uidTag] ?? '', call.output ?? {});
     }
     if (call.by === 'hand') return;
     this.#cloudWrites += 1;
@@ -203,14 +229,12 @@ export class Monitor {
     }
   }
 
-  #noteBalancer(arn: string, change: 'created' | 'changed' | 'deleted', uid: string): void {
-    const { account, clock } = this.#parts;
+  #noteBalancer(arn: string, change: 'created' | 'changed' | 'deleted', uid: string, output: object): void {
+    const { clock } = this.#parts;
     if (change === 'created') {
-      const answer = account.byHand('DescribeLoadBalancers', { LoadBalancerArns: [arn] }) as {
-        LoadBalancers?: readonly { DNSName?: string }[];
-      };
-      const host = answer.LoadBalancers?.[0]?.DNSName?.toLowerCase();
-      if (host !== undefined) this.#balancers.set(host, { uid, goneAt: undefined });
+      const made = (output as { LoadBalancers?: readonly { DNSName?: string }[] }).LoadBalancers?.[0];
+      if (made?.DNSName !== undefined)
+        this.#balancers.set(made.DNSName.toLowerCase(), { uid, goneAt: undefined });
     } else if (change === 'deleted') {
       const id = arn.split('/').at(-1) ?? '';
       for (const [host, balancer] of this.#balancers) if (host.includes(id)) balancer.goneAt ??= clock.now();

@@ -208,11 +208,9 @@ function performNode(world: World, event: NodeEvent): void {
     case 'nodes-all-excluded': {
       const names = [...world.server.all('nodes')].map(({ metadata }) => metadata?.name);
       for (const name of names) people.excludeNode(name, '');
-      clock.schedule(event.ms, () => {
-        monitor.eventHappened();
+      return world.during(event.ms, () => {
         for (const name of names) people.excludeNode(name, undefined);
       });
-      return;
     }
     default:
       unreachable(event);
@@ -240,7 +238,7 @@ function performCloud(world: World, event: CloudEvent): void {
   };
   const stand = (match: FaultMatch, effect: FaultEffect, ms: number): void => {
     const id = account.faults.order({ match, effect, times: 'until-cleared' });
-    during(world, ms, () => account.faults.clear(id));
+    world.during(ms, () => account.faults.clear(id));
   };
   switch (event.kind) {
     case 'cloud-throttle':
@@ -273,10 +271,10 @@ function performCloud(world: World, event: CloudEvent): void {
     case 'cloud-read-lag':
       account.configure({ consistency: { readLagMs: event.lagMs, readLagVaries: true } });
       world.lie(event.ms + event.lagMs);
-      return during(world, event.ms, () => account.configure({ consistency: { readLagMs: 0 } }));
+      return world.during(event.ms, () => account.configure({ consistency: { readLagMs: 0 } }));
     case 'cloud-reference-lag':
       account.configure({ consistency: { referenceLagMs: event.lagMs } });
-      return during(world, event.ms, () => account.configure({ consistency: { referenceLagMs: 0 } }));
+      return world.during(event.ms, () => account.configure({ consistency: { referenceLagMs: 0 } }));
     case 'cloud-hidden':
       world.lie(event.hiddenMs + 60_000);
       return order(
@@ -286,7 +284,7 @@ function performCloud(world: World, event: CloudEvent): void {
       );
     case 'cloud-in-use':
       account.configure({ delays: { targetGroupReleaseMs: event.releaseMs } });
-      return during(world, event.ms, () => account.configure({ delays: { targetGroupReleaseMs: 0 } }));
+      return world.during(event.ms, () => account.configure({ delays: { targetGroupReleaseMs: 0 } }));
     case 'cloud-empty-read':
     case 'cloud-short-read': {
       world.lie(60_000);
@@ -402,28 +400,21 @@ export function tolerate(act: () => void): void {
   }
 }
 
+type Hits = (call: { readonly write: boolean; readonly resource: string }) => boolean;
+
+const anyCall: Hits = () => true;
+const serviceWrites: Hits = ({ write, resource }) => write && resource.startsWith('services');
+const objectWrites: Hits = ({ write, resource }) => write && !resource.startsWith('leases');
+
 function performApi(world: World, event: ApiEvent): void {
-  const any = (): boolean => true;
-  const serviceWrites = ({ write, resource }: { write: boolean; resource: string }): boolean =>
-    write && resource.startsWith('services');
-  const objectWrites = ({ write, resource }: { write: boolean; resource: string }): boolean =>
-    write && !resource.startsWith('leases');
-  const order = (
-    hits: (call: { write: boolean; resource: string }) => boolean,
-    fault: ApiFault,
-    times: number,
-  ): void => {
+  const order = (hits: Hits, fault: ApiFault, times: number): void => {
     world.disturb(60_000);
     world.apiFaults.push({ hits, fault, left: times, skip: 0 });
   };
-  const stand = (
-    hits: (call: { write: boolean; resource: string }) => boolean,
-    fault: ApiFault,
-    ms: number,
-  ): void => {
+  const stand = (hits: Hits, fault: ApiFault, ms: number): void => {
     const standing = { hits, fault, left: Number.POSITIVE_INFINITY, skip: 0 };
     world.apiFaults.push(standing);
-    during(world, ms, () => {
+    world.during(ms, () => {
       const index = world.apiFaults.indexOf(standing);
       if (index >= 0) world.apiFaults.splice(index, 1);
     });
@@ -434,18 +425,18 @@ function performApi(world: World, event: ApiEvent): void {
     case 'api-lost-answer':
       return order(objectWrites, { kind: 'lost-answer' }, event.times);
     case 'api-lost-request':
-      return order(any, { kind: 'lost-request' }, event.times);
+      return order(anyCall, { kind: 'lost-request' }, event.times);
     case 'api-500':
-      return order(any, { kind: 'refuse', code: 500 }, event.times);
+      return order(anyCall, { kind: 'refuse', code: 500 }, event.times);
     case 'api-429':
-      return order(any, { kind: 'refuse', code: 429, retryAfterSeconds: event.seconds }, event.times);
+      return order(anyCall, { kind: 'refuse', code: 429, retryAfterSeconds: event.seconds }, event.times);
     case 'api-slow':
-      return stand(any, { kind: 'slow', ms: 5_000 }, event.ms);
+      return stand(anyCall, { kind: 'slow', ms: 5_000 }, event.ms);
     case 'api-403':
       return stand(objectWrites, { kind: 'refuse', code: 403 }, event.ms);
     case 'api-down':
       for (const { api } of world.processes()) api.cutStreams();
-      return stand(any, { kind: 'lost-request' }, event.ms);
+      return stand(anyCall, { kind: 'lost-request' }, event.ms);
     case 'watch-cut':
       for (const { api } of world.processes()) api.cutStreams();
       return;
@@ -494,7 +485,7 @@ function performProcess(world: World, event: ProcessEvent): void {
     case 'freeze': {
       const process = world.leader();
       process?.life.freeze();
-      return during(world, event.ms, () => process?.life.thaw(clock));
+      return world.during(event.ms, () => process?.life.thaw(clock));
     }
     case 'restart':
       world.disturb(event.downMs);
@@ -504,13 +495,4 @@ function performProcess(world: World, event: ProcessEvent): void {
     default:
       unreachable(event);
   }
-}
-
-/** A fault stands for `ms`; its end is an event of its own. */
-function during(world: World, ms: number, end: () => void): void {
-  world.disturb(ms);
-  world.clock.schedule(ms, () => {
-    world.monitor.eventHappened();
-    end();
-  });
 }

@@ -54,6 +54,8 @@ export interface ProcessParts {
 
 /** Longer than in production, so that an hour costs fewer renewals; the proportions are the same. */
 export const leaseTimings = { durationMs: 60_000, renewDeadlineMs: 40_000, retryMs: 8_000 };
+/** How long the SDK's client waits for an answer (providers/aws/client.ts). */
+const answerMs = 20_000;
 export const fullEveryMs = 600_000;
 export const surveyEveryMs = 120_000;
 
@@ -186,7 +188,7 @@ export class Process {
 
   /** The account as this process reaches it: what arrives while it is frozen waits, and it may die at a call. */
   #client(): ElbClient {
-    const { account, cloudFault, onCloudWrite } = this.#parts;
+    const { account, clock, cloudFault, onCloudWrite } = this.#parts;
     const inner = inMemoryClient(account, this.name);
     const { life } = this;
     return {
@@ -199,15 +201,16 @@ export class Process {
             this.kill();
             return;
           }
+          const settle = (finish: () => void): void => {
+            cancelLimit();
+            if (death === 'after') this.kill();
+            else life.enter(finish);
+          };
+          const late = Object.assign(new Error('no answer in time'), { name: 'TimeoutError' });
+          const cancelLimit = clock.schedule(answerMs, () => settle(() => reject(late)));
           inner.call(operation, input, signal).then(
-            (answer) => {
-              if (death === 'after') this.kill();
-              else life.enter(() => resolve(answer));
-            },
-            (error: unknown) => {
-              if (death === 'after') this.kill();
-              else life.enter(() => reject(error));
-            },
+            (answer) => settle(() => resolve(answer)),
+            (error: unknown) => settle(() => reject(error)),
           );
         });
       },

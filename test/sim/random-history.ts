@@ -341,7 +341,7 @@ export function randomHistory(seed: number): History {
   const dice = new Dice(seededRandom(seed));
   const mood = dice.of(moods);
   const choices = eventKinds.filter(
-    (kind) => makers[kind][1] === 'any' || mood.includes(makers[kind][1] as Mood),
+    (kind) => makers[kind][1] === 'any' || mood.some((one) => one === makers[kind][1]),
   );
   // In a mood its faults are a good part of what happens, but life goes on.
   const weightOf = (kind: EventKind): number =>

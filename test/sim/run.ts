@@ -1,10 +1,10 @@
 /** Runs one history from birth to judgement, and says what was found. */
-import type { History } from './events.ts';
+import { describeEvent, type History } from './events.ts';
 import { judge } from './judge.ts';
 import type { Violation } from './monitor.ts';
 import { perform } from './perform.ts';
 import type { Plants } from './process.ts';
-import { World } from './world.ts';
+import { describeError, World } from './world.ts';
 
 export interface Result {
   readonly violations: readonly Violation[];
@@ -16,6 +16,8 @@ export interface Result {
 export interface RunOptions {
   readonly plants?: Plants;
   readonly checkSchema?: boolean;
+  /** Told of every event, call and violation, one line each. */
+  readonly trace?: (line: string) => void;
 }
 
 export async function runHistory(history: History, options: RunOptions = {}): Promise<Result> {
@@ -24,12 +26,13 @@ export async function runHistory(history: History, options: RunOptions = {}): Pr
   try {
     for (const { gapMs, event } of steps) {
       if (gapMs > 0) await world.clock.advance(gapMs);
+      options.trace?.(`${Math.round(world.clock.now())} ms  ── ${describeEvent(event)}`);
       perform(world, event);
       if (world.monitor.violations.length > 0) break;
     }
     if (world.monitor.violations.length === 0) await judge(world, { coldRestart: seed % 4 === 0 });
   } catch (error) {
-    world.monitor.report('crash', error instanceof Error ? (error.stack ?? error.message) : String(error));
+    world.monitor.report('crash', describeError(error));
   } finally {
     world.end();
   }

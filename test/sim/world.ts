@@ -15,7 +15,7 @@ import { Process, type Plants } from './process.ts';
 
 /** A fault of the API that stands until its time or its number of hits is over. */
 interface StandingApiFault {
-  readonly hits: (call: Omit<ApiCall, 'at' | 'code'>) => boolean;
+  readonly hits: (call: Omit<ApiCall, 'at' | 'code' | 'body'>) => boolean;
   readonly fault: ApiFault;
   left: number;
   /** Requests to let pass first. */
@@ -29,6 +29,8 @@ export interface WorldOptions {
   /** Check every cloud request and answer against the published schema: sure, and slow. */
   readonly checkSchema?: boolean;
   readonly onApiCall?: (call: ApiCall) => void;
+  /** Told of every call and violation, one line each. */
+  readonly trace?: (line: string) => void;
 }
 
 /** A place for a process: what dies in it is replaced after a while. */
@@ -61,6 +63,7 @@ export class World {
   /** Death of a process at its nth mutating cloud call from now. */
   cloudDeath: { nth: number; when: 'before' | 'after'; downMs: number } | undefined;
   readonly #options: WorldOptions;
+  readonly #ends = new Set<() => void>();
   readonly #random: Random;
   #born = 0;
   #disturbedUntil = 0;
@@ -81,12 +84,14 @@ export class World {
       settings: { checkSchema: options.checkSchema ?? false, ...calmAccount(surroundings) },
     });
     this.people = new People(this.server);
+    this.#traceCalls();
     this.monitor = new Monitor({
       clock: this.clock,
       server: this.server,
       account: this.account,
       lagMs: () => (this.clock.now() < this.#disturbedUntil ? disturbedLagMs : calmLagMs),
       liedTo: () => this.clock.now() < this.#liedUntil,
+      trace: (line) => this.trace(line),
     });
     for (let i = 0; i < surroundings.nodes; i += 1) this.people.joinNode();
     for (let i = 0; i < surroundings.replicas; i += 1) {
@@ -103,6 +108,22 @@ export class World {
   /** What happens now may delay the controller for so long, and a while after. */
   disturb(ms: number): void {
     this.#disturbedUntil = Math.max(this.#disturbedUntil, this.clock.now() + ms + disturbedLagMs);
+  }
+
+  /** What happens now ends by itself after `ms`, or when faults cease. Its end is an event of its own. */
+  during(ms: number, end: () => void): void {
+    this.disturb(ms);
+    const once = (): void => {
+      if (!this.#ends.delete(once)) return;
+      this.monitor.eventHappened();
+      end();
+    };
+    this.#ends.add(once);
+    this.clock.schedule(ms, once);
+  }
+
+  endAll(): void {
+    for (const end of this.#ends) end();
   }
 
   /** Reads may be wrong for so long; what was believed of them is found out by the surveys after. */
@@ -185,7 +206,7 @@ export class World {
       plants: this.#options.plants ?? {},
       onEnd: (error) => {
         if (this.#ended || slot.process !== process) return;
-        if (error !== undefined) this.monitor.report('crash', `${name} ended: ${String(error)}`);
+        if (error !== undefined) this.monitor.report('crash', `${name} ended: ${describeError(error)}`);
         this.#replace(slot, this.#downMs);
       },
     });
@@ -202,6 +223,11 @@ export class World {
         if (call.write && !call.resource.startsWith('leases'))
           this.apiWrites.push(`${call.method} ${call.resource} of ${call.service} (${call.code})`);
         this.#options.onApiCall?.(call);
+        if (!call.resource.startsWith('leases'))
+          this.trace(
+            `${call.by} ${call.method} ${call.path} → ${call.code}`,
+            call.write ? call.body : undefined,
+          );
       },
       latencyMs: () => apiLatencyMs * (0.5 + this.#random()),
       watchDelayMs: () => watchDelayMs * (0.5 + this.#random()),
@@ -210,7 +236,7 @@ export class World {
     };
   }
 
-  #apiFaultFor(call: Omit<ApiCall, 'at' | 'code'>): ApiFault | undefined {
+  #apiFaultFor(call: Omit<ApiCall, 'at' | 'code' | 'body'>): ApiFault | undefined {
     const index = this.apiFaults.findIndex((standing) => standing.hits(call));
     const standing = this.apiFaults[index];
     if (standing === undefined) return undefined;
@@ -246,6 +272,26 @@ export class World {
     this.clock.schedule(0, look);
   }
 
+  trace(what: string, more?: unknown): void {
+    const { trace } = this.#options;
+    if (trace === undefined) return;
+    const text = more === undefined ? '' : ` ${JSON.stringify(more)}`;
+    trace(`${Math.round(this.clock.now())} ms  ${what}${text.slice(0, 600)}`);
+  }
+
+  #traceCalls(): void {
+    if (this.#options.trace === undefined) return;
+    let seq = 0;
+    const after = (): void => {
+      for (const call of this.account.calls(seq)) {
+        seq = call.seq;
+        const answer = call.error?.code ?? (call.answered ? 'ok' : 'no answer');
+        this.trace(`${call.by} ${call.operation} → ${answer}`, call.input);
+      }
+    };
+    this.account.faults.order({ id: 'trace', times: 'until-cleared', effect: { kind: 'hook', after } });
+  }
+
   #checkHolder(name: string, operation: string): void {
     const lease = this.server.get('leases', 'sluice-system/sluice-controller') as
       | { spec?: { holderIdentity?: string } }
@@ -254,6 +300,10 @@ export class World {
     if (holder !== name)
       this.monitor.report('L', `${name} sends ${operation} while the lease is held by ${holder || 'nobody'}`);
   }
+}
+
+export function describeError(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : JSON.stringify(error);
 }
 
 /** The account without faults. */

@@ -74,18 +74,19 @@ export function describeAccount(context: Context): AccountDump {
 }
 
 function listeners(context: Context, loadBalancerArn: string): readonly DumpedResource[] {
-  return (describeListeners(context, { LoadBalancerArn: loadBalancerArn }).Listeners ?? []).map(
-    (listener) => {
-      const ListenerArn = listener.ListenerArn;
-      const certificates = describeListenerCertificates(context, { ListenerArn }).Certificates ?? [];
-      return {
-        ...listener,
-        ...(certificates.length > 0 && { Certificates: certificates }),
-        Attributes: asObject(describeListenerAttributes(context, { ListenerArn }).Attributes),
-        Tags: context.store.get('listener', ListenerArn ?? '')?.tags ?? {},
-      };
-    },
-  );
+  return (
+    describeListeners(context, { LoadBalancerArn: loadBalancerArn, PageSize: 400 }).Listeners ?? []
+  ).map((listener) => {
+    const ListenerArn = listener.ListenerArn;
+    const certificates =
+      describeListenerCertificates(context, { ListenerArn, PageSize: 400 }).Certificates ?? [];
+    return {
+      ...listener,
+      ...(certificates.length > 0 && { Certificates: certificates }),
+      Attributes: asObject(describeListenerAttributes(context, { ListenerArn }).Attributes),
+      Tags: context.store.get('listener', ListenerArn ?? '')?.tags ?? {},
+    };
+  });
 }
 
 function asObject(

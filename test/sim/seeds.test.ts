@@ -1,0 +1,79 @@
+/**
+ * Histories that once broke an invariant, each as small as it could be made, under the name of what was wrong.
+ * They are data, not seeds: the generator may change, these stay.
+ */
+import { expect, it } from 'vitest';
+import type { History, HistoryStep, Surroundings } from './events.ts';
+import { runHistory } from './run.ts';
+
+const calm: Surroundings = {
+  replicas: 1,
+  nodes: 3,
+  apiLatencyMs: 2,
+  watchDelayMs: 10,
+  cloudLatencyMs: 20,
+  provisioningMs: 0,
+  registrationMs: 0,
+  pageSize: 400,
+};
+
+const web = {
+  ports: [{ name: 'http', port: 80, protocol: 'TCP' }],
+  policy: 'Cluster',
+  annotations: {},
+} as const;
+
+const histories: readonly {
+  readonly name: string;
+  readonly surroundings?: Partial<Surroundings>;
+  readonly steps: readonly HistoryStep[];
+}[] = [
+  {
+    name: 'a Service that was refused and then changed its type keeps no conditions of ours',
+    steps: [
+      { gapMs: 1_600, event: { kind: 'create', slot: 3, shape: { ...web, allocateNodePorts: false } } },
+      { gapMs: 20_600, event: { kind: 'type', pick: 0, type: 'ClusterIP' } },
+    ],
+  },
+  {
+    name: 'a Service that was held back and then changed its type keeps no conditions of ours',
+    steps: [
+      {
+        gapMs: 1_900,
+        event: { kind: 'create', slot: 2, shape: { ...web, annotations: { 'sluice.dev/paused': 'true' } } },
+      },
+      { gapMs: 19_000, event: { kind: 'type', pick: 0, type: 'NodePort' } },
+    ],
+  },
+  {
+    name: 'a port that is added is not announced as a new address',
+    steps: [
+      { gapMs: 20, event: { kind: 'create', slot: 1, shape: web } },
+      { gapMs: 28_000, event: { kind: 'port-add', pick: 0, port: 53, protocol: 'TCP' } },
+    ],
+  },
+  {
+    name: 'what a lying read left of a Service that changed its type is found and removed',
+    surroundings: { replicas: 2, nodes: 1, pageSize: 2 },
+    steps: [
+      {
+        gapMs: 800,
+        event: {
+          kind: 'create',
+          slot: 2,
+          shape: { ...web, ports: [...web.ports, { name: 'https', port: 443, protocol: 'TCP' }] },
+        },
+      },
+      // The one look before the removal sees one target group of two.
+      { gapMs: 60_000, event: { kind: 'cloud-short-read', times: 1, operation: 'DescribeTargetGroups' } },
+      { gapMs: 0, event: { kind: 'type', pick: 0, type: 'ClusterIP' } },
+      { gapMs: 10_000, event: { kind: 'wait' } },
+    ],
+  },
+];
+
+it.each(histories)('$name', async ({ surroundings, steps }) => {
+  const history: History = { seed: 4, surroundings: { ...calm, ...surroundings }, steps };
+  const { violations } = await runHistory(history, { checkSchema: true });
+  expect(violations).toEqual([]);
+});
