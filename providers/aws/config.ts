@@ -2,10 +2,9 @@
  * `providers.aws` of the settings file, checked in full: every mistake is reported at once.
  */
 import type { Problem } from '../../src/core/problems.ts';
-import type { RateRules } from '../../src/core/rate.ts';
 import type { Scheme, Tags } from './observed.ts';
 import { documentedRates } from './limits.ts';
-import type { Rates } from './limits.ts';
+import type { Rate, Rates } from './limits.ts';
 import { reservedTagPrefixes } from './tags.ts';
 
 export interface AwsConfig {
@@ -157,7 +156,7 @@ function readRates(given: Fields, wrong: Wrong): Rates {
     wrong(`rates.${field}`, `${show(value)} is not a rate`, 'write a number above 0 (calls a second)');
     return fallback;
   };
-  const rate = (field: (typeof classes)[number]): RateRules => {
+  const rate = (field: (typeof classes)[number]): Rate => {
     const value = given[field] ?? undefined;
     const documented = documentedRates[field];
     if (typeof value !== 'object' || value === null) {

@@ -5,12 +5,18 @@
  * account in the region. Ours start at what is documented and slow down when AWS says so; all Services draw
  * from the same three, so no Service's trouble multiplies calls.
  */
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock, Random } from '../../src/core/clock.ts';
 import { TokenBucket } from '../../src/core/rate.ts';
-import type { RateRules } from '../../src/core/rate.ts';
 import type { CallClass } from './operations.ts';
 
-export type Rates = Readonly<Record<CallClass, RateRules>>;
+export interface Rate {
+  /** Calls a second, in the long run. */
+  readonly perSecond: number;
+  /** Calls at once after a quiet time. */
+  readonly burst: number;
+}
+
+export type Rates = Readonly<Record<CallClass, Rate>>;
 
 /** Request throttling for the Elastic Load Balancing API (API reference): bucket sizes and refill rates. */
 export const documentedRates: Rates = {
@@ -21,7 +27,7 @@ export const documentedRates: Rates = {
 
 export type Limits = Readonly<Record<CallClass, TokenBucket>>;
 
-export function createLimits(rates: Rates, clock: Clock): Limits {
-  const bucket = (rules: RateRules): TokenBucket => new TokenBucket({ clock, rules });
+export function createLimits(rates: Rates, clock: Clock, random: Random): Limits {
+  const bucket = (rate: Rate): TokenBucket => new TokenBucket({ ...rate, clock, random });
   return { read: bucket(rates.read), register: bucket(rates.register), modify: bucket(rates.modify) };
 }

@@ -34,7 +34,7 @@ export interface AwsOptions {
 export type AwsProvider = Provider<AwsSettings, AwsWanted, AwsObserved>;
 
 export function createAwsProvider({ client, config, clock, random }: AwsOptions): AwsProvider {
-  const door = createDoor({ client, limits: createLimits(config.rates, clock), clock, random });
+  const door = createDoor({ client, limits: createLimits(config.rates, clock, random), clock, random });
   const loader = new Loader(door);
   const recent = new Recent(clock);
   const surveyor = new Surveyor(loader, recent);
