@@ -8,6 +8,7 @@
  * client-node has a loader too; it costs 80 MB of memory and 0.4 s at start, so it is only loaded for the
  * credentials that run programs or speak to identity providers (see credentials.ts).
  */
+import { parse } from 'yaml';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
@@ -144,18 +145,17 @@ async function fromFiles(
     // As with kubectl, a missing file of several is passed over.
     if (text === undefined) continue;
     read += 1;
-    await addFile(merged, file, text);
+    addFile(merged, file, text);
   }
   const named = files.join(', ');
   if (read === 0) throw refused(`${origin} names ${named}, which cannot be read; check the path`);
   return choose(merged, wanted, named);
 }
 
-async function addFile(merged: Merged, file: string, text: string): Promise<void> {
-  const yaml = await import('yaml');
+function addFile(merged: Merged, file: string, text: string): void {
   let document: unknown;
   try {
-    document = yaml.parse(text);
+    document = parse(text);
   } catch (cause) {
     const line = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : '';
     throw refused(`kubeconfig ${file} is not valid YAML: ${line.replace(/:$/, '')}`, cause);

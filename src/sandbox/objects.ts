@@ -62,6 +62,12 @@ export async function apply(api: Api, object: Manifest): Promise<void> {
   }
 }
 
+/** Creates the object, which must not be there: cheaper for the API server than `apply`. */
+export async function create(api: Api, object: Manifest): Promise<void> {
+  const path = pathOf(object);
+  await api.request('POST', path.slice(0, path.lastIndexOf('/')), { body: object });
+}
+
 /** Deletes the object; one that is not there is fine. */
 export async function remove(api: Api, object: Manifest): Promise<void> {
   try {

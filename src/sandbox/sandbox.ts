@@ -32,6 +32,8 @@ export interface SandboxOptions {
   readonly awsSettings?: object;
   /** Merged over `controller` of the settings file. */
   readonly controllerSettings?: object;
+  /** Run the bundle in `dist/` (made by `npm run build`) instead of what `bin/sluice.js` picks. */
+  readonly bundle?: boolean;
   /** How many controllers; 0 for a test that brings its own. */
   readonly controllers?: number;
   readonly progress?: (message: string) => void;
@@ -99,6 +101,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
         settings,
         kubeconfig: controllerKubeconfig,
         index: controllers.length,
+        entry: options.bundle === true ? 'dist/sluice.js' : 'bin/sluice.js',
         ...how,
       });
       controllers.push(controller);
@@ -164,6 +167,7 @@ async function spawnController(parts: {
   readonly settings: string;
   readonly kubeconfig: string;
   readonly index: number;
+  readonly entry: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }): Promise<RunningController> {
@@ -171,7 +175,7 @@ async function spawnController(parts: {
     name: `controller-${parts.index}`,
     program: process.execPath,
     args: [
-      fileURLToPath(new URL('bin/sluice.js', packageRoot)),
+      fileURLToPath(new URL(parts.entry, packageRoot)),
       'controller',
       ...['--config', parts.settings],
       ...['--kubeconfig', parts.kubeconfig],

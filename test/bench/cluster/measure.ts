@@ -1,12 +1,63 @@
 /** What the benches on a real API server share: making Services, waiting for addresses, counting calls and writes. */
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { systemClock } from '../../../src/core/clock.ts';
 import type { ObjectKey, ServiceObject } from '../../../src/core/objects.ts';
-import type { Connection } from '../../../src/kube/connection.ts';
+import { connect, type Connection } from '../../../src/kube/connection.ts';
 import { services as serviceKind } from '../../../src/kube/kinds.ts';
 import { Reader } from '../../../src/kube/reader.ts';
-import { apply, nodeManifest, remove, type Manifest } from '../../../src/sandbox/objects.ts';
-import type { RunningController, Sandbox } from '../../../src/sandbox/sandbox.ts';
+import { apply, create, nodeManifest, remove, type Manifest } from '../../../src/sandbox/objects.ts';
+import {
+  packageRoot,
+  startSandbox,
+  type RunningController,
+  type Sandbox,
+  type SandboxOptions,
+} from '../../../src/sandbox/sandbox.ts';
+
+/** Builds the bundle, so that what is measured is what is shipped. */
+export async function buildBundle(): Promise<void> {
+  await promisify(execFile)(process.execPath, ['scripts/build.ts'], { cwd: packageRoot });
+}
+
+/** A cluster with `services` served and healthy, and nothing left to do. */
+export async function servedCluster(
+  services: number,
+  options: SandboxOptions,
+): Promise<{ readonly sandbox: Sandbox; readonly watcher: Watcher; stop(): Promise<void> }> {
+  const sandbox = await startSandbox({ ...options, bundle: true });
+  await addNodes(sandbox, 1, 3);
+  const own = await connect({ path: sandbox.kubeconfig });
+  const watcher = new Watcher(own);
+  await watcher.start();
+  await spread(services, 4, (index) => create(sandbox.api, benchService(index)));
+  const settled = (service: ServiceObject | undefined): boolean =>
+    service?.conditions.some(({ type, status }) => type === 'TargetsReady' && status === 'True') === true;
+  await watcher.when(
+    Array.from({ length: services }, (_, index) => `default/bench-${index}`),
+    settled,
+    180_000,
+  );
+  return {
+    sandbox,
+    watcher,
+    stop: async () => {
+      await watcher.stop();
+      await own.close();
+      await sandbox.stop();
+    },
+  };
+}
+
+/** Waits until no cloud call was made for `quietMs`. @returns the number of the last call. */
+export async function quiet(sandbox: Sandbox, quietMs: number): Promise<number> {
+  for (;;) {
+    const before = await lastCall(sandbox);
+    await new Promise((resolve) => setTimeout(resolve, quietMs));
+    if ((await lastCall(sandbox)) === before) return before;
+  }
+}
 
 /** A one-port Service that our controller serves. */
 export function benchService(index: number): Manifest {
