@@ -25,6 +25,8 @@ export interface RequestOptions {
   /** Default `application/json`. */
   readonly contentType?: string;
   readonly signal?: AbortSignal | undefined;
+  /** Works on the answer's text before it is parsed: to cut what nobody will look at. Optional to heed. */
+  readonly trim?: ((text: string) => string) | undefined;
   /** For the whole call, waiting for its turn included. Default 30 s. */
   readonly timeoutMs?: number;
   /**
@@ -39,6 +41,8 @@ export interface StreamOptions {
   readonly signal?: AbortSignal | undefined;
   /** Longest time without a single byte, the answer's head included, before the stream counts as dead. */
   readonly inactivityMs: number;
+  /** Works on each line before it is parsed: to cut what nobody will look at. Optional to heed. */
+  readonly trim?: ((text: string) => string) | undefined;
 }
 
 export interface Api {

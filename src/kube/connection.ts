@@ -132,7 +132,7 @@ export class Connection implements Api {
     const response = await this.#send('GET', path, call, options, limit);
     if (response.statusCode >= 400) await this.#refuse('GET', call, response, limit);
     try {
-      yield* jsonLines(watched(response.body, limit));
+      yield* jsonLines(watched(response.body, limit), options.trim);
     } catch (error) {
       throw isSluiceError(error) ? error : this.#failure('GET', call, error, limit);
     }
@@ -160,7 +160,7 @@ export class Connection implements Api {
       throw this.#failure(method, call, error, limit);
     }
     try {
-      return text === '' ? undefined : JSON.parse(text);
+      return text === '' ? undefined : JSON.parse(options.trim === undefined ? text : options.trim(text));
     } catch (cause) {
       // The server did answer, with success; only what it said is unknown.
       throw new SluiceError(

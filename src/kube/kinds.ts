@@ -12,6 +12,7 @@ import { makeIntern } from './intern.ts';
 import type { Intern } from './intern.ts';
 import type { RawObject } from './raw.ts';
 import { slimNode, slimService, slimSlice } from './slim.ts';
+import { withoutManagedFields } from './trim.ts';
 
 /** The least that the reader needs to know of an object. */
 export type Slim = Pick<Meta, 'uid' | 'resourceVersion'>;
@@ -27,6 +28,8 @@ export interface Kind<K extends string, T extends Slim> {
   /** Sent with each list and watch; a change of it needs a new reader. */
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** Cuts text that `slim` does not look at, before it is parsed. */
+  readonly trim?: (text: string) => string;
   /** May throw on an object that it cannot read: that one object is reported and passed over. */
   readonly slim: (raw: RawObject) => T;
 }
@@ -49,6 +52,8 @@ export function services(options: KindOptions = {}): Kind<ObjectKey, ServiceObje
     name: 'services',
     path: '/api/v1/services',
     ...selector(options),
+    // Who wrote the addresses is of interest, and only that.
+    trim: (text) => withoutManagedFields(text, '"f:loadBalancer"'),
     slim: (raw) => slimService(raw, intern),
   };
 }
@@ -59,6 +64,7 @@ export function nodes(options: KindOptions = {}): Kind<NodeName, NodeObject> {
     name: 'nodes',
     path: '/api/v1/nodes',
     ...selector(options),
+    trim: (text) => withoutManagedFields(text),
     slim: (raw) => slimNode(raw, intern),
   };
 }
@@ -69,6 +75,7 @@ export function endpointSlices(options: KindOptions = {}): Kind<ObjectKey, Endpo
     name: 'endpointslices',
     path: '/apis/discovery.k8s.io/v1/endpointslices',
     ...selector(options),
+    trim: (text) => withoutManagedFields(text),
     slim: (raw) => slimSlice(raw, intern),
   };
 }

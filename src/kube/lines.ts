@@ -11,7 +11,11 @@ const newline = 0x0a;
 /** A line longer than this is not an object of Kubernetes (etcd stores 1.5 MiB) but a broken peer. */
 const longestLine = 64 * 1024 * 1024;
 
-export async function* jsonLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<unknown, void> {
+/** `trim` sees each line before it is parsed. Errors: `transient`, code `UnparsableLine`. */
+export async function* jsonLines(
+  chunks: AsyncIterable<Uint8Array>,
+  trim: (text: string) => string = asItIs,
+): AsyncGenerator<unknown, void> {
   let kept: Uint8Array[] = [];
   let keptBytes = 0;
   for await (const chunk of chunks) {
@@ -23,7 +27,7 @@ export async function* jsonLines(chunks: AsyncIterable<Uint8Array>): AsyncGenera
       kept = [];
       keptBytes = 0;
       start = end + 1;
-      if (text.length > 0 && text !== '\r') yield parse(text);
+      if (text.length > 0 && text !== '\r') yield parse(trim(text));
     }
     if (start < bytes.length) {
       kept.push(start === 0 ? bytes : bytes.subarray(start));
@@ -34,8 +38,12 @@ export async function* jsonLines(chunks: AsyncIterable<Uint8Array>): AsyncGenera
   if (keptBytes > 0) {
     // The last line of an answer that is a single object may come without a line end.
     const text = joined(kept, new Uint8Array(0)).trim();
-    if (text.length > 0) yield parse(text);
+    if (text.length > 0) yield parse(trim(text));
   }
+}
+
+function asItIs(text: string): string {
+  return text;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

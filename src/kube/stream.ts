@@ -72,6 +72,7 @@ export async function* pagedList<K extends string, T extends Slim>(
       query: { ...selectors(kind), limit: pageSize, continue: next },
       signal,
       timeoutMs: 60_000,
+      trim: kind.trim,
     })) as
       | {
           readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
@@ -110,6 +111,7 @@ async function* events<K extends string, T extends Slim>(
     },
     signal: options.signal,
     inactivityMs: options.inactivityMs,
+    trim: kind.trim,
   });
   for await (const line of lines) {
     const { type, object } = (line ?? {}) as RawEvent;
