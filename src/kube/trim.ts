@@ -22,7 +22,7 @@ export function withoutManagedFields(text: string, unless?: string): string {
     const start = from + key.length;
     const end = endOfList(text, start);
     if (end === -1) break;
-    if (unless === undefined || !contains(text, unless, start, end)) {
+    if (unless === undefined || !text.slice(start, end).includes(unless)) {
       kept += text.slice(copied, start);
       copied = end;
     }
@@ -56,9 +56,4 @@ function endOfString(text: string, start: number): number {
     else if (code === quote) return at;
   }
   return -1;
-}
-
-function contains(text: string, part: string, start: number, end: number): boolean {
-  const at = text.indexOf(part, start);
-  return at !== -1 && at < end;
 }
