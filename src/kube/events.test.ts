@@ -192,6 +192,16 @@ describe('limits and failures', () => {
     expect(calls.map((call) => call.body.series?.count ?? 1)).toEqual([1, 3]);
   });
 
+  test('a repeat while the first is still on its way does not begin the series twice', async () => {
+    for (let round = 0; round < 3; round += 1) recorder.event(web, failed);
+    await recorder.stop();
+
+    expect(calls.map((call) => [call.method, call.body.series?.count])).toEqual([
+      ['POST', undefined],
+      ['PATCH', 3],
+    ]);
+  });
+
   test('stop does not wait for ever', async () => {
     failures.push(...Array.from({ length: 9 }, () => refusal('transient', 'ECONNREFUSED')));
     recorder.event(web, failed);

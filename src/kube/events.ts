@@ -87,6 +87,7 @@ interface Series {
   writtenCount: number;
   gapMs: number;
   waiting: (() => void) | undefined;
+  /** In the queue, or being written. */
   queued: boolean;
 }
 
@@ -194,7 +195,15 @@ export class EventRecorder {
     this.#repeated += 1;
     this.#series.delete(series.key);
     this.#series.set(series.key, series);
-    if (series.queued || series.waiting !== undefined) return;
+    if (!series.queued && series.waiting === undefined) this.#later(series);
+  }
+
+  /** The count has grown beyond what the API server knows: it hears of it after the gap. */
+  #later(series: Series): void {
+    if (this.#stopped) {
+      this.#enqueue(series);
+      return;
+    }
     series.waiting = this.#clock.schedule(series.gapMs, () => {
       series.waiting = undefined;
       this.#enqueue(series);
@@ -234,8 +243,10 @@ export class EventRecorder {
 
   async #drain(): Promise<void> {
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      next.queued = false;
       await this.#write(next);
+      // Only now: two writes of one series at once would both begin it.
+      next.queued = false;
+      if (next.count > next.writtenCount && this.#series.has(next.key)) this.#later(next);
     }
   }
 
@@ -268,6 +279,7 @@ export class EventRecorder {
           error.kind === 'transient' || error.kind === 'ambiguous' || error.kind === 'throttled';
         if (!passing || round >= tries || this.#stopped) {
           this.#dropped.failed += 1;
+          series.writtenCount = count;
           this.#tell(error);
           return;
         }

@@ -178,6 +178,14 @@ describe('removeFinalizer', () => {
     ).toBeUndefined();
   });
 
+  test('a copy from before it was added is not believed', async () => {
+    const { api, calls } = scripted(raw('8', { finalizers: [finalizer] }), raw('9'));
+    await new Writer(api).removeFinalizer(slim('5'), finalizer);
+
+    expect(calls.map((call) => call.method)).toEqual(['GET', 'PATCH']);
+    expect(calls[1]?.body).toMatchObject({ metadata: { resourceVersion: '8', finalizers: [] } });
+  });
+
   test('a refusal is not success', async () => {
     const { api } = scripted(refusal('denied', 'Forbidden'));
 

@@ -92,7 +92,9 @@ export class Writer {
     options: CallOptions & { readonly annotations?: readonly string[] } = {},
   ): Promise<ServiceObject | undefined> {
     try {
-      const left = await this.#onLive(service, options, (live) => {
+      // A copy without it may be from before it was added: only the live object can say that it is off.
+      const from = service.finalizers.includes(finalizer) ? service : await this.#again(service, options);
+      const left = await this.#onLive(from, options, (live) => {
         const told = (options.annotations ?? []).filter((name) => live.annotations[name] !== undefined);
         const annotations = Object.fromEntries(told.map((name) => [name, null]));
         const change = told.length === 0 ? {} : { annotations };
