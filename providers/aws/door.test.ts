@@ -22,7 +22,12 @@ function doorTo(
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
     },
   };
-  const door = createDoor({ client, limits: createLimits(rates, clock, () => 0.5), clock, random: () => 0.5 });
+  const door = createDoor({
+    client,
+    limits: createLimits(rates, clock, () => 0.5),
+    clock,
+    random: () => 0.5,
+  });
   return { door, clock, calls };
 }
 
