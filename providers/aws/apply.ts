@@ -17,7 +17,10 @@ export interface ApplySources {
 
 /** How long a reference to something that we just made may fail before it is believed. */
 const notYetVisibleMs = 1_500;
-/** A creation that answers with something older than this has met somebody else's of the same name. */
+/**
+ * A creation that answers with something older than this has met somebody else's of the same name. AWS refuses
+ * requests of a clock that is off by as much, so a wrong clock cannot be taken for it.
+ */
 const olderThanOursMs = 300_000;
 
 export async function apply(

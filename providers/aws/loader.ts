@@ -152,6 +152,16 @@ export class Loader {
     }
   }
 
+  async groupByArn(arn: string, signal: AbortSignal): Promise<Elb.TargetGroup | undefined> {
+    try {
+      const answer = await this.#door.call('DescribeTargetGroups', { TargetGroupArns: [arn] }, signal);
+      return answer.TargetGroups?.[0];
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
+  }
+
   /** Twenty ARNs a call, filled up with those of other Services that ask at the same time. */
   async tags(arns: readonly string[], signal: AbortSignal): Promise<TagsByArn> {
     return arns.length === 0 ? new Map() : this.#tags.ask(arns, signal);

@@ -70,7 +70,7 @@ class Observation {
       loader.balancers({ names: [...balancerNames], all: removal }, signal),
       loader.groups({ names: [...groupNames], all: depth !== 'quick' || groupNames.size === 0 }, signal),
     ]);
-    const groups = this.#candidates(allGroups, groupNames);
+    const groups = await this.#candidates(allGroups, groupNames);
     const balancer = await this.#findBalancer(balancers, [...balancerNames], groups);
     const [listeners, targets] = await Promise.all([
       balancer === undefined || removal ? [] : this.#listeners(balancer.LoadBalancerArn ?? ''),
@@ -89,11 +89,23 @@ class Observation {
     return removal && observed.balancer === undefined ? this.#findByTags(observed, balancers) : observed;
   }
 
-  /** Groups that may be the owner's: by a name that we want, or of the form that all of them have. */
-  #candidates(found: Found<Elb.TargetGroup>, names: ReadonlySet<string>): readonly Elb.TargetGroup[] {
-    return found.items.filter(
-      ({ TargetGroupName: name = '', TargetGroupArn: arn = '' }) =>
-        (names.has(name) || isGroupNameOf(this.#owner, name)) && !this.#sources.recent.wasDeleted(arn),
+  /**
+   * Groups that may be the owner's: by a name that we want, or of the form that all of them have. One that we
+   * know of and that a listing misses is asked about by itself.
+   */
+  async #candidates(
+    found: Found<Elb.TargetGroup>,
+    names: ReadonlySet<string>,
+  ): Promise<readonly Elb.TargetGroup[]> {
+    const { loader, recent } = this.#sources;
+    const alive = (arn = ''): boolean => !recent.wasDeleted(arn);
+    const missed = (this.#request.previous?.groups ?? [])
+      .map(({ arn }) => arn)
+      .filter((arn) => found.complete && found.withArn(arn) === undefined && alive(arn));
+    const confirmed = await Promise.all(missed.map((arn) => loader.groupByArn(arn, this.#request.signal)));
+    return [...found.items, ...confirmed.filter((group) => group !== undefined)].filter(
+      ({ TargetGroupName: name = '', TargetGroupArn: arn }) =>
+        (names.has(name) || isGroupNameOf(this.#owner, name)) && alive(arn),
     );
   }
 
@@ -107,6 +119,7 @@ class Observation {
     groups: readonly Elb.TargetGroup[],
   ): Promise<Elb.LoadBalancer | undefined> {
     const { loader, recent } = this.#sources;
+    const { signal } = this.#request;
     const named = names.map((name) => found.named(name)).filter((one) => one !== undefined);
     const alive = named.filter(({ LoadBalancerArn }) => !recent.wasDeleted(LoadBalancerArn ?? ''));
     const arns = [
@@ -117,10 +130,9 @@ class Observation {
       return alive.find(({ LoadBalancerArn }) => arns.includes(LoadBalancerArn)) ?? alive[0];
     }
     for (const arn of new Set(arns)) {
+      // Even where a listing was complete: one that misses what we know of is worth a question of its own.
       const one =
-        found.complete || arn === undefined
-          ? found.withArn(arn ?? '')
-          : await loader.balancerByArn(arn, this.#request.signal);
+        arn === undefined ? undefined : (found.withArn(arn) ?? (await loader.balancerByArn(arn, signal)));
       if (one !== undefined) return one;
     }
     return undefined;

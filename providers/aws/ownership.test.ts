@@ -206,6 +206,9 @@ test('strays of our cluster are told, those of others are not', async () => {
   const survey = async (known: ReadonlyMap<typeof state.service.uid, typeof after>): Promise<unknown> =>
     await bench.drive(bench.provider.survey(testCluster, known, bench.signal));
 
+  // What was made moments ago may belong to a pass that is still under way.
+  expect(await survey(new Map())).toEqual({ disturbed: [], strays: [] });
+  await bench.clock.advance(60_000);
   expect(await survey(new Map())).toEqual({
     disturbed: [],
     strays: [
@@ -217,7 +220,6 @@ test('strays of our cluster are told, those of others are not', async () => {
     ],
   });
   expect(await survey(new Map([[state.service.uid, after]]))).toEqual({ disturbed: [], strays: [] });
-  await bench.clock.advance(60_000);
   bench.account.byHand('DeleteLoadBalancer', { LoadBalancerArn: after.balancer?.arn });
   expect(await survey(new Map([[state.service.uid, after]]))).toEqual({
     disturbed: [state.service.uid],

@@ -15,7 +15,7 @@ import type { Tags } from './observed.ts';
 export const clusterTag = 'sluice.dev/cluster';
 export const serviceTag = 'sluice.dev/service';
 export const uidTag = 'sluice.dev/uid';
-export const resourceTag = 'sluice.dev/resource';
+const resourceTag = 'sluice.dev/resource';
 /** Attributes that we set on a balancer or group, by their short names. */
 export const attributesTag = 'sluice.dev/attributes';
 /** Hashes of the keys of the user's tags that we wrote. */
