@@ -175,7 +175,7 @@ export class Monitor {
   }
 
   #isActive(hostname: string): boolean {
-    const answer = this.#parts.account.byHand('DescribeLoadBalancers', { PageSize: 400 }) as {
+    const answer = this.#read('DescribeLoadBalancers', { PageSize: 400 }) as {
       LoadBalancers?: readonly { DNSName?: string; State?: { Code?: string } }[];
     };
     const found = answer.LoadBalancers?.find(({ DNSName }) => DNSName?.toLowerCase() === hostname);
@@ -247,7 +247,7 @@ export class Monitor {
     const truth = this.#truths.get(this.#tagsOf(arn)?.[uidTag] ?? '');
     if (truth === undefined || !truth.ours) return;
     const health = (
-      this.#parts.account.byHand('DescribeTargetHealth', { TargetGroupArn: arn }) as {
+      this.#read('DescribeTargetHealth', { TargetGroupArn: arn }) as {
         TargetHealthDescriptions?: readonly { Target?: Target; TargetHealth?: { State?: string } }[];
       }
     ).TargetHealthDescriptions;
@@ -280,7 +280,7 @@ export class Monitor {
     const found = this.#parts.account.resources().find((one) => one.arn === arn);
     const truth = this.#truths.get(found?.tags[uidTag] ?? '');
     if (truth === undefined) return;
-    const answer = this.#parts.account.byHand('DescribeListeners', { ListenerArns: [arn] }) as {
+    const answer = this.#read('DescribeListeners', { ListenerArns: [arn] }) as {
       Listeners?: readonly { Port?: number; Protocol?: string }[];
     };
     const { Port, Protocol } = answer.Listeners?.[0] ?? {};
@@ -292,6 +292,16 @@ export class Monitor {
     const uid = this.#tagsOf(arn)?.[uidTag] ?? '';
     if (this.#old(`${uid}|ours`))
       this.report('I7', `${this.#truths.get(uid)?.key}: its balancer is deleted although it is wanted`);
+  }
+
+  /** A look of our own; empty where a fault hides what it is about. */
+  #read(operation: string, input: object): object {
+    try {
+      return this.#parts.account.byHand(operation, input);
+    } catch (error) {
+      if (error instanceof Error && error.name === 'CloudError') return {};
+      throw error;
+    }
   }
 
   #tagsOf(arn: string): Readonly<Record<string, string>> | undefined {

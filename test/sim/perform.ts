@@ -380,12 +380,15 @@ export function attribute(world: World, arn: string | undefined, Key: string, Va
 }
 
 export function targetsOf(world: World, TargetGroupArn: string): readonly { Id?: string; Port?: number }[] {
-  const answer = world.account.byHand('DescribeTargetHealth', { TargetGroupArn }) as {
+  let answer: {
     TargetHealthDescriptions?: readonly {
       Target?: { Id?: string; Port?: number };
       TargetHealth?: { State?: string };
     }[];
-  };
+  } = {};
+  tolerate(() => {
+    answer = world.account.byHand('DescribeTargetHealth', { TargetGroupArn });
+  });
   return (answer.TargetHealthDescriptions ?? [])
     .filter(({ TargetHealth }) => TargetHealth?.State !== 'draining')
     .map(({ Target }) => Target ?? {});

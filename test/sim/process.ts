@@ -206,8 +206,10 @@ export class Process {
             if (death === 'after') this.kill();
             else life.enter(finish);
           };
-          const late = Object.assign(new Error('no answer in time'), { name: 'TimeoutError' });
-          const cancelLimit = clock.schedule(answerMs, () => settle(() => reject(late)));
+          const cancelLimit = clock.schedule(answerMs, () => {
+            const late = Object.assign(new Error('no answer in time'), { name: 'TimeoutError' });
+            settle(() => reject(late));
+          });
           inner.call(operation, input, signal).then(
             (answer) => settle(() => resolve(answer)),
             (error: unknown) => settle(() => reject(error)),
