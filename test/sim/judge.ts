@@ -8,7 +8,7 @@ import { clusterId, clusterTag, uidTag } from './monitor.ts';
 import { nameOf } from './people.ts';
 import { attribute } from './perform.ts';
 import { fullEveryMs } from './process.ts';
-import { brokenAnnotations, prefix, type ServiceTruth } from './truth.ts';
+import { brokenAnnotations, prefix, takenName, type ServiceTruth } from './truth.ts';
 import { calmAccount, type World } from './world.ts';
 
 /** 60 s, the longest retry, and a full drift pass with its jitter. */
@@ -74,7 +74,16 @@ async function heal(world: World): Promise<void> {
   await world.clock.advance(10_000);
   for (const { kind, arn } of account.resources())
     if (kind === 'load-balancer') attribute(world, arn, 'deletion_protection.enabled', 'false');
+  for (const { kind, name, arn, tags } of account.resources())
+    if (kind === 'load-balancer' && name === takenName && tags[clusterTag] === undefined)
+      account.byHand('DeleteLoadBalancer', { LoadBalancerArn: arn });
   const schemes = schemesByUid(world);
+  const named = new Set(
+    account
+      .resources()
+      .filter(({ name }) => name === takenName)
+      .map(({ tags }) => tags[uidTag]),
+  );
   for (const service of server.all('services')) {
     const key = nameOf(service);
     const annotations = service.metadata?.annotations ?? {};
@@ -82,6 +91,9 @@ async function heal(world: World): Promise<void> {
       if (annotations[held] !== undefined) people.annotate(key, held, undefined);
     for (const [name, value] of Object.entries(brokenAnnotations))
       if (annotations[name] === value) people.annotate(key, name, undefined);
+    // Only who has the name may go on asking for it.
+    if (annotations[`${prefix}name`] !== undefined && !named.has(service.metadata?.uid ?? ''))
+      people.annotate(key, `${prefix}name`, undefined);
     const scheme = schemes.get(service.metadata?.uid ?? '');
     if (scheme !== undefined && annotations[`${prefix}scheme`] !== undefined)
       people.annotate(key, `${prefix}scheme`, scheme);

@@ -37,6 +37,8 @@ export interface MonitorParts {
   readonly account: Account;
   /** How old the controller's picture may be at this moment, in milliseconds. */
   readonly lagMs: () => number;
+  /** How long ago the live look may be that goes before a removal, in milliseconds. */
+  readonly liveLagMs: () => number;
   /** Reads have lied (empty, short or stale answers) so recently that the controller may have believed it. */
   readonly liedTo: () => boolean;
   readonly trace: (line: string) => void;
@@ -259,6 +261,16 @@ export class Monitor {
       if (healthy.includes(target) && this.#old(`${truth.uid}|target|${target}`))
         this.report('I7', `${truth.key}: healthy target ${target} is deregistered although it is wanted`);
     }
+    const gone = healthy.filter((target) => removed.has(target));
+    const fresh = gone.filter((target) => {
+      const unwanted = `${truth.uid}|unwanted|${target}`;
+      return this.#since.has(unwanted) && !this.#old(unwanted, 55_000);
+    });
+    if (gone.length >= 2 && gone.length > healthy.length / 2 && fresh.length > 0)
+      this.report(
+        'I7',
+        `${truth.key}: ${gone.length} of ${healthy.length} healthy targets go at once, on the word of less than a minute`,
+      );
     const left = healthy.filter((target) => !removed.has(target));
     const known = [...removed].filter((target) => healthy.includes(target) && this.#mayServe(truth, target));
     if (left.length === 0 && known.length > 0 && truth.targets.size > 0)
@@ -290,7 +302,7 @@ export class Monitor {
 
   #checkBalancer(arn: string): void {
     const uid = this.#tagsOf(arn)?.[uidTag] ?? '';
-    if (this.#old(`${uid}|ours`))
+    if (this.#old(`${uid}|ours`, this.#parts.liveLagMs()))
       this.report('I7', `${this.#truths.get(uid)?.key}: its balancer is deleted although it is wanted`);
   }
 
@@ -309,9 +321,9 @@ export class Monitor {
   }
 
   /** The fact is true, and has been for so long that the controller must know. */
-  #old(fact: string): boolean {
+  #old(fact: string, lagMs: number = this.#parts.lagMs()): boolean {
     const since = this.#since.get(fact);
-    return since !== undefined && this.#parts.clock.now() - since > this.#parts.lagMs();
+    return since !== undefined && this.#parts.clock.now() - since > lagMs;
   }
 
   #refresh(): void {
