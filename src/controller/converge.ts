@@ -97,7 +97,10 @@ export async function converge(
   const facts: Facts = {
     ...factsOf(prepared),
     problems: [...prepared.problems, ...plan.problems],
-    address: provider.addresses(prepared.desired.wanted, execution.observed),
+    // What a step could not find may be the balancer: then its address is not news to spread.
+    address: execution.failed.some(({ error }) => error.kind === 'gone')
+      ? published(current)
+      : provider.addresses(prepared.desired.wanted, execution.observed),
     targets: provider.targets(prepared.desired.wanted, execution.observed),
     failures: execution.failed,
     held,

@@ -15,6 +15,13 @@ export type ServiceEvent =
       readonly type: string;
       readonly loadBalancerClass?: string;
     }
+  /** No balancer any more, and after `awayMs` a balancer again; watches say nothing for `stallMs`. */
+  | {
+      readonly kind: 'type-flip';
+      readonly pick: number;
+      readonly awayMs: number;
+      readonly stallMs: number;
+    }
   | { readonly kind: 'port-add'; readonly pick: number; readonly port: number; readonly protocol: string }
   | { readonly kind: 'port-remove' | 'node-port' | 'policy' | 'label'; readonly pick: number }
   | { readonly kind: 'protocol'; readonly pick: number; readonly protocol: string }
@@ -35,8 +42,8 @@ export type NodeEvent =
   | { readonly kind: 'node-heartbeat'; readonly pick: number; readonly ready: 'True' | 'False' }
   /** Many changes of nodes in a short time, most of no importance. */
   | { readonly kind: 'node-storm'; readonly changes: number; readonly overMs: number }
-  /** A mistake of somebody's: every node is excluded, for so long. */
-  | { readonly kind: 'nodes-all-excluded'; readonly ms: number };
+  /** A mistake of somebody's: every node, or all but one, is excluded for so long. */
+  | { readonly kind: 'nodes-all-excluded' | 'nodes-most-excluded'; readonly ms: number };
 
 export type EndpointEvent = {
   readonly kind: 'endpoints';
@@ -62,7 +69,6 @@ export type CloudEvent =
       readonly times: number;
       readonly operation?: string;
     }
-  /** A stranger's balancer takes the name that a Service's balancer would have. */
   | { readonly kind: 'instance-gone' | 'instance-back'; readonly pick: number };
 
 /** What somebody does in the cloud's console. */
@@ -78,6 +84,8 @@ export type HandEvent =
         | 'hand-attribute';
       readonly pick: number;
     }
+  /** Somebody else makes a balancer of the name that Services may ask for. */
+  | { readonly kind: 'stranger' }
   | { readonly kind: 'health'; readonly pick: number; readonly healthy: boolean };
 
 /** Faults of the API server and of the way to it. */

@@ -8,40 +8,34 @@ import { clusterId, clusterTag, uidTag } from './monitor.ts';
 import { nameOf } from './people.ts';
 import { attribute } from './perform.ts';
 import { fullEveryMs } from './process.ts';
-import { brokenAnnotations, prefix, type ServiceTruth } from './truth.ts';
+import { brokenAnnotations, prefix, takenName, type ServiceTruth } from './truth.ts';
 import { calmAccount, type World } from './world.ts';
 
 /** 60 s, the longest retry, and a full drift pass with its jitter. */
 const boundMs = 60_000 + 600_000 + fullEveryMs * 1.2;
 /** The reader lists anew about once an hour. */
 const relistMs = 3_600_000 * 1.1;
-const quietMs = 60_000;
 /** A survey and a full comparison happen in it. */
 const longQuietMs = fullEveryMs * 1.2 + 60_000;
 
-export interface Ending {
-  /** A cold restart must not write either. */
-  readonly coldRestart: boolean;
-}
+/**
+ * How a history ends. `short`: things are as they should be, then a quiet minute. `long`: a full drift pass
+ * and a restart of everything in silence as well, which takes much of the time.
+ */
+export type Ending = 'short' | 'long';
 
-export async function judge(world: World, { coldRestart }: Ending): Promise<void> {
+export async function judge(world: World, ending: Ending): Promise<void> {
   const { clock, monitor } = world;
   world.trace('── faults cease, users mend');
   await heal(world);
   const deadline = clock.now() + boundMs + (world.missed ? relistMs : 0);
-  const differences = await untilEmpty(world, deadline, () => differencesOf(world));
+  const differences = await untilEmpty(world, deadline, calmMs, () => differencesOf(world));
   for (const difference of differences) monitor.report('I3', difference);
   if (differences.length > 0) return;
-  // What was changed behind the controller's back shows at the next pass over everything.
-  if (
-    [...world.happened.keys()].some(
-      (kind) => kind.startsWith('hand-') || kind === 'health' || kind.startsWith('cloud-'),
-    )
-  )
+  if (ending === 'long') {
+    // What was changed behind the controller's back shows at the next pass over everything.
     await clock.advance(longQuietMs);
-  await silence(world, quietMs, 'in the quiet minute');
-  await silence(world, longQuietMs, 'between drift passes');
-  if (coldRestart) {
+    await silence(world, longQuietMs, 'between drift passes');
     world.coldRestart();
     await silence(world, longQuietMs, 'after a restart');
   }
@@ -49,7 +43,8 @@ export async function judge(world: World, { coldRestart }: Ending): Promise<void
   world.trace('── every Service is deleted');
   monitor.eventHappened();
   for (const service of world.server.all('services')) world.people.deleteService(nameOf(service));
-  const left = await untilEmpty(world, clock.now() + boundMs + (world.missed ? relistMs : 0), () => [
+  const end = clock.now() + boundMs + (world.missed ? relistMs : 0);
+  const left = await untilEmpty(world, end, 0, () => [
     ...[...world.server.all('services')].map((service) => `Service ${nameOf(service)}`),
     ...monitor.marked().map(({ kind, name, uid }) => `${kind} ${name} of ${uid}`),
   ]);
@@ -79,7 +74,16 @@ async function heal(world: World): Promise<void> {
   await world.clock.advance(10_000);
   for (const { kind, arn } of account.resources())
     if (kind === 'load-balancer') attribute(world, arn, 'deletion_protection.enabled', 'false');
+  for (const { kind, name, arn, tags } of account.resources())
+    if (kind === 'load-balancer' && name === takenName && tags[clusterTag] === undefined)
+      account.byHand('DeleteLoadBalancer', { LoadBalancerArn: arn });
   const schemes = schemesByUid(world);
+  const named = new Set(
+    account
+      .resources()
+      .filter(({ name }) => name === takenName)
+      .map(({ tags }) => tags[uidTag]),
+  );
   for (const service of server.all('services')) {
     const key = nameOf(service);
     const annotations = service.metadata?.annotations ?? {};
@@ -87,6 +91,9 @@ async function heal(world: World): Promise<void> {
       if (annotations[held] !== undefined) people.annotate(key, held, undefined);
     for (const [name, value] of Object.entries(brokenAnnotations))
       if (annotations[name] === value) people.annotate(key, name, undefined);
+    // Only who has the name may go on asking for it.
+    if (annotations[`${prefix}name`] !== undefined && !named.has(service.metadata?.uid ?? ''))
+      people.annotate(key, `${prefix}name`, undefined);
     const scheme = schemes.get(service.metadata?.uid ?? '');
     if (scheme !== undefined && annotations[`${prefix}scheme`] !== undefined)
       people.annotate(key, `${prefix}scheme`, scheme);
@@ -116,13 +123,14 @@ function schemesByUid(world: World): ReadonlyMap<string, string> {
   return schemes;
 }
 
-/** Targets that settle are looked at again within this time. */
-const calmMs = 100_000;
+/** Nobody at work for so long: targets that settle are looked at again within a minute, and then a quiet one. */
+const calmMs = 130_000;
 
-/** Runs until `look` finds nothing and nobody has been at work for a while, or the deadline: what it finds then. */
+/** Runs until `look` finds nothing and nobody has been at work for `calmMs`, or the deadline: what it finds then. */
 async function untilEmpty(
   world: World,
   deadline: number,
+  calmMs: number,
   look: () => readonly string[],
 ): Promise<readonly string[]> {
   const { clock, monitor } = world;

@@ -37,6 +37,8 @@ export interface MonitorParts {
   readonly account: Account;
   /** How old the controller's picture may be at this moment, in milliseconds. */
   readonly lagMs: () => number;
+  /** How long ago the live look may be that goes before a removal, in milliseconds. */
+  readonly liveLagMs: () => number;
   /** Reads have lied (empty, short or stale answers) so recently that the controller may have believed it. */
   readonly liedTo: () => boolean;
   readonly trace: (line: string) => void;
@@ -175,7 +177,7 @@ export class Monitor {
   }
 
   #isActive(hostname: string): boolean {
-    const answer = this.#parts.account.byHand('DescribeLoadBalancers', { PageSize: 400 }) as {
+    const answer = this.#read('DescribeLoadBalancers', { PageSize: 400 }) as {
       LoadBalancers?: readonly { DNSName?: string; State?: { Code?: string } }[];
     };
     const found = answer.LoadBalancers?.find(({ DNSName }) => DNSName?.toLowerCase() === hostname);
@@ -247,7 +249,7 @@ export class Monitor {
     const truth = this.#truths.get(this.#tagsOf(arn)?.[uidTag] ?? '');
     if (truth === undefined || !truth.ours) return;
     const health = (
-      this.#parts.account.byHand('DescribeTargetHealth', { TargetGroupArn: arn }) as {
+      this.#read('DescribeTargetHealth', { TargetGroupArn: arn }) as {
         TargetHealthDescriptions?: readonly { Target?: Target; TargetHealth?: { State?: string } }[];
       }
     ).TargetHealthDescriptions;
@@ -259,6 +261,16 @@ export class Monitor {
       if (healthy.includes(target) && this.#old(`${truth.uid}|target|${target}`))
         this.report('I7', `${truth.key}: healthy target ${target} is deregistered although it is wanted`);
     }
+    const gone = healthy.filter((target) => removed.has(target));
+    const fresh = gone.filter((target) => {
+      const unwanted = `${truth.uid}|unwanted|${target}`;
+      return this.#since.has(unwanted) && !this.#old(unwanted, 55_000);
+    });
+    if (gone.length >= 2 && gone.length > healthy.length / 2 && fresh.length > 0)
+      this.report(
+        'I7',
+        `${truth.key}: ${gone.length} of ${healthy.length} healthy targets go at once, on the word of less than a minute`,
+      );
     const left = healthy.filter((target) => !removed.has(target));
     const known = [...removed].filter((target) => healthy.includes(target) && this.#mayServe(truth, target));
     if (left.length === 0 && known.length > 0 && truth.targets.size > 0)
@@ -280,7 +292,7 @@ export class Monitor {
     const found = this.#parts.account.resources().find((one) => one.arn === arn);
     const truth = this.#truths.get(found?.tags[uidTag] ?? '');
     if (truth === undefined) return;
-    const answer = this.#parts.account.byHand('DescribeListeners', { ListenerArns: [arn] }) as {
+    const answer = this.#read('DescribeListeners', { ListenerArns: [arn] }) as {
       Listeners?: readonly { Port?: number; Protocol?: string }[];
     };
     const { Port, Protocol } = answer.Listeners?.[0] ?? {};
@@ -290,8 +302,18 @@ export class Monitor {
 
   #checkBalancer(arn: string): void {
     const uid = this.#tagsOf(arn)?.[uidTag] ?? '';
-    if (this.#old(`${uid}|ours`))
+    if (this.#old(`${uid}|ours`, this.#parts.liveLagMs()))
       this.report('I7', `${this.#truths.get(uid)?.key}: its balancer is deleted although it is wanted`);
+  }
+
+  /** A look of our own; empty where a fault hides what it is about. */
+  #read(operation: string, input: object): object {
+    try {
+      return this.#parts.account.byHand(operation, input);
+    } catch (error) {
+      if (error instanceof Error && error.name === 'CloudError') return {};
+      throw error;
+    }
   }
 
   #tagsOf(arn: string): Readonly<Record<string, string>> | undefined {
@@ -299,9 +321,9 @@ export class Monitor {
   }
 
   /** The fact is true, and has been for so long that the controller must know. */
-  #old(fact: string): boolean {
+  #old(fact: string, lagMs: number = this.#parts.lagMs()): boolean {
     const since = this.#since.get(fact);
-    return since !== undefined && this.#parts.clock.now() - since > this.#parts.lagMs();
+    return since !== undefined && this.#parts.clock.now() - since > lagMs;
   }
 
   #refresh(): void {

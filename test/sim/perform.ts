@@ -13,6 +13,7 @@ import type {
   SimEvent,
 } from './events.ts';
 import { clusterId, clusterTag } from './monitor.ts';
+import { takenName } from './truth.ts';
 import type { World } from './world.ts';
 
 export function perform(world: World, event: SimEvent): void {
@@ -24,6 +25,7 @@ export function perform(world: World, event: SimEvent): void {
     case 'force-delete':
     case 'replace':
     case 'type':
+    case 'type-flip':
     case 'port-add':
     case 'port-remove':
     case 'node-port':
@@ -41,6 +43,7 @@ export function perform(world: World, event: SimEvent): void {
     case 'node-heartbeat':
     case 'node-storm':
     case 'nodes-all-excluded':
+    case 'nodes-most-excluded':
       return performNode(world, event);
     case 'endpoints':
       return performEndpoints(world, event);
@@ -68,6 +71,7 @@ export function perform(world: World, event: SimEvent): void {
     case 'hand-remove-tag':
     case 'hand-protect':
     case 'hand-attribute':
+    case 'stranger':
     case 'health':
       return performHand(world, event);
     case 'api-rival':
@@ -121,6 +125,25 @@ function performService(world: World, event: ServiceEvent): void {
           ...(loadBalancerClass === undefined ? {} : { loadBalancerClass }),
         };
       });
+    case 'type-flip': {
+      const spec = key === undefined ? undefined : world.server.get('services', key)?.spec;
+      if (spec?.type !== 'LoadBalancer') return;
+      const { loadBalancerClass } = spec;
+      if (event.stallMs > 0) performApi(world, { kind: 'watch-stall', ms: event.stallMs });
+      people.changeService(key, ({ loadBalancerClass: _class, ...others }) => ({
+        ...others,
+        type: 'ClusterIP',
+      }));
+      world.clock.schedule(event.awayMs, () => {
+        world.monitor.eventHappened();
+        people.changeService(key, (now) => ({
+          ...now,
+          type: 'LoadBalancer',
+          ...(loadBalancerClass === undefined ? {} : { loadBalancerClass }),
+        }));
+      });
+      return;
+    }
     case 'port-add':
       return people.changeService(key, (spec) => {
         const ports = spec.ports ?? [];
@@ -205,8 +228,10 @@ function performNode(world: World, event: NodeEvent): void {
         });
       }
       return;
-    case 'nodes-all-excluded': {
-      const names = [...world.server.all('nodes')].map(({ metadata }) => metadata?.name);
+    case 'nodes-all-excluded':
+    case 'nodes-most-excluded': {
+      const spared = event.kind === 'nodes-all-excluded' ? 0 : 1;
+      const names = [...world.server.all('nodes')].map(({ metadata }) => metadata?.name).slice(spared);
       for (const name of names) people.excludeNode(name, '');
       return world.during(event.ms, () => {
         for (const name of names) people.excludeNode(name, undefined);
@@ -233,7 +258,7 @@ const writes: FaultMatch = { where: ({ by }) => by !== 'hand', mutating: true };
 function performCloud(world: World, event: CloudEvent): void {
   const { account } = world;
   const order = (match: FaultMatch, effect: FaultEffect, times: number): void => {
-    world.disturb(30_000);
+    world.slow(30_000);
     account.faults.order({ match, effect, times });
   };
   const stand = (match: FaultMatch, effect: FaultEffect, ms: number): void => {
@@ -313,7 +338,8 @@ function performHand(world: World, event: HandEvent): void {
   const marked = account.resources().filter(({ tags }) => tags[clusterTag] === clusterId);
   const pickOf = (kind: string): string | undefined => {
     const found = marked.filter((one) => one.kind === kind);
-    return found[event.pick % (found.length || 1)]?.arn;
+    const pick = event.kind === 'stranger' ? 0 : event.pick;
+    return found[pick % (found.length || 1)]?.arn;
   };
   switch (event.kind) {
     case 'hand-delete-balancer': {
@@ -355,6 +381,16 @@ function performHand(world: World, event: HandEvent): void {
       return attribute(world, pickOf('load-balancer'), 'deletion_protection.enabled', 'true');
     case 'hand-attribute':
       return attribute(world, pickOf('load-balancer'), 'load_balancing.cross_zone.enabled', 'true');
+    case 'stranger':
+      tolerate(() =>
+        account.byHand('CreateLoadBalancer', {
+          Name: takenName,
+          Type: 'network',
+          Scheme: 'internal',
+          Subnets: ['subnet-c', 'subnet-d'],
+        }),
+      );
+      return;
     case 'health': {
       const nodes = [...world.server.all('nodes')];
       const id = /(i-[0-9a-f]+)$/.exec(nodes[event.pick % (nodes.length || 1)]?.spec?.providerID ?? '')?.[1];
@@ -380,12 +416,15 @@ export function attribute(world: World, arn: string | undefined, Key: string, Va
 }
 
 export function targetsOf(world: World, TargetGroupArn: string): readonly { Id?: string; Port?: number }[] {
-  const answer = world.account.byHand('DescribeTargetHealth', { TargetGroupArn }) as {
+  let answer: {
     TargetHealthDescriptions?: readonly {
       Target?: { Id?: string; Port?: number };
       TargetHealth?: { State?: string };
     }[];
-  };
+  } = {};
+  tolerate(() => {
+    answer = world.account.byHand('DescribeTargetHealth', { TargetGroupArn });
+  });
   return (answer.TargetHealthDescriptions ?? [])
     .filter(({ TargetHealth }) => TargetHealth?.State !== 'draining')
     .map(({ Target }) => Target ?? {});
@@ -408,7 +447,7 @@ const objectWrites: Hits = ({ write, resource }) => write && !resource.startsWit
 
 function performApi(world: World, event: ApiEvent): void {
   const order = (hits: Hits, fault: ApiFault, times: number): void => {
-    world.disturb(60_000);
+    world.slow(60_000);
     world.apiFaults.push({ hits, fault, left: times, skip: 0 });
   };
   const stand = (hits: Hits, fault: ApiFault, ms: number): void => {
@@ -460,7 +499,7 @@ function performApi(world: World, event: ApiEvent): void {
 
 function performProcess(world: World, event: ProcessEvent): void {
   const { clock, monitor } = world;
-  world.disturb(60_000);
+  world.slow(60_000);
   switch (event.kind) {
     case 'crash':
       world.disturb(event.downMs + (event.lagMs ?? 0));

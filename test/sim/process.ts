@@ -28,11 +28,13 @@ import { clusterId } from './monitor.ts';
 /** Parts to replace. Each is given the right one and returns what is used instead. */
 export interface Plants {
   readonly provider?: (provider: AnyProvider) => AnyProvider;
-  readonly writer?: (writer: ClusterWriter) => ClusterWriter;
+  readonly writer?: (writer: ClusterWriter, view: ClusterView) => ClusterWriter;
   readonly view?: (view: ClusterView) => ClusterView;
   readonly permit?: (permit: () => void) => () => void;
   readonly client?: (client: ElbClient) => ElbClient;
   readonly options?: Partial<ControllerOptions>;
+  /** The end of a term is not heard of. */
+  readonly deaf?: boolean;
 }
 
 export interface ProcessParts {
@@ -158,14 +160,14 @@ export class Process {
         random,
         cluster,
         view: plants.view?.(door) ?? door,
-        writer: plants.writer?.(writer) ?? writer,
+        writer: plants.writer?.(writer, door) ?? writer,
         providers,
         options: { ...options, ...plants.options },
         workers: 16,
         permit: plants.permit?.(permit) ?? permit,
         ...(this.#parts.telemetry === undefined ? {} : { telemetry: this.#parts.telemetry }),
       });
-      const ended = AbortSignal.any([term.signal, this.#stop.signal]);
+      const ended = plants.deaf ? this.#stop.signal : AbortSignal.any([term.signal, this.#stop.signal]);
       const disconnect = door.connect(controller);
       this.#controller = controller;
       controller.start();
@@ -206,8 +208,10 @@ export class Process {
             if (death === 'after') this.kill();
             else life.enter(finish);
           };
-          const late = Object.assign(new Error('no answer in time'), { name: 'TimeoutError' });
-          const cancelLimit = clock.schedule(answerMs, () => settle(() => reject(late)));
+          const cancelLimit = clock.schedule(answerMs, () => {
+            const late = Object.assign(new Error('no answer in time'), { name: 'TimeoutError' });
+            settle(() => reject(late));
+          });
           inner.call(operation, input, signal).then(
             (answer) => settle(() => resolve(answer)),
             (error: unknown) => settle(() => reject(error)),

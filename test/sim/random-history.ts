@@ -7,7 +7,7 @@
 import { seededRandom, type Random } from '../../src/core/clock.ts';
 import type { EventKind, History, HistoryStep, SimEvent, Surroundings } from './events.ts';
 import type { Port, Shape } from './people.ts';
-import { brokenAnnotations, prefix } from './truth.ts';
+import { brokenAnnotations, prefix, takenName } from './truth.ts';
 
 const leastSteps = 30;
 const mostSteps = 40;
@@ -46,6 +46,16 @@ const makers: { readonly [K in EventKind]: readonly [weight: number, mood: Mood 
   'force-delete': [2, 'any', (d) => ({ kind: 'force-delete', pick: d.int(8) })],
   replace: [2, 'any', (d) => ({ kind: 'replace', pick: d.int(8) })],
   type: [4, 'any', (d) => d.typeChange()],
+  'type-flip': [
+    3,
+    'any',
+    (d) => ({
+      kind: 'type-flip',
+      pick: d.int(8),
+      awayMs: d.of([0, 100, 2_000, 15_000]),
+      stallMs: d.of([0, 0, 12_000, 30_000]),
+    }),
+  ],
   'port-add': [
     4,
     'any',
@@ -87,6 +97,7 @@ const makers: { readonly [K in EventKind]: readonly [weight: number, mood: Mood 
   ],
   'node-storm': [0.4, 'any', (d) => ({ kind: 'node-storm', changes: 60, overMs: 4_000 + d.int(6_000) })],
   'nodes-all-excluded': [0.6, 'any', (d) => ({ kind: 'nodes-all-excluded', ms: 2_000 + d.int(40_000) })],
+  'nodes-most-excluded': [0.8, 'any', (d) => ({ kind: 'nodes-most-excluded', ms: 2_000 + d.int(40_000) })],
   endpoints: [9, 'any', (d) => ({ kind: 'endpoints', pick: d.int(8), on: d.endpoints() })],
 
   'cloud-throttle': [3, 'cloud', (d) => ({ kind: 'cloud-throttle', ...d.maybeOperation(), ms: d.stretch() })],
@@ -133,6 +144,7 @@ const makers: { readonly [K in EventKind]: readonly [weight: number, mood: Mood 
   'hand-remove-tag': [2, 'hand', (d) => ({ kind: 'hand-remove-tag', pick: d.int(16) })],
   'hand-protect': [1, 'hand', (d) => ({ kind: 'hand-protect', pick: d.int(8) })],
   'hand-attribute': [2, 'hand', (d) => ({ kind: 'hand-attribute', pick: d.int(8) })],
+  stranger: [2, 'hand', () => ({ kind: 'stranger' })],
   health: [5, 'hand', (d) => ({ kind: 'health', pick: d.int(16), healthy: d.int(3) === 0 })],
 
   'api-rival': [4, 'api', (d) => ({ kind: 'api-rival', times: 1 + d.int(3) })],
@@ -312,6 +324,7 @@ class Dice {
       if (this.chance(0.6)) annotations[key] = this.of(values);
     }
     if (this.chance(0.04)) annotations[`${prefix}type`] = 'external';
+    if (this.chance(0.08)) annotations[`${prefix}name`] = takenName;
     const loadBalancerClass = this.of(['sluice.dev/aws', undefined, undefined, undefined]);
     return {
       ports: this.of(portSets),

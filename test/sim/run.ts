@@ -30,7 +30,7 @@ export async function runHistory(history: History, options: RunOptions = {}): Pr
       perform(world, event);
       if (world.monitor.violations.length > 0) break;
     }
-    if (world.monitor.violations.length === 0) await judge(world, { coldRestart: seed % 4 === 0 });
+    if (world.monitor.violations.length === 0) await judge(world, seed % 4 === 0 ? 'long' : 'short');
   } catch (error) {
     world.monitor.report('crash', describeError(error));
   } finally {

@@ -70,6 +70,21 @@ const histories: readonly {
       { gapMs: 10_000, event: { kind: 'wait' } },
     ],
   },
+  {
+    name: 'a balancer that was deleted while its Service was being provisioned is not shown',
+    surroundings: { nodes: 1, cloudLatencyMs: 80 },
+    steps: [
+      {
+        gapMs: 1_600,
+        event: {
+          kind: 'create',
+          slot: 1,
+          shape: { ...web, ports: [...web.ports, { name: 'https', port: 443, protocol: 'TCP' }] },
+        },
+      },
+      { gapMs: 300, event: { kind: 'hand-delete-balancer', pick: 0 } },
+    ],
+  },
 ];
 
 it.each(histories)('$name', async ({ surroundings, steps }) => {

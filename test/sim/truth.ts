@@ -35,6 +35,9 @@ export interface ServiceTruth {
   readonly addresses: readonly string[];
 }
 
+/** The name that some Services ask for; a stranger's balancer, or another Service's, may have it already. */
+export const takenName = 'wanted-by-many';
+
 /** Annotation values of histories that a user has to mend. */
 export const brokenAnnotations: Readonly<Record<string, string>> = {
   [`${prefix}healthcheck-interval`]: 'often',

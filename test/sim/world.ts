@@ -42,6 +42,8 @@ interface Slot {
 /** Watch delay, gathering of bursts, one pass and its calls: what a picture may be behind by in calm times. */
 const calmLagMs = 15_000;
 const disturbedLagMs = 240_000;
+/** From a live look to the call that follows from it. */
+const liveLagMs = 5_000;
 
 export class World {
   readonly clock: VirtualClock;
@@ -67,6 +69,7 @@ export class World {
   readonly #random: Random;
   #born = 0;
   #disturbedUntil = 0;
+  #slowUntil = 0;
   #liedUntil = Number.NEGATIVE_INFINITY;
   #downMs = 0;
   #ended = false;
@@ -90,6 +93,7 @@ export class World {
       server: this.server,
       account: this.account,
       lagMs: () => (this.clock.now() < this.#disturbedUntil ? disturbedLagMs : calmLagMs),
+      liveLagMs: () => (this.clock.now() < this.#slowUntil ? disturbedLagMs : liveLagMs),
       liedTo: () => this.clock.now() < this.#liedUntil,
       trace: (line) => this.trace(line),
     });
@@ -110,9 +114,15 @@ export class World {
     this.#disturbedUntil = Math.max(this.#disturbedUntil, this.clock.now() + ms + disturbedLagMs);
   }
 
+  /** Calls may take long, or be repeated: for so long, and a while after. */
+  slow(ms: number): void {
+    this.disturb(ms);
+    this.#slowUntil = Math.max(this.#slowUntil, this.clock.now() + ms + disturbedLagMs);
+  }
+
   /** What happens now ends by itself after `ms`, or when faults cease. Its end is an event of its own. */
   during(ms: number, end: () => void): void {
-    this.disturb(ms);
+    this.slow(ms);
     const once = (): void => {
       if (!this.#ends.delete(once)) return;
       this.monitor.eventHappened();
