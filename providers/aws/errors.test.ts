@@ -99,3 +99,13 @@ test('a permission names its action, a credential none', () => {
   );
   expect(classify(thrown('ExpiredToken', 403), 'CreateListener').action).toBeUndefined();
 });
+
+test.each([
+  ['ExpiredToken', 'the credentials have expired; renew them'],
+  ['InvalidClientTokenId', 'AWS does not know the access key; give the controller a role'],
+  ['SignatureDoesNotMatch', 'the secret does not belong to the access key; correct the pair'],
+  ['CredentialsProviderError', 'no credentials were found; give the controller a role'],
+  ['NobodyKnowsThisOne', 'the credentials were not accepted; give the controller a role'],
+])('%s says what to do', (name, advice) => {
+  expect(classify(thrown(name, 403), 'DescribeTags').message).toContain(`DescribeTags: ${name}: ${advice}`);
+});

@@ -9,6 +9,7 @@
  */
 import { SluiceError, isSluiceError } from '../../src/core/errors.ts';
 import type { ErrorKind } from '../../src/core/errors.ts';
+import { credentialAdvice } from './credential-advice.ts';
 import { operations } from './operations.ts';
 import type { ElbOperation } from './operations.ts';
 
@@ -102,7 +103,7 @@ export function classify(thrown: unknown, operation: ElbOperation, signal?: Abor
           `${operation}: ${code}: the action elasticloadbalancing:${operation} is not allowed`,
           { ...common, action: `elasticloadbalancing:${operation}` },
         )
-      : new SluiceError(kind, `${operation}: ${code}: the credentials were not accepted`, {
+      : new SluiceError(kind, `${operation}: ${code}: ${credentialAdvice(code)}`, {
           ...common,
           action: undefined,
         });
