@@ -177,9 +177,12 @@ async function spawnController(parts: {
     args: [
       fileURLToPath(new URL(parts.entry, packageRoot)),
       'controller',
-      ...['--config', parts.settings],
-      ...['--kubeconfig', parts.kubeconfig],
-      ...['--log-form', 'json'],
+      '--config',
+      parts.settings,
+      '--kubeconfig',
+      parts.kubeconfig,
+      '--log-form',
+      'json',
       ...(parts.args ?? []),
     ],
     // The simulated account takes any credentials; real ones must never reach it.

@@ -78,7 +78,7 @@ async function measure(size: Sizes): Promise<readonly Row[]> {
     const usage = controller ? await usageOf(controller) : { cpu: 0, peak: 0 };
     const removedMs = await removeServices(sandbox, watcher, services);
     await watcher.stop();
-    own.close();
+    await own.close();
     const label = `${services} × ${callMs} ms`;
     const goal = services === 200 && callMs === 50 ? { goal: { kind: 'at most', value: 3 } as const } : {};
     return [
@@ -167,7 +167,7 @@ async function throttled(): Promise<readonly Row[]> {
         ?.conditions.some(({ status, reason }) => status === 'False' && reason !== 'TargetsRegistering'),
     ).length;
     await watcher.stop();
-    own.close();
+    await own.close();
     return [
       {
         what: `${services} throttled: last address`,

@@ -130,7 +130,7 @@ const calmMs = 130_000;
 async function untilEmpty(
   world: World,
   deadline: number,
-  calmMs: number,
+  stillMs: number,
   look: () => readonly string[],
 ): Promise<readonly string[]> {
   const { clock, monitor } = world;
@@ -141,7 +141,7 @@ async function untilEmpty(
     await clock.advance(stepMs);
     if (monitor.writes !== writes) calmSince = clock.now();
     const found = look();
-    if (found.length === 0 && clock.now() - calmSince >= calmMs) return [];
+    if (found.length === 0 && clock.now() - calmSince >= stillMs) return [];
     if (clock.now() >= deadline) return found;
     stepMs = Math.min(stepMs * 1.5, 60_000, Math.max(1_000, deadline - clock.now()));
   }

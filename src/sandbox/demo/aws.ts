@@ -219,7 +219,7 @@ async function nothingIsLeft(
     `nothing is left in the account, not ${loadBalancers.length} balancers and ${targetGroups.length} target groups`,
   );
   const { counts } = await cloud.calls();
-  const total = Object.values(counts).reduce<number>((sum, count) => sum + Number(count), 0);
+  const total = Object.values(counts).reduce<number>((sum, count) => sum + count, 0);
   narrator.good(
     `After ${(ms / 1000).toFixed(2)} s nothing is left in the account: 0 balancers, 0 target groups. ${total} calls were made in all.`,
   );

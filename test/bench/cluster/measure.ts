@@ -25,7 +25,7 @@ export async function buildBundle(): Promise<void> {
 export async function servedCluster(
   services: number,
   options: SandboxOptions,
-): Promise<{ readonly sandbox: Sandbox; readonly watcher: Watcher; stop(): Promise<void> }> {
+): Promise<{ readonly sandbox: Sandbox; readonly watcher: Watcher; readonly stop: () => Promise<void> }> {
   const sandbox = await startSandbox({ ...options, bundle: true });
   await addNodes(sandbox, 1, 3);
   const own = await connect({ path: sandbox.kubeconfig });
