@@ -131,6 +131,24 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   }
 }
 
+/** What the Deployment sets in the environment of the controller, so that it runs here as it does there. */
+async function deployedEnvironment(): Promise<Readonly<Record<string, string>>> {
+  const [deployment] = await manifestsOf(new URL('manifests/base/deployment.yaml', packageRoot));
+  const spec = deployment?.['spec'] as DeploymentSpec | undefined;
+  const env = spec?.template.spec.containers[0]?.env ?? [];
+  return Object.fromEntries(env.map(({ name, value }) => [name, value]));
+}
+
+interface DeploymentSpec {
+  readonly template: {
+    readonly spec: {
+      readonly containers: readonly {
+        readonly env?: readonly { readonly name: string; readonly value: string }[];
+      }[];
+    };
+  };
+}
+
 /** Namespace, ServiceAccount and Roles exactly as they are installed in a cluster. */
 async function installRole(api: Connection): Promise<void> {
   for (const file of ['namespace', 'service-account', 'cluster-role', 'lease-role']) {
@@ -188,6 +206,7 @@ async function spawnController(parts: {
     // The simulated account takes any credentials; real ones must never reach it.
     env: {
       PATH: process.env['PATH'] ?? '',
+      ...(await deployedEnvironment()),
       AWS_ACCESS_KEY_ID: 'sandbox',
       AWS_SECRET_ACCESS_KEY: 'sandbox',
       AWS_EC2_METADATA_DISABLED: 'true',
