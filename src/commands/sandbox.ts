@@ -39,6 +39,13 @@ export const sandboxCommand = command({
   wordCount: [0, 0],
   takesRest: true,
   flags: {
+    nodes: {
+      kind: 'integer',
+      min: 0,
+      max: 100,
+      default: 3,
+      help: 'Nodes of the cluster; nothing runs on them',
+    },
     'no-controller': { kind: 'boolean', help: 'Only the API server and the clouds' },
     'provisioning-time': {
       kind: 'duration',
@@ -60,6 +67,7 @@ export const sandboxCommand = command({
       process.on(name, () => stop.abort(new Error(`ended by ${name}`)));
     // Loaded only here: what runs in a cluster never carries the sandbox.
     const { startSandbox } = await import('../sandbox/sandbox.ts');
+    const { apply, sandboxNode } = await import('../sandbox/objects.ts');
     let sandbox: Sandbox | undefined;
     const stateFile = usualStateFile();
     try {
@@ -70,6 +78,7 @@ export const sandboxCommand = command({
         progress: (message) => shell.err(`${message}\n`),
         signal: stop.signal,
       });
+      for (let index = 1; index <= flags.nodes; index += 1) await apply(sandbox.api, sandboxNode(index));
       const state: SandboxState = {
         pid: process.pid,
         kubeconfig: sandbox.kubeconfig,

@@ -124,6 +124,12 @@ export function nodeManifest({ name, instance, zone }: NodeShape): Manifest {
   };
 }
 
+/** The n-th node of a sandbox, in one of two zones by turns. */
+export function sandboxNode(index: number): Manifest {
+  const zone = index % 2 === 1 ? 'eu-west-1a' : 'eu-west-1b';
+  return nodeManifest({ name: `node-${index}`, instance: `i-${String(index).padStart(17, '0')}`, zone });
+}
+
 /** A slice with one endpoint on each of the named nodes. */
 export function sliceManifest(
   namespace: string,

@@ -89,29 +89,31 @@ async function addresses(
 async function nodesComeAndGo(stage: AwsStage): Promise<void> {
   const { api, cloud, narrator, signal } = stage;
   narrator.chapter('Nodes come and go');
+  await until('every target to be healthy', () => allTargets(cloud, ({ State }) => State === 'healthy'), {
+    signal,
+  });
   const before = (await cloud.calls()).calls.length;
   await addNode(stage, 4);
+  const following = ['web', 'dns', 'shop', 'api'];
   const joined = await until(
-    'node-4 to be a target of web',
-    async () => ((await targetsOf(cloud, 'web')).includes(instanceOf(4)) ? true : undefined),
+    'node-4 to be a target of every Service that takes all nodes',
+    async () => {
+      const targets = await Promise.all(following.map((name) => targetsOf(cloud, name)));
+      return targets.every((ids) => ids.includes(instanceOf(4))) ? true : undefined;
+    },
     { signal },
   );
-  const made = (await cloud.calls()).calls.slice(before);
+  const made = (await cloud.calls()).calls.slice(before).filter(({ mutating }) => mutating);
   narrator.good(
-    `node-4 joined and is registered after ${(joined.ms / 1000).toFixed(2)} s: ${tally(made.map(({ operation }) => operation))}.`,
+    `node-4 joined and is a target everywhere after ${(joined.ms / 1000).toFixed(2)} s: ${tally(made.map(({ operation }) => operation))}, one for each target group.`,
   );
-  await until(
-    'every target of web to be healthy',
-    async () => ((await healthOf(cloud, 'web')).every((health) => health === 'healthy') ? true : undefined),
-    { signal },
-  );
+  await until('node-4 to be healthy', () => allTargets(cloud, ({ State }) => State === 'healthy'), {
+    signal,
+  });
   await remove(api, nodeManifest({ name: 'node-2', instance: instanceOf(2), zone: zones[0] }));
   const left = await until(
-    'node-2 to be deregistered from web',
-    async () =>
-      (await healthOf(cloud, 'web', instanceOf(2))).every((health) => health === 'draining')
-        ? true
-        : undefined,
+    'node-2 to drain everywhere',
+    () => allTargets(cloud, ({ Id, State }) => Id !== instanceOf(2) || State === 'draining', following),
     { signal },
   );
   narrator.good(
@@ -248,19 +250,20 @@ async function dumpedTargets(cloud: ControlClient, service: string): Promise<rea
   return (await groupsOf(cloud, service)).flatMap((group) => group['Targets'] as readonly DumpedTarget[]);
 }
 
+/** True when every target of the named examples passes, undefined until then. */
+async function allTargets(
+  cloud: ControlClient,
+  passes: (target: DumpedTarget) => boolean,
+  names: readonly string[] = ['web', 'dns', 'shop', 'chat', 'api'],
+): Promise<true | undefined> {
+  const targets = await Promise.all(names.map((name) => dumpedTargets(cloud, name)));
+  return targets.every((group) => group.length > 0 && group.every(passes)) ? true : undefined;
+}
+
 /** Instances that are targets of a Service and do not drain. */
 async function targetsOf(cloud: ControlClient, service: string): Promise<readonly string[]> {
   const targets = await dumpedTargets(cloud, service);
   return targets.filter(({ State }) => State !== 'draining').map(({ Id }) => Id);
-}
-
-async function healthOf(
-  cloud: ControlClient,
-  service: string,
-  instance?: string,
-): Promise<readonly string[]> {
-  const targets = await dumpedTargets(cloud, service);
-  return targets.filter(({ Id }) => instance === undefined || Id === instance).map(({ State }) => State);
 }
 
 async function attributesOf(
