@@ -15,6 +15,7 @@ import type { Plan, Step } from '../core/plan.ts';
 import { hasErrors } from '../core/problems.ts';
 import type { Address, AnyProvider, TargetsReport } from '../core/provider.ts';
 import type { Outcome } from '../core/queue.ts';
+import { serviceMatters } from '../core/service-diff.ts';
 import type { Context } from './context.ts';
 import { lookAndPlan, prepare, type Looked, type Prepared } from './look.ts';
 import type { ServiceMemory } from './memory.ts';
@@ -28,6 +29,8 @@ const settlingFirstMs = 10_000;
 const settlingMostMs = 60_000;
 /** How often targets that never became healthy are looked at. */
 const unhealthyMs = 300_000;
+/** How long to wait for the picture to show what we have seen live. */
+const catchUpMs = 500;
 
 export async function converge(
   context: Context,
@@ -62,6 +65,8 @@ export async function converge(
   ) {
     current = await context.writer.addFinalizer(service, { [servedByAnnotation]: provider.name }, signal);
     memory.writtenVersion = current.resourceVersion;
+    // The writer may have met a newer object than the one that all of this was computed from.
+    if (current.deleting || serviceMatters(service, current)) return { kind: 'after', ms: catchUpMs };
   }
 
   const view = await lookAndPlan(context, provider, current, memory, prepared, signal);

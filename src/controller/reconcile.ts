@@ -31,6 +31,10 @@ export async function reconcile(context: Context, key: ObjectKey, signal: AbortS
   }
   if (!service) return { kind: 'done' };
 
+  // Whose it is, too, is not decided on a picture that is older than our own write.
+  const written = context.memories.get(service.uid)?.writtenVersion;
+  if (written !== undefined && !context.view.caughtUp(key, written)) return { kind: 'after', ms: catchUpMs };
+
   const claim = claimOf(service, context.options.claim);
   if (claim.kind === 'none') return await forgetService(context, service, signal);
   if (claim.kind === 'foreign') {
@@ -41,9 +45,6 @@ export async function reconcile(context: Context, key: ObjectKey, signal: AbortS
   const memory =
     context.memories.get(service.uid) ??
     remember(context, service, claim.kind === 'ours' ? claim.provider : undefined);
-  if (memory.writtenVersion !== undefined && !context.view.caughtUp(key, memory.writtenVersion)) {
-    return { kind: 'after', ms: catchUpMs };
-  }
 
   if (claim.kind === 'released' || leftBehind(service, claim.provider) !== undefined) {
     const from =
@@ -97,11 +98,14 @@ async function failed(
   thrown: unknown,
   signal: AbortSignal,
 ): Promise<Outcome> {
+  const error = asSluiceError(thrown);
+  // What the status cannot take cannot be told there either.
+  if (error.action?.includes('services')) return { kind: 'retry', error };
   try {
     return { kind: 'retry', error: await tellFailure(context, service, memory, thrown, signal) };
   } catch (second) {
     if (signal.aborted) throw second;
-    return { kind: 'retry', error: asSluiceError(thrown) };
+    return { kind: 'retry', error };
   }
 }
 

@@ -29,9 +29,13 @@ export function serviceMatters(
   after: ServiceObject,
   prefixes: readonly string[] = annotationPrefixes,
 ): boolean {
-  // Our finalizer coming is our own write; its going may be somebody's mistake.
-  const lost = before.finalizers.includes(finalizer) && !after.finalizers.includes(finalizer);
-  return lost || serviceProjection(before, prefixes) !== serviceProjection(after, prefixes);
+  // Our finalizer coming is our own write, unless it came too late: then there may be something to clean up.
+  // Its going may be somebody's mistake.
+  const had = before.finalizers.includes(finalizer);
+  const has = after.finalizers.includes(finalizer);
+  const late = has && (after.type !== 'LoadBalancer' || after.deleting);
+  if (had ? !has : late) return true;
+  return serviceProjection(before, prefixes) !== serviceProjection(after, prefixes);
 }
 
 function serviceProjection(service: ServiceObject, prefixes: readonly string[]): string {

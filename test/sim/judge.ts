@@ -29,7 +29,7 @@ export async function judge(world: World, ending: Ending): Promise<void> {
   world.trace('── faults cease, users mend');
   await heal(world);
   const deadline = clock.now() + boundMs + (world.missed ? relistMs : 0);
-  const differences = await untilEmpty(world, deadline, calmMs, () => differencesOf(world));
+  const differences = await untilEmpty(world, deadline, workMs, () => differencesOf(world));
   for (const difference of differences) monitor.report('I3', difference);
   if (differences.length > 0) return;
   if (ending === 'long') {
@@ -124,7 +124,7 @@ function schemesByUid(world: World): ReadonlyMap<string, string> {
 }
 
 /** Nobody at work for so long: targets that settle are looked at again within a minute, and then a quiet one. */
-const calmMs = 130_000;
+const workMs = 130_000;
 
 /** Runs until `look` finds nothing and nobody has been at work for `calmMs`, or the deadline: what it finds then. */
 async function untilEmpty(

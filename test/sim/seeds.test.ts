@@ -85,6 +85,28 @@ const histories: readonly {
       { gapMs: 300, event: { kind: 'hand-delete-balancer', pick: 0 } },
     ],
   },
+  {
+    name: 'a Service that changed its type before its finalizer was stored is not provisioned and forgotten',
+    surroundings: { replicas: 2, nodes: 1, watchDelayMs: 400 },
+    steps: [
+      { gapMs: 13_260, event: { kind: 'api-down', ms: 2_600 } },
+      {
+        gapMs: 13,
+        event: { kind: 'create', slot: 0, shape: { ...web, loadBalancerClass: 'sluice.dev/aws' } },
+      },
+      { gapMs: 2_562, event: { kind: 'type', pick: 0, type: 'ClusterIP' } },
+    ],
+  },
+  {
+    name: 'a status that may not be written is not tried twice in a pass',
+    steps: [
+      { gapMs: 2_000, event: { kind: 'create', slot: 0, shape: web } },
+      { gapMs: 10_000, event: { kind: 'watch-stall', ms: 65_000 } },
+      { gapMs: 10, event: { kind: 'api-403', ms: 400_000 } },
+      { gapMs: 10, event: { kind: 'port-add', pick: 0, port: 81, protocol: 'TCP' } },
+      { gapMs: 390_000, event: { kind: 'wait' } },
+    ],
+  },
 ];
 
 it.each(histories)('$name', async ({ surroundings, steps }) => {
