@@ -183,7 +183,7 @@ describe('deletion protection', () => {
     expect(bench.account.dump().loadBalancers).toEqual([]);
   });
 
-  test('that somebody else set stays, with the reason', async () => {
+  test('that somebody else set stays, with the reason, until the Service says no to it', async () => {
     const bench = new Bench();
     const { after } = await bench.ensure(state);
     bench.account.byHand('ModifyLoadBalancerAttributes', {
@@ -197,6 +197,12 @@ describe('deletion protection', () => {
     expect(plan.problems).toMatchObject([
       { reason: 'DeletionProtected', message: expect.stringContaining('somebody else') },
     ]);
+
+    const refusing = aService({ annotations: { [attributes]: 'deletion_protection.enabled=false' } });
+    const { failed } = await bench.remove(state, bench.provider.parse(refusing).settings);
+
+    expect(failed).toEqual([]);
+    expect(bench.account.dump().loadBalancers).toEqual([]);
   });
 });
 

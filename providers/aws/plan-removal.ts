@@ -2,7 +2,8 @@
  * Taking everything away: the balancer (its listeners go with it), then the target groups.
  *
  * Deletion protection is respected: when the Service asks for it, or when somebody else switched it on, the
- * balancer stays and says why. Only protection that we set and that nobody asks for any more is lifted.
+ * balancer stays and says why. Lifted is only protection that the Service says no to, and protection that we
+ * set and that nobody asks for any more.
  */
 import { annotationField } from '../../src/core/problems.ts';
 import { prefix } from './annotation-row.ts';
@@ -65,7 +66,8 @@ function liftProtection(
     });
     return undefined;
   }
-  if (!splitRecord(balancer.tags[attributesTag]).has('protection')) {
+  const refused = settings?.balancerAttributes[protectionKey] === 'false';
+  if (!refused && !splitRecord(balancer.tags[attributesTag]).has('protection')) {
     planning.problems.push({
       severity: 'error',
       reason: 'DeletionProtected',
@@ -83,7 +85,9 @@ function liftProtection(
         Attributes: [{ Key: protectionKey, Value: 'false' }],
       },
       subject: `balancer ${balancer.name}`,
-      reason: 'the deletion protection that we set is no longer asked for',
+      reason: refused
+        ? 'the Service says no to deletion protection'
+        : 'the deletion protection that we set is no longer asked for',
       risk: 'disruptive',
     }),
   ];

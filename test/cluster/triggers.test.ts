@@ -1,0 +1,529 @@
+/**
+ * What makes the controller look at a Service, one trigger a test: each changes on a real API server what a
+ * user would change, and the account must follow, or the user must be told why not. And what must not make
+ * it look at all.
+ *
+ * The Services of the first part live side by side on one controller.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { condition, statusOf, until } from '../../src/sandbox/demo/stage.ts';
+import { apply, remove, sliceManifest, type Manifest } from '../../src/sandbox/objects.ts';
+import {
+  finalizer,
+  finalizersOf,
+  Ground,
+  instanceOf,
+  nodeOf,
+  pause,
+  specOf,
+  targetsOf,
+  type Balancer,
+} from './ground.ts';
+
+let ground: Ground;
+
+beforeAll(async () => {
+  // The shortest survey that the settings allow: strays are seen, and seen again, within the test.
+  ground = await Ground.open({ controllerSettings: { drift: { surveyEvery: '10s' } } });
+}, 600_000);
+
+afterAll(async () => {
+  await ground?.sandbox.stop();
+});
+
+const listenersOf = (balancer: Balancer | undefined): readonly string[] =>
+  (balancer?.Listeners ?? [])
+    .map((listener) => `${String(listener['Port'])}/${String(listener['Protocol'])}`)
+    .toSorted();
+
+const withPorts = (...ports: readonly object[]): object => ({ spec: { ports } });
+
+describe.concurrent('a change of the spec', () => {
+  test('of ports: one more, one less, and their order', async () => {
+    const service = await ground.served();
+    await ground.change(service, withPorts({ name: 'http', port: 80 }, { name: 'alt', port: 8080 }));
+    const two = await ground.holds(
+      service,
+      'two listeners',
+      ({ balancers }) => balancers[0]?.Listeners.length === 2,
+    );
+    expect(listenersOf(two.balancers[0])).toEqual(['80/TCP', '8080/TCP']);
+    await ground.tells(service, 'InSync', 'True', 'InSync');
+    const mark = await ground.mark();
+    await ground.change(service, withPorts({ name: 'alt', port: 8080 }, { name: 'http', port: 80 }));
+    await pause(1_500);
+    expect(await ground.writesFor(service, mark)).toEqual([]);
+    await ground.change(service, withPorts({ name: 'alt', port: 8080 }));
+    const one = await ground.holds(
+      service,
+      'one listener and one group',
+      ({ balancers, groups }) => balancers[0]?.Listeners.length === 1 && groups.length === 1,
+    );
+    expect(listenersOf(one.balancers[0])).toEqual(['8080/TCP']);
+    const live = await ground.sees(service, 'shows the new port', (object) =>
+      JSON.stringify(object?.['status']).includes('8080'),
+    );
+    expect(live?.['status']).toMatchObject({
+      loadBalancer: { ingress: [{ ports: [{ port: 8080, protocol: 'TCP' }] }] },
+    });
+    await ground.gone(service);
+  });
+
+  test('of a protocol: the listener is replaced, on the same balancer', async () => {
+    const service = await ground.served();
+    const before = await ground.held(service);
+    await ground.change(service, withPorts({ name: 'http', port: 80, protocol: 'UDP' }));
+    const after = await ground.holds(
+      service,
+      'a UDP listener',
+      ({ balancers, groups }) =>
+        listenersOf(balancers[0]).join() === '80/UDP' &&
+        groups.length === 1 &&
+        groups[0]?.['Protocol'] === 'UDP',
+    );
+    expect(after.balancers[0]?.['DNSName']).toBe(before.balancers[0]?.['DNSName']);
+    const live = await ground.sees(service, 'shows UDP', (object) =>
+      JSON.stringify(object?.['status']).includes('"UDP"'),
+    );
+    expect(statusOf(live).address).toBe(String(before.balancers[0]?.['DNSName']).toLowerCase());
+    await ground.gone(service);
+  });
+
+  test('of a node port: the new is registered before the old is taken away', async () => {
+    const service = await ground.served();
+    const before = await ground.held(service);
+    const old = before.targets[0]?.Port;
+    const mark = await ground.mark();
+    await ground.change(service, withPorts({ name: 'http', port: 80, nodePort: 32_321 }));
+    // For a while both are there.
+    const both = await ground.holds(
+      service,
+      'the new targets',
+      ({ targets }) => targets.filter(({ Port }) => Port === 32_321).length === 3,
+    );
+    expect(both.targets.filter(({ Port }) => Port === old).length).toBe(3);
+    expect(await ground.tells(service, 'InSync', 'False', 'HandingOver')).toContain('stay until');
+    const after = await ground.holds(service, 'only the new targets', ({ targets }) => targets.length === 3);
+    expect(after.targets.every(({ Port }) => Port === 32_321)).toBe(true);
+    expect(after.groups.map((group) => group['TargetGroupArn'])).toEqual(
+      before.groups.map((group) => group['TargetGroupArn']),
+    );
+    const order = (await ground.writesFor(service, mark)).map(({ operation }) => operation);
+    expect(order.filter((operation) => operation.endsWith('Targets'))).toEqual([
+      'RegisterTargets',
+      'DeregisterTargets',
+    ]);
+    await ground.tells(service, 'InSync', 'True', 'InSync');
+    await ground.gone(service);
+  });
+
+  test('of appProtocol: nothing that a Network Load Balancer knows of', async () => {
+    const service = await ground.served();
+    const mark = await ground.mark();
+    await ground.change(service, withPorts({ name: 'http', port: 80, appProtocol: 'http' }));
+    await pause(1_500);
+    expect(await ground.writesFor(service, mark)).toEqual([]);
+    expect(condition(await ground.live(service), 'InSync')?.status).toBe('True');
+    await ground.gone(service);
+  });
+
+  test('of session affinity: stickiness of the group comes and goes', async () => {
+    const service = await ground.served();
+    await ground.change(service, { spec: { sessionAffinity: 'ClientIP' } });
+    const sticky = await ground.holds(
+      service,
+      'a sticky group',
+      ({ groups }) => groups[0]?.Attributes['stickiness.enabled'] === 'true',
+    );
+    expect(sticky.groups[0]?.Attributes['stickiness.type']).toBe('source_ip');
+    await ground.change(service, { spec: { sessionAffinity: 'None' } });
+    await ground.holds(
+      service,
+      'a group that is not sticky',
+      ({ groups }) => groups[0]?.Attributes['stickiness.enabled'] === 'false',
+    );
+    await ground.gone(service);
+  });
+
+  test('of source ranges: refused with the reason, and the balancer goes on as it was', async () => {
+    const service = await ground.served();
+    const mark = await ground.mark();
+    await ground.change(service, { spec: { loadBalancerSourceRanges: ['10.0.0.0/8'] } });
+    const message = await ground.tells(service, 'Accepted', 'False', 'SourceRangesNotEnforced');
+    expect(message).toContain('spec.loadBalancerSourceRanges');
+    expect(message).toContain('10.0.0.0/8');
+    expect(await ground.warned(service, 'SourceRangesNotEnforced')).toContain('security-groups');
+    expect(await ground.writesFor(service, mark)).toEqual([]);
+    expect(statusOf(await ground.live(service)).address).not.toBe('');
+    await ground.change(service, { spec: { loadBalancerSourceRanges: null } });
+    await ground.tells(service, 'Accepted', 'True', 'Accepted');
+    await ground.gone(service);
+  });
+
+  test('of loadBalancerIP: served all the same, with a warning', async () => {
+    const service = await ground.served();
+    await ground.change(service, { spec: { loadBalancerIP: '192.0.2.7' } });
+    const message = await ground.tells(service, 'Accepted', 'True', 'IneffectiveSetting');
+    expect(message).toContain('192.0.2.7');
+    expect(message).toContain('eip-allocations');
+    await ground.gone(service);
+  });
+
+  test('of the traffic policy: check and targets follow, register before deregister', async () => {
+    const service = await ground.served();
+    const slice = sliceManifest('default', service.metadata?.name ?? '', { name: 'http', port: 80 }, [
+      'node-1',
+    ]);
+    await apply(ground.api, slice);
+    await ground.change(service, { spec: { externalTrafficPolicy: 'Local' } });
+    const local = await ground.holds(
+      service,
+      'the check of policy Local',
+      ({ groups }) => groups[0]?.['HealthCheckProtocol'] === 'HTTP',
+    );
+    const port = String(specOf(await ground.live(service))['healthCheckNodePort']);
+    expect(local.groups[0]).toMatchObject({ HealthCheckPort: port, HealthCheckPath: '/healthz' });
+    // Nodes without an endpoint may still serve connections: they stay for the grace period.
+    expect(await ground.tells(service, 'InSync', 'False', 'HandingOver')).toContain('grace period');
+    expect(local.targets.length).toBe(3);
+    const mark = await ground.mark();
+    await ground.change(service, { spec: { externalTrafficPolicy: 'Cluster' } });
+    const cluster = await ground.holds(
+      service,
+      'the check of policy Cluster',
+      ({ groups }) => groups[0]?.['HealthCheckProtocol'] === 'TCP',
+    );
+    expect(cluster.groups[0]?.['HealthCheckPort']).toBe('traffic-port');
+    expect(cluster.targets.length).toBe(3);
+    expect((await ground.writesFor(service, mark)).map(({ operation }) => operation)).toEqual([
+      'ModifyTargetGroup',
+    ]);
+    await ground.gone(service);
+    await remove(ground.api, slice);
+  });
+
+  test('of endpoints, under policy Local: a pod on another node brings it in at once', async () => {
+    const service = ground.service({ spec: { externalTrafficPolicy: 'Local' } });
+    const on = (...nodes: readonly string[]): Manifest =>
+      sliceManifest('default', service.metadata?.name ?? '', { name: 'http', port: 80 }, nodes);
+    await apply(ground.api, on('node-1'));
+    await ground.served(service);
+    // The slice may reach the controller after the Service.
+    const { targets } = await ground.holds(service, 'one target', (held) => held.targets.length === 1);
+    expect(targets.map(({ Id }) => Id)).toEqual([instanceOf(1)]);
+    const mark = await ground.mark();
+    await apply(ground.api, on('node-1', 'node-2'));
+    await ground.holds(service, 'two targets', ({ targets }) => targets.length === 2);
+    expect((await ground.writesFor(service, mark)).map(({ operation }) => operation)).toEqual([
+      'RegisterTargets',
+    ]);
+    await ground.gone(service);
+    await remove(ground.api, on());
+  });
+});
+
+describe.concurrent('a change of annotations', () => {
+  test('an attribute is set, changed, and goes back to its default when the annotation goes', async () => {
+    const service = await ground.served();
+    const before = (await ground.held(service)).balancers[0]?.Attributes ?? {};
+    const attribute = async (key: string, value: string): Promise<void> => {
+      await ground.holds(
+        service,
+        `${key}=${value}`,
+        ({ balancers, groups }) =>
+          // Some keys exist on both.
+          (key in before ? balancers[0]?.Attributes[key] : groups[0]?.Attributes[key]) === value,
+      );
+    };
+    await ground.annotate(service, {
+      attributes: 'load_balancing.cross_zone.enabled=true',
+      'target-group-attributes': 'deregistration_delay.timeout_seconds=30',
+    });
+    await attribute('load_balancing.cross_zone.enabled', 'true');
+    await attribute('deregistration_delay.timeout_seconds', '30');
+    await ground.annotate(service, {
+      'target-group-attributes': 'deregistration_delay.timeout_seconds=60',
+    });
+    await attribute('deregistration_delay.timeout_seconds', '60');
+    await ground.annotate(service, { attributes: null, 'target-group-attributes': null });
+    await attribute('load_balancing.cross_zone.enabled', 'false');
+    await attribute('deregistration_delay.timeout_seconds', '300');
+    await ground.gone(service);
+  });
+
+  test('health checks and tags are changed in place, and what others tagged stays', async () => {
+    const service = await ground.served();
+    const { balancers } = await ground.held(service);
+    const arn = String(balancers[0]?.['LoadBalancerArn']);
+    await ground.cloud.call('AddTags', { ResourceArns: [arn], Tags: [{ Key: 'theirs', Value: 'kept' }] });
+    await ground.annotate(service, {
+      'healthcheck-interval': '15',
+      'additional-resource-tags': 'team=shop,cost=7',
+    });
+    const changed = await ground.holds(
+      service,
+      'interval and tags',
+      ({ balancers: [balancer], groups: [group] }) =>
+        group?.['HealthCheckIntervalSeconds'] === 15 &&
+        balancer?.Tags['team'] === 'shop' &&
+        group.Tags['cost'] === '7',
+    );
+    expect(changed.balancers[0]?.Tags['theirs']).toBe('kept');
+    await ground.annotate(service, { 'healthcheck-interval': null, 'additional-resource-tags': 'team=shop' });
+    const back = await ground.holds(
+      service,
+      'the usual interval and one tag',
+      ({ balancers: [balancer], groups: [group] }) =>
+        group?.['HealthCheckIntervalSeconds'] === 10 && balancer?.Tags['cost'] === undefined,
+    );
+    expect(back.balancers[0]?.Tags).toMatchObject({ theirs: 'kept', team: 'shop' });
+    await ground.gone(service);
+  });
+
+  test('a scheme cannot change on a balancer that is there: refused with the way out', async () => {
+    const service = await ground.served();
+    const { balancers } = await ground.held(service);
+    await ground.annotate(service, { scheme: 'internet-facing' });
+    const message = await ground.tells(service, 'Accepted', 'False', 'ReplacementRequired');
+    expect(message).toContain('scheme');
+    expect((await ground.held(service)).balancers[0]?.['LoadBalancerArn']).toBe(
+      balancers[0]?.['LoadBalancerArn'],
+    );
+    await ground.annotate(service, { scheme: null });
+    await ground.tells(service, 'Accepted', 'True', 'Accepted');
+    await ground.gone(service);
+  });
+
+  test('deletion protection that the user asked for keeps the balancer until it is taken back', async () => {
+    const service = await ground.served({
+      annotations: {
+        'service.beta.kubernetes.io/aws-load-balancer-attributes': 'deletion_protection.enabled=true',
+      },
+    });
+    await remove(ground.api, service);
+    const note = await ground.warned(service, 'DeleteLoadBalancerFailed');
+    expect(note).toContain('deletion_protection.enabled=false');
+    expect(finalizersOf(await ground.live(service))).toEqual([finalizer]);
+    expect((await ground.held(service)).balancers.length).toBe(1);
+    await ground.annotate(service, { attributes: 'deletion_protection.enabled=false' });
+    await ground.gone(service);
+  });
+
+  test('deletion protection that somebody set at AWS is not lifted', async () => {
+    const service = await ground.served();
+    const { balancers } = await ground.held(service);
+    const arn = balancers[0]?.['LoadBalancerArn'];
+    await ground.cloud.call('ModifyLoadBalancerAttributes', {
+      LoadBalancerArn: arn,
+      Attributes: [{ Key: 'deletion_protection.enabled', Value: 'true' }],
+    });
+    await remove(ground.api, service);
+    const note = await ground.warned(service, 'DeleteLoadBalancerFailed');
+    expect(note).toContain('somebody else');
+    expect((await ground.held(service)).balancers.length).toBe(1);
+    // The cure that the event names.
+    await ground.annotate(service, { attributes: 'deletion_protection.enabled=false' });
+    await ground.gone(service);
+  });
+});
+
+describe.concurrent('type and class', () => {
+  test('a type that goes away and comes back gets a new balancer', async () => {
+    const service = await ground.served();
+    const first = statusOf(await ground.live(service)).address;
+    await ground.change(service, { spec: { type: 'NodePort', loadBalancerClass: null } });
+    await ground.sees(service, 'is released', (live) => finalizersOf(live).length === 0);
+    expect((await ground.held(service)).balancers).toEqual([]);
+    expect(statusOf(await ground.live(service))).toEqual({ address: '', conditions: [] });
+    await ground.change(service, { spec: { type: 'LoadBalancer', loadBalancerClass: 'sluice.dev/aws' } });
+    const live = await ground.sees(service, 'is served again', (one) => statusOf(one).address !== '');
+    expect(statusOf(live).address).not.toBe(first);
+    await ground.gone(service);
+  });
+
+  test('a type that goes away and comes back at once, under the class of another, is let go', async () => {
+    const service = await ground.served();
+    await ground.change(service, { spec: { type: 'ClusterIP', loadBalancerClass: null } });
+    await ground.change(service, { spec: { type: 'LoadBalancer', loadBalancerClass: 'example.com/other' } });
+    await ground.sees(service, 'is released', (live) => finalizersOf(live).length === 0);
+    expect((await ground.held(service)).balancers).toEqual([]);
+    await remove(ground.api, service);
+  });
+
+  test('a Service without a class is served, and left alone with a word where another controller shows', async () => {
+    const plain = await ground.served({ spec: { loadBalancerClass: null } });
+    const theirs = ground.service({
+      spec: { loadBalancerClass: null },
+      annotations: { 'service.beta.kubernetes.io/aws-load-balancer-type': 'external' },
+    });
+    await apply(ground.api, theirs);
+    expect(await ground.warned(theirs, 'ClaimedElsewhere')).toContain('aws-load-balancer-controller');
+    expect(finalizersOf(await ground.live(theirs))).toEqual([]);
+    await ground.gone(plain);
+    await remove(ground.api, theirs);
+  });
+});
+
+describe.concurrent('what is not ours', () => {
+  test('a listener made by hand on our balancer is kept', async () => {
+    const service = await ground.served();
+    const { balancers } = await ground.held(service);
+    const arn = balancers[0]?.['LoadBalancerArn'];
+    const { TargetGroups } = (await ground.cloud.call('CreateTargetGroup', {
+      Name: 'by-hand',
+      Protocol: 'TCP',
+      Port: 9_999,
+      VpcId: 'vpc-1',
+      TargetType: 'instance',
+    })) as { readonly TargetGroups: readonly { readonly TargetGroupArn: string }[] };
+    const group = TargetGroups[0]?.TargetGroupArn;
+    await ground.cloud.call('CreateListener', {
+      LoadBalancerArn: arn,
+      Protocol: 'TCP',
+      Port: 9_999,
+      DefaultActions: [{ Type: 'forward', TargetGroupArn: group }],
+    });
+    await ground.change(service, withPorts({ name: 'http', port: 81 }));
+    const after = await ground.holds(
+      service,
+      'our listener to move',
+      ({ balancers: [one] }) => listenersOf(one).includes('81/TCP') && !listenersOf(one).includes('80/TCP'),
+    );
+    expect(listenersOf(after.balancers[0])).toEqual(['81/TCP', '9999/TCP']);
+    await ground.gone(service);
+    // Its listener went with our balancer; the group is not ours to delete.
+    const { targetGroups } = await ground.cloud.dump();
+    expect(targetGroups.map((one) => one['TargetGroupArn'])).toContain(group);
+    await ground.cloud.call('DeleteTargetGroup', { TargetGroupArn: group });
+  });
+
+  test('a balancer of the wanted name that somebody else made is refused and never touched', async () => {
+    await ground.cloud.call('CreateLoadBalancer', {
+      Name: 'taken',
+      Type: 'network',
+      Scheme: 'internal',
+      Subnets: ['subnet-c', 'subnet-d'],
+    });
+    const find = async (): Promise<Balancer | undefined> =>
+      (await ground.cloud.dump()).loadBalancers.find((one) => one['LoadBalancerName'] === 'taken');
+    const before = await find();
+    const service = ground.service({
+      annotations: { 'service.beta.kubernetes.io/aws-load-balancer-name': 'taken' },
+    });
+    await apply(ground.api, service);
+    const message = await ground.tells(service, 'Accepted', 'False', 'NameConflict');
+    expect(message).toContain('taken');
+    await ground.gone(service);
+    expect(await find()).toEqual(before);
+    await ground.cloud.call('DeleteLoadBalancer', { LoadBalancerArn: before?.['LoadBalancerArn'] });
+  });
+});
+
+describe('what changes nothing', () => {
+  test('labels, selectors, annotations of others, status and heartbeats cost no cloud call', async () => {
+    const service = await ground.served();
+    const node = nodeOf(1);
+    await ground.quiet();
+    const mark = await ground.mark();
+    await ground.change(service, { metadata: { labels: { team: 'shop' } } });
+    await ground.change(service, { spec: { selector: { app: 'other' } } });
+    await ground.change(service, { metadata: { annotations: { 'example.com/deployed-at': 'now' } } });
+    await ground.change(node, { metadata: { annotations: { 'example.com/seen': 'now' } } });
+    await ground.api.request('PATCH', '/api/v1/nodes/node-1/status', {
+      contentType: 'application/merge-patch+json',
+      body: { status: { conditions: [{ type: 'Ready', status: 'False', reason: 'KubeletNotReady' }] } },
+    });
+    await ground.change(node, { spec: { unschedulable: true } });
+    await pause(2_000);
+    // The survey of the account is not about any Service; it describes balancers and their tags.
+    const others = (await ground.callsSince(mark)).filter(
+      ({ operation }) =>
+        !['DescribeLoadBalancers', 'DescribeTags', 'DescribeTargetGroups'].includes(operation),
+    );
+    expect(others).toEqual([]);
+    expect((await ground.held(service)).targets.length).toBe(3);
+    await ground.change(node, { spec: { unschedulable: null } });
+    await ground.gone(service);
+  });
+});
+
+describe('a Service made anew under its name', () => {
+  test('while the controller is up: the old balancer goes, a new one comes', async () => {
+    const service = await ground.served();
+    const { balancers } = await ground.held(service);
+    await remove(ground.api, service);
+    // The name is free once our finalizer is off.
+    await until('the name to be free', async () =>
+      (await ground.live(service)) === undefined ? true : undefined,
+    );
+    await ground.served(service);
+    const after = await ground.held(service);
+    expect(after.balancers.length).toBe(1);
+    expect(after.balancers[0]?.['LoadBalancerArn']).not.toBe(balancers[0]?.['LoadBalancerArn']);
+    await ground.gone(service);
+  });
+
+  test('by force, while the controller hangs: what it remembers of the old one goes', async () => {
+    const service = await ground.served();
+    const { balancers } = await ground.held(service);
+    const controller = ground.sandbox.controllers.at(-1)?.process;
+    controller?.signal('SIGSTOP');
+    await ground.change(service, { metadata: { finalizers: null } });
+    await remove(ground.api, service);
+    await apply(ground.api, service);
+    controller?.signal('SIGCONT');
+    await ground.holds(
+      service,
+      'one balancer, and a new one',
+      (held) =>
+        held.balancers.length === 1 &&
+        held.balancers[0]?.['LoadBalancerArn'] !== balancers[0]?.['LoadBalancerArn'],
+    );
+    await ground.sees(service, 'is served', (live) => statusOf(live).address !== '');
+    await ground.gone(service);
+  });
+
+  test('while the controller is down, by force: the old goes by its UID, the new is served', async () => {
+    const service = await ground.served();
+    const { balancers, groups } = await ground.held(service);
+    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
+    await ground.change(service, { metadata: { finalizers: null } });
+    await remove(ground.api, service);
+    await apply(ground.api, service);
+    await ground.sandbox.startController();
+    const old = balancers[0]?.['LoadBalancerArn'];
+    await ground.sees(service, 'is served', (live) => statusOf(live).address !== '');
+    const after = await ground.holds(
+      service,
+      'the old balancer to be swept',
+      (held) => held.balancers.length === 1 && held.balancers[0]?.['LoadBalancerArn'] !== old,
+      60_000,
+    );
+    expect(after.groups.length).toBe(groups.length);
+    expect(after.groups.flatMap(targetsOf).length).toBe(3);
+    await ground.gone(service);
+  });
+
+  test('a finalizer taken off while the controller is down: what is left is found and swept', async () => {
+    const service = await ground.served();
+    const kept = await ground.served();
+    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
+    await ground.change(service, { metadata: { finalizers: null } });
+    await remove(ground.api, service);
+    expect(await ground.live(service)).toBeUndefined();
+    expect((await ground.held(service)).balancers.length).toBe(1);
+    await ground.sandbox.startController();
+    await ground.holds(
+      service,
+      'the stray to be swept',
+      ({ balancers, groups }) => balancers.length + groups.length === 0,
+      60_000,
+    );
+    expect((await ground.held(kept)).balancers.length).toBe(1);
+    await ground.gone(kept);
+  });
+
+  test('in the end nothing is left in the account', async () => {
+    expect(await ground.names()).toEqual([]);
+  });
+});
