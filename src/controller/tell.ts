@@ -65,6 +65,14 @@ export async function tell(
         note: `The address changed to ${fresh.join(', ')}`,
       });
     }
+    if (shown.size === 0 && done.execution.done.length === 0) {
+      context.writer.event(service, {
+        type: 'Normal',
+        reason: 'EnsuredLoadBalancer',
+        action: 'Provision',
+        note: `Reachable at ${fresh.join(', ')}`,
+      });
+    }
   }
   if (facts.address.kind === 'ready') memory.pendingSince = undefined;
   announce(context, service, facts, done);
