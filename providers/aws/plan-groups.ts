@@ -19,6 +19,7 @@ import { addStep, chunks } from './steps.ts';
 import type { Planning } from './steps.ts';
 import { toTagList } from './tags.ts';
 import { splitTargetKey, targetKey } from './target-key.ts';
+import { listenerLabel } from './wanted.ts';
 import type { AwsWanted, WantedGroup, WantedListener } from './wanted.ts';
 
 /** Targets of one call. AWS names no limit; the existing controllers have used this one for years. */
@@ -169,11 +170,13 @@ function changeAttributes(
 function planTargets(
   planning: Planning,
   wanted: AwsWanted,
-  { key, group }: WantedListener,
+  listener: WantedListener,
   observed: ObservedGroup | undefined,
   arn: string | Ref,
   context: PlanContext,
 ): readonly string[] {
+  const { key, group } = listener;
+  const label = listenerLabel(listener);
   const idle = new Set(wanted.idle);
   const targets = group.targets.map(targetKey);
   const instances = new Set(group.targets.map(({ instance }) => instance));
@@ -183,7 +186,7 @@ function planTargets(
     return idle.has(instance) ? 'endpoint' : 'gone';
   };
   const result = handOver({
-    group: key,
+    group: label,
     wanted: targets.map((target) => ({ key: target })),
     registered: Object.entries(observed?.targets ?? {}).map(([target, { health }]): RegisteredTarget => ({
       key: target,
@@ -205,7 +208,7 @@ function planTargets(
       subject,
       reason: `${named(part)} should be a target`,
       risk: 'none',
-      effect: { kind: 'addTargets', group: key, count: part.length },
+      effect: { kind: 'addTargets', group: label, count: part.length },
     }),
   );
   for (const [i, part] of chunks(result.remove, targetsPerCall).entries()) {
@@ -217,7 +220,7 @@ function planTargets(
       risk: 'disruptive',
       effect: {
         kind: 'removeTargets',
-        group: key,
+        group: label,
         healthyRemoved: part.filter((target) => healthyRemoved.has(target)).length,
         healthyBefore: result.healthyBefore,
       },

@@ -5,6 +5,7 @@ import type { Ingress, IngressPort } from '../../src/core/objects.ts';
 import type { Address, TargetsReport } from '../../src/core/provider.ts';
 import type { AwsObserved, ObservedGroup } from './observed.ts';
 import { targetKey } from './target-key.ts';
+import { listenerLabel } from './wanted.ts';
 import type { AwsWanted, WantedListener } from './wanted.ts';
 
 /** AWS takes minutes as a rule, a simulated account moments: the longer it lasts, the rarer we ask. */
@@ -52,10 +53,10 @@ export function targets(wanted: AwsWanted, observed: AwsObserved): TargetsReport
 }
 
 function groupReport(
-  { port, transports, group }: WantedListener,
+  wantedListener: WantedListener,
   observed: ObservedGroup | undefined,
 ): TargetsReport['groups'][number] {
-  const wanted = new Set(group.targets.map(targetKey));
+  const wanted = new Set(wantedListener.group.targets.map(targetKey));
   const present = Object.entries(observed?.targets ?? {})
     .filter(([key]) => wanted.has(key))
     .map(([, target]) => target);
@@ -64,7 +65,7 @@ function groupReport(
     .filter(({ health }) => health !== 'healthy')
     .map(({ health, reason }) => reason || health);
   return {
-    listener: `${port}/${transports.join('+')}`,
+    listener: listenerLabel(wantedListener),
     healthy,
     total: present.length,
     reason: mostFrequent(reasons),

@@ -92,7 +92,7 @@ test('a new node port is registered beside the old one, which goes by the port i
   ]);
   expect(second.plan.steps[0]).toMatchObject({
     risk: 'disruptive',
-    effect: { kind: 'removeTargets', group: '80-TCP', healthyRemoved: 1, healthyBefore: 2 },
+    effect: { kind: 'removeTargets', group: '80/TCP', healthyRemoved: 1, healthyBefore: 2 },
   });
 });
 

@@ -57,6 +57,11 @@ export interface WantedListener {
   readonly group: WantedGroup;
 }
 
+/** A listener in the Service's own words, for messages and reports: `80/TCP`, `53/TCP+UDP`. */
+export function listenerLabel({ port, transports }: Pick<WantedListener, 'port' | 'transports'>): string {
+  return `${port}/${transports.join('+')}`;
+}
+
 export interface AwsWanted {
   /** The name for a new balancer. */
   readonly name: string;

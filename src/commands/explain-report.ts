@@ -10,6 +10,8 @@ import { nodesWithEndpoints } from '../core/endpoints.ts';
 import type { Condition, EndpointSliceObject, ServiceObject } from '../core/objects.ts';
 import type { Problem } from '../core/problems.ts';
 import { reasons, type ReasonCode } from '../core/reasons.ts';
+import type { Exclusion } from '../core/provider.ts';
+import { sign, type PlannedStep } from './plan-report.ts';
 import type { Style } from './shell.ts';
 
 export interface EventLine {
@@ -30,6 +32,10 @@ export interface ExplainInput {
   readonly claim: ClaimRules;
   /** What the provider says of the annotations and the spec, read afresh. */
   readonly problems: readonly Problem[];
+  /** Nodes that are no targets, and why. */
+  readonly excluded: readonly Exclusion[];
+  /** What the controller would do now; undefined when that could not be found out. */
+  readonly plan: readonly PlannedStep[] | undefined;
   /** What could not be read with the caller's rights. */
   readonly unread: readonly string[];
 }
@@ -49,6 +55,8 @@ export interface Explanation {
   readonly endpoints: { readonly policy: string; readonly nodes: readonly string[] };
   readonly conditions: readonly (Condition & { readonly means: string; readonly cure: string })[];
   readonly problems: readonly Problem[];
+  readonly excluded: readonly Exclusion[];
+  readonly plan: readonly PlannedStep[] | null;
   readonly events: readonly EventLine[];
   readonly unread: readonly string[];
 }
@@ -85,6 +93,8 @@ export function explanation(input: ExplainInput): Explanation {
     },
     conditions,
     problems,
+    excluded: input.excluded,
+    plan: input.plan ?? null,
     events,
     unread,
   };
@@ -151,6 +161,18 @@ export function explanationText(
   if (problems.length > 0) lines.push('', 'Problems');
   for (const { severity, field, message, cure: mend } of problems)
     lines.push(`  ${severity}  ${field}: ${message}; ${mend}`);
+  if (explained.excluded.length > 0) lines.push('', 'Nodes that are no targets');
+  for (const { node, reason, message } of explained.excluded) lines.push(`  ${node}  ${reason}: ${message}`);
+  if (explained.plan !== null)
+    lines.push(
+      '',
+      `Plan        ${explained.plan.length === 0 ? 'nothing to do' : `${explained.plan.length} to do`}`,
+    );
+  for (const step of explained.plan ?? []) {
+    lines.push(
+      `  ${sign(step.operation)} ${step.operation}  ${step.subject}, because ${step.reason}${step.held === null ? '' : ` (held back: ${step.held})`}`,
+    );
+  }
   if (events.length > 0) lines.push('', 'Events');
   for (const { at, type, reason, note, count } of events) {
     lines.push(

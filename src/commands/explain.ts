@@ -2,21 +2,23 @@
  * `sluice explain svc/NAME`: where a Service stands and what it waits for, with the rights of an ordinary
  * user of its namespace.
  */
-import type { AnyProvider } from '../core/provider.ts';
+import type { ClusterView } from '../controller/cluster.ts';
+import { preview, type PreviewContext } from '../controller/preview.ts';
+import type { ClusterIdentity } from '../core/provider.ts';
 import { controllerOptions } from '../controller/options.ts';
-import { claimOf } from '../core/claim.ts';
 import { systemClock } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
-import { objectKey, type EndpointSliceObject } from '../core/objects.ts';
-import type { Problem } from '../core/problems.ts';
+import { objectKey, type EndpointSliceObject, type NodeObject, type ServiceObject } from '../core/objects.ts';
 import type { Api } from '../kube/api.ts';
 import { connect } from '../kube/connection.ts';
 import { makeIntern } from '../kube/intern.ts';
 import type { RawObject } from '../kube/raw.ts';
-import { slimSlice } from '../kube/slim.ts';
-import { Writer } from '../kube/writer.ts';
+import { slimNode, slimSlice } from '../kube/slim.ts';
+import { readClusterId, Writer } from '../kube/writer.ts';
+import type { Settings } from '../settings/read.ts';
 import { explanation, explanationText, type EventLine } from './explain-report.ts';
-import { allProviders, startProviders } from './providers.ts';
+import { plannedSteps } from './plan-report.ts';
+import { allProviders, startProviders, usualSettings } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
 import { paint } from './shell.ts';
 import { command, exit } from './table.ts';
@@ -28,7 +30,8 @@ export const explainCommand = command({
   description:
     'Reads the Service, its endpoints and its events, checks its annotations afresh, and says the first thing that ' +
     'stands in the way. It needs no more than the rights of an ordinary user of the namespace and changes nothing.\n\n' +
-    'With --config it knows the settings of the controller (classes, default provider); without, the usual ones are assumed.\n\n' +
+    'With --config it knows the settings of the controller (classes, default provider), and where there are cloud ' +
+    'credentials too it adds a fresh plan: what the controller would do now. Without, the usual settings are assumed.\n\n' +
     'Exit code: 0 all is well, 1 something stands in the way.',
   words: 'svc/NAME',
   wordCount: [1, 1],
@@ -73,22 +76,31 @@ export const explainCommand = command({
       const unread: string[] = [];
       const slices = await readOr([], unread, () => readSlices(api, namespace, service.name));
       const events = await readOr([], unread, () => readEvents(api, namespace, service.name, service.uid));
-      const rules = settings
-        ? controllerOptions(settings.controller, [...running.providers.keys()]).claim
-        : {
-            providers: [...running.providers.keys()],
-            defaultProvider: [...running.providers.keys()][0],
-            classes: { aws: [], alibaba: [], local: [] },
-            claimClassless: true,
-          };
-      const claim = claimOf(service, rules);
-      const provider = claim.kind === 'ours' ? running.providers.get(claim.provider) : undefined;
+      const nodes = await readOr([], unread, () => readNodes(api));
+      const names = [...running.providers.keys()];
+      const options = controllerOptions(settings?.controller ?? (await usualSettings()).controller, names);
+      const context: PreviewContext = {
+        clock: systemClock,
+        cluster: await clusterOf(api, settings, unread),
+        view: viewOf(service, slices, nodes),
+        providers: running.providers,
+        options,
+      };
+      const abort = new AbortController();
+      process.once('SIGINT', () => abort.abort(new Error('interrupted')));
+      // Without the controller's settings there is no account to look at: only what the Service says is checked.
+      const fresh = settings
+        ? await readOr(undefined, unread, () => preview(context, service, true, abort.signal))
+        : undefined;
+      const said = fresh ?? (await preview(context, service, false, abort.signal));
       const explained = explanation({
         service,
         slices,
         events,
-        claim: rules,
-        problems: problemsOf(provider, service),
+        claim: options.claim,
+        problems: said.problems,
+        excluded: nodes.length > 0 ? said.excluded : [],
+        plan: fresh === undefined ? undefined : plannedSteps(fresh),
         unread,
       });
       shell.out(
@@ -108,11 +120,37 @@ export const explainCommand = command({
   },
 });
 
-function problemsOf(
-  provider: AnyProvider | undefined,
-  service: Parameters<AnyProvider['parse']>[0],
-): readonly Problem[] {
-  return provider?.parse(service).problems ?? [];
+/** The picture that a plan of one Service needs. */
+function viewOf(
+  service: ServiceObject,
+  slices: readonly EndpointSliceObject[],
+  nodes: readonly NodeObject[],
+): ClusterView {
+  return {
+    service: (key) => (key === service.key ? service : undefined),
+    services: () => [service],
+    nodes: () => nodes,
+    slices: () => slices,
+    caughtUp: () => true,
+  };
+}
+
+async function clusterOf(
+  api: Api,
+  settings: Settings | undefined,
+  unread: string[],
+): Promise<ClusterIdentity> {
+  const unknown = '00000000-0000-0000-0000-000000000000';
+  const id =
+    settings?.cluster.id ??
+    (settings ? await readOr<string>(unknown, unread, () => readClusterId(api)) : unknown);
+  return { name: settings?.cluster.name ?? id, id };
+}
+
+async function readNodes(api: Api): Promise<readonly NodeObject[]> {
+  const list = (await api.request('GET', '/api/v1/nodes')) as { readonly items?: readonly RawObject[] };
+  const intern = makeIntern();
+  return (list.items ?? []).map((raw) => slimNode(raw, intern));
 }
 
 /** What the caller may not read is named, and the answer goes on without it. */

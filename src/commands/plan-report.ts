@@ -57,7 +57,8 @@ export function planDocument(previews: readonly Preview[]): PlanDocument {
   };
 }
 
-function plannedSteps(preview: Preview): readonly PlannedStep[] {
+/** The steps of a plan as they are printed. */
+export function plannedSteps(preview: Pick<Preview, 'plan' | 'held'>): readonly PlannedStep[] {
   const heldBecause = new Map(preview.held.map(({ step, message }) => [step.id, message]));
   return preview.plan.steps.map(({ id, operation, parameters, subject, reason, risk }) => ({
     id,

@@ -33,11 +33,15 @@ export async function providerChecks(): Promise<ProviderChecks> {
   };
 }
 
-/** Every provider with stand-in settings: enough to check annotations where the real settings are not at hand. */
+/** Settings as they are where nobody said otherwise: enough to check annotations where the real ones are not at hand. */
+export async function usualSettings(): Promise<Settings> {
+  return readSettings(standIn, 'stand-in', await providerChecks()).settings;
+}
+
+/** Every provider of this build, on `usualSettings`: their pure parts only are of use. */
 export async function allProviders(): Promise<RunningProviders> {
-  const checks = await providerChecks();
-  const { settings } = readSettings(standIn, 'stand-in', checks);
-  return await startProviders(settings, { clock: systemClock, random: Math.random, onCall: () => undefined });
+  const parts = { clock: systemClock, random: Math.random, onCall: () => undefined };
+  return await startProviders(await usualSettings(), parts);
 }
 
 const standIn = `
