@@ -15,9 +15,6 @@ import type { Reading, Row } from './annotation-row.ts';
 import { balancerAttributes } from './attributes.ts';
 import { tagMistake } from './config.ts';
 
-/** Tags that a user may add: AWS allows 50 on a resource, and some are ours. */
-const maxUserTags = 40;
-
 export const balancerRows: readonly Row[] = [
   served(
     'name',
@@ -185,10 +182,6 @@ export const balancerRows: readonly Row[] = [
         const mistake = tagMistake(key, value);
         if (mistake === undefined) tags[key] = value;
         else reading.refuse(mistake, 'choose another');
-      }
-      if (Object.keys(tags).length > maxUserTags) {
-        reading.refuse(`there are more than ${maxUserTags} tags`, 'name fewer');
-        return;
       }
       reading.draft.tags = tags;
     },

@@ -5,7 +5,7 @@ import type { Problem } from '../../src/core/problems.ts';
 import type { Scheme, Tags } from './observed.ts';
 import { documentedRates } from './limits.ts';
 import type { Rate, Rates } from './limits.ts';
-import { reservedTagPrefixes } from './tags.ts';
+import { maxUserTags, reservedTagPrefixes } from './tags.ts';
 
 export interface AwsConfig {
   readonly region: string;
@@ -186,6 +186,11 @@ function readTags(given: Fields, wrong: Wrong): Tags {
     } else {
       wrong(`tags.${key}`, mistake, 'choose another');
     }
+  }
+  const count = Object.keys(tags).length;
+  if (count > maxUserTags) {
+    wrong('tags', `there are ${count} tags, and there is room for ${maxUserTags} beside ours`, 'name fewer');
+    return {};
   }
   return tags;
 }

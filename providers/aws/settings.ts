@@ -18,6 +18,7 @@ import { planPorts } from './ports.ts';
 import type { PortPlan } from './ports.ts';
 import type { Attributes, Scheme, SubnetMapping, Tags } from './observed.ts';
 import type { Draft } from './draft.ts';
+import { maxUserTags } from './tags.ts';
 
 export interface AwsSettings {
   readonly name: string | undefined;
@@ -67,7 +68,7 @@ export function parseService(service: ServiceObject, config: AwsConfig): Parsed<
       subnetsAsked: draft.subnets !== undefined,
       securityGroups: [...new Set(securityGroups)].toSorted(),
       balancerAttributes: draft.balancerAttributes,
-      tags: { ...config.tags, ...draft.tags },
+      tags: chooseTags(draft, config, problems),
       nodeSelector: draft.nodeSelector,
       targetMode: ownAnnotations(service.annotations).settings.targets ?? 'local-nodes',
       vpc: config.vpcId,
@@ -120,6 +121,21 @@ function chooseSubnets(
     const allocation = draft.allocations[i];
     return allocation === undefined ? { subnet } : { subnet, allocation };
   });
+}
+
+/** Those of the settings with those of the Service, which win. */
+function chooseTags(draft: Draft, config: AwsConfig, problems: Problem[]): Tags {
+  const tags = { ...config.tags, ...draft.tags };
+  const count = Object.keys(tags).length;
+  if (count <= maxUserTags) return tags;
+  problems.push({
+    severity: 'error',
+    reason: 'InvalidAnnotation',
+    field: annotationField(`${prefix}additional-resource-tags`),
+    message: `with those of the settings there are ${count} tags, and there is room for ${maxUserTags} beside ours`,
+    cure: 'name fewer',
+  });
+  return config.tags;
 }
 
 function checkSecurityGroups(draft: Draft, problems: Problem[]): void {

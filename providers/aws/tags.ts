@@ -26,6 +26,9 @@ export const certificatesTag = 'sluice.dev/certificates';
 /** Key prefixes that a user's own tags may not have. */
 export const reservedTagPrefixes: readonly string[] = ['aws:', 'sluice.dev/'];
 
+/** Tags that a user may add: AWS allows 50 on a resource, and some are ours. */
+export const maxUserTags = 40;
+
 export type ResourceKind = 'balancer' | 'target-group' | 'listener';
 
 /** The owner's mark. */

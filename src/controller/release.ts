@@ -19,6 +19,11 @@ import { describeError, isWaiting, listProblems } from './verdict.ts';
 
 /** How long to wait before looking again when what blocks the removal is the user's to lift. */
 const blockedMs = 60_000;
+/**
+ * Busy answers are usual for a minute or so after a deletion. What lasts longer is the user's to lift: an
+ * endpoint service on the balancer keeps it in use for ever.
+ */
+const quietMs = 120_000;
 
 type Removal =
   | { readonly kind: 'gone'; readonly changed: boolean }
@@ -137,7 +142,8 @@ async function remove(
   const error = execution.failed[0]?.error;
   memory.observed =
     error === undefined || isWaiting(error) ? { value: execution.observed, depth: 'full' } : undefined;
-  if (error) return notYet(error);
+  if (error) return notYet(context, memory, error);
+  memory.waitingSince = undefined;
   if (hasErrors(plan.problems)) {
     return {
       kind: 'not-yet',
@@ -158,12 +164,20 @@ async function remove(
   return { kind: 'gone', changed: execution.done.length > 0 };
 }
 
-function notYet(error: SluiceError): Removal {
+/** What to say of a refusal: nothing while it may pass by itself. */
+function whyOf(context: Context, memory: ServiceMemory, error: SluiceError): string {
+  const now = context.clock.now();
+  memory.waitingSince = isWaiting(error) ? (memory.waitingSince ?? now) : undefined;
+  const quiet = memory.waitingSince !== undefined && now - memory.waitingSince < quietMs;
+  return quiet ? '' : describeError(error);
+}
+
+function notYet(context: Context, memory: ServiceMemory, error: SluiceError): Removal {
   const final = error.kind === 'invalid' || error.kind === 'denied' || error.kind === 'quota';
   return {
     kind: 'not-yet',
     outcome: final ? { kind: 'after', ms: blockedMs } : { kind: 'retry', error },
-    why: isWaiting(error) ? '' : describeError(error),
+    why: whyOf(context, memory, error),
     signature: error.code,
   };
 }
@@ -196,7 +210,7 @@ export function tellRemovalFailure(
   warn(context, service, memory, {
     kind: 'not-yet',
     outcome: { kind: 'retry', error },
-    why: isWaiting(error) ? '' : describeError(error),
+    why: whyOf(context, memory, error),
     signature: error.code,
   });
   return error;

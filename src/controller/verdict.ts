@@ -143,7 +143,7 @@ export function settingsInForce(
   return /^All of settings (\S+) is in force$/.exec(condition.message)?.[1];
 }
 
-function warningOf({ failures, error, held, problems }: Facts): Verdict['warning'] {
+function warningOf({ failures, error, held, problems, waits }: Facts): Verdict['warning'] {
   const failure = failures.find((one) => !isWaiting(one.error));
   const failed = failure?.error ?? (error && !isWaiting(error) ? error : undefined);
   if (failed) {
@@ -157,6 +157,8 @@ function warningOf({ failures, error, held, problems }: Facts): Verdict['warning
   const first = problems.find((problem) => problem.severity === 'error') ?? problems[0];
   if (first) return warning(first.reason, 'Validate', listProblems(problems), listProblems(problems));
   if (held[0] !== undefined) return warning('RemovalHeld', 'UpdateTargets', held.join('; '), held.join('; '));
+  const empty = waits.find((wait) => wait.reason === 'UnAvailableLoadBalancer');
+  if (empty) return warning(empty.reason, 'UpdateTargets', empty.message, empty.reason);
   return undefined;
 }
 
