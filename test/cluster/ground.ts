@@ -7,7 +7,12 @@
 import { merge } from '../../src/sandbox/demo/patch.ts';
 import { condition, statusOf, until, untilService } from '../../src/sandbox/demo/stage.ts';
 import { apply, nodeManifest, read, remove, type Manifest } from '../../src/sandbox/objects.ts';
-import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox.ts';
+import {
+  startSandbox,
+  type RunningController,
+  type Sandbox,
+  type SandboxOptions,
+} from '../../src/sandbox/sandbox.ts';
 import type { RecordedCall } from '../../providers/aws/simulator/record.ts';
 import type { AccountDump } from '../../providers/aws/simulator/dump.ts';
 
@@ -285,6 +290,15 @@ export class Ground implements AsyncDisposable {
       { limitMs },
     );
   }
+}
+
+/** A gauge or counter of a controller, summed over its labels; `where` is text that the line must hold. */
+export async function metric(controller: RunningController, name: string, where = ''): Promise<number> {
+  const text = await (await fetch(`${controller.url}/metrics`)).text();
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(name) && line.includes(where))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
 
 export function targetsOf(group: Group): readonly Target[] {

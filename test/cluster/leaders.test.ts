@@ -1,0 +1,145 @@
+/**
+ * Several controllers on one cluster: at any moment at most one writes, whatever happens to the one that
+ * led, and what it left half done is taken up, not made again.
+ *
+ * Each controller has an access key of its own, so that the record of the simulated account tells them apart.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { statusOf, until } from '../../src/sandbox/demo/stage.ts';
+import { apply } from '../../src/sandbox/objects.ts';
+import type { RunningController } from '../../src/sandbox/sandbox.ts';
+import { Ground, metric, pause } from './ground.ts';
+
+let ground: Ground;
+/** By access key. */
+const controllers = new Map<string, RunningController>();
+
+async function start(key: string): Promise<RunningController> {
+  const controller = await ground.sandbox.startController({ env: { AWS_ACCESS_KEY_ID: key } });
+  controllers.set(key, controller);
+  return controller;
+}
+
+function named(key: string): RunningController {
+  const controller = controllers.get(key);
+  if (!controller) throw new Error(`no controller ${key}`);
+  return controller;
+}
+
+async function leads(key: string, limitMs: number): Promise<number> {
+  const { ms } = await until(
+    `${key} to lead`,
+    async () => ((await metric(named(key), 'sluice_lease_held')) === 1 ? true : undefined),
+    { limitMs },
+  );
+  return ms;
+}
+
+/** The lease lasts 15 s; others look at it every two. */
+const leaseMs = 15_000;
+const slackMs = 6_000;
+
+beforeAll(async () => {
+  ground = await Ground.open({ controllers: 0 });
+}, 600_000);
+
+afterAll(async () => {
+  await ground?.sandbox.stop();
+});
+
+describe('several controllers', () => {
+  test('of two, only the one that holds the lease calls the cloud', async () => {
+    await start('first');
+    await leads('first', 10_000);
+    await start('second');
+    const mark = await ground.mark();
+    const service = await ground.served();
+    await ground.gone(service);
+    const by = new Set((await ground.callsSince(mark)).map((call) => call.by));
+    expect([...by]).toEqual(['first']);
+    expect(await metric(named('second'), 'sluice_lease_held')).toBe(0);
+    // Ready all the same: its picture is complete, it could take over.
+    expect((await fetch(`${named('second').url}/readyz`)).status).toBe(200);
+  });
+
+  test.for([
+    ['first', 'second'],
+    ['second', 'first'],
+  ] as const)(
+    'when %s is frozen in the middle of its work, %s takes over, and the frozen one writes nothing when it wakes',
+    async ([frozen, next]) => {
+      expect(await metric(named(frozen), 'sluice_lease_held')).toBe(1);
+      await ground.cloud.orderFault({
+        match: { operation: 'CreateLoadBalancer' },
+        effect: { kind: 'latency', ms: 1_000, when: 'after' },
+      });
+      const service = ground.service();
+      await apply(ground.api, service);
+      await until('the half-made balancer', async () =>
+        (await ground.held(service)).balancers.length === 1 ? true : undefined,
+      );
+      named(frozen).process.signal('SIGSTOP');
+      const before = await ground.held(service);
+      await ground.sees(
+        service,
+        'is served by the other',
+        (live) => statusOf(live).address !== '',
+        leaseMs + slackMs,
+      );
+      const after = await ground.held(service);
+      expect(after.balancers.map((one) => one['LoadBalancerArn'])).toEqual(
+        before.balancers.map((one) => one['LoadBalancerArn']),
+      );
+      // Work for whoever believes to lead.
+      await ground.annotate(service, { 'healthcheck-interval': '15' });
+      const mark = await ground.mark();
+      named(frozen).process.signal('SIGCONT');
+      await until('the change to be made', async () =>
+        (await ground.held(service)).groups[0]?.['HealthCheckIntervalSeconds'] === 15 ? true : undefined,
+      );
+      await pause(3_000);
+      expect((await ground.callsSince(mark)).filter(({ by }) => by === frozen)).toEqual([]);
+      expect((await ground.writesSince(mark)).every(({ by }) => by === next)).toBe(true);
+      expect(await metric(named(frozen), 'sluice_lease_held')).toBe(0);
+      await ground.gone(service);
+    },
+  );
+
+  test('when the leader is killed, the next one adopts its half-made balancer within the time of the lease', async () => {
+    await ground.cloud.orderFault({
+      match: { operation: 'CreateLoadBalancer' },
+      effect: { kind: 'latency', ms: 2_000, when: 'after' },
+    });
+    const service = ground.service();
+    const mark = await ground.mark();
+    await apply(ground.api, service);
+    const half = await ground.holds(
+      service,
+      'the half-made balancer',
+      ({ balancers }) => balancers.length === 1,
+    );
+    expect(half.balancers[0]?.Listeners).toEqual([]);
+    named('first').process.signal('SIGKILL');
+    const tookMs = await leads('second', leaseMs + slackMs);
+    expect(tookMs).toBeGreaterThan(leaseMs / 2);
+    await ground.sees(service, 'is served', (live) => statusOf(live).address !== '');
+    const after = await ground.held(service);
+    expect(after.balancers.map((one) => one['LoadBalancerArn'])).toEqual([
+      half.balancers[0]?.['LoadBalancerArn'],
+    ]);
+    const creates = (await ground.writesSince(mark)).filter(
+      ({ operation }) => operation === 'CreateLoadBalancer',
+    );
+    expect(creates.map(({ by }) => by)).toEqual(['first']);
+    await ground.gone(service);
+    expect(await ground.names()).toEqual([]);
+  });
+
+  test('a leader that is asked to end gives the lease back, and the next one starts within two seconds', async () => {
+    await start('third');
+    named('second').process.signal('SIGTERM');
+    const tookMs = await leads('third', 10_000);
+    expect(tookMs).toBeLessThan(3_000);
+    expect((await named('second').process.exited).code).toBe(0);
+  });
+});

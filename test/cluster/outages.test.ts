@@ -1,0 +1,263 @@
+/**
+ * Real outages on both sides of the controller: the API server restarts, forgets its history, refuses for a
+ * while; the cloud is slow, loses answers, throttles, and shows old states. No healthy target is ever
+ * deregistered for it, nothing is made twice, and afterwards everything is in force.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { condition, statusOf, until } from '../../src/sandbox/demo/stage.ts';
+import { apply, remove, type Manifest } from '../../src/sandbox/objects.ts';
+import type { RecordedCall } from '../../providers/aws/simulator/record.ts';
+import { Ground, metric, nodeOf, pause } from './ground.ts';
+
+const surveyOperations = ['DescribeLoadBalancers', 'DescribeTags', 'DescribeTargetGroups'];
+
+function operations(calls: readonly RecordedCall[]): readonly string[] {
+  return calls.map(({ operation }) => operation);
+}
+
+/** Writes that take something away. */
+function takings(calls: readonly RecordedCall[]): readonly string[] {
+  return operations(calls).filter((operation) => /^(?:Delete|Deregister)/u.test(operation));
+}
+
+async function settled(ground: Ground, services: readonly Manifest[], limitMs = 60_000): Promise<void> {
+  for (const service of services)
+    await ground.sees(
+      service,
+      'is in sync',
+      (live) => statusOf(live).address !== '' && condition(live, 'InSync')?.status === 'True',
+      limitMs,
+    );
+}
+
+describe('the API server', () => {
+  let ground: Ground;
+  let services: readonly Manifest[];
+
+  beforeAll(async () => {
+    ground = await Ground.open();
+    services = await Promise.all([1, 2, 3].map(() => ground.served()));
+  }, 600_000);
+
+  afterAll(async () => {
+    await ground?.sandbox.stop();
+  });
+
+  test('is killed and comes back while a Service is being provisioned: one balancer comes of it', async () => {
+    const service = ground.service();
+    const mark = await ground.mark();
+    await ground.cloud.orderFault({
+      match: { operation: 'CreateLoadBalancer' },
+      effect: { kind: 'latency', ms: 1_000, when: 'after' },
+    });
+    await apply(ground.api, service);
+    await until('the balancer to be there', async () =>
+      (await ground.held(service)).balancers.length === 1 ? true : undefined,
+    );
+    await ground.sandbox.controlPlane.restartApiServer('kill');
+    await settled(ground, [service]);
+    const writes = operations(await ground.writesSince(mark));
+    expect(writes.filter((operation) => operation === 'CreateLoadBalancer').length).toBe(1);
+    expect(takings(await ground.writesSince(mark))).toEqual([]);
+    await ground.gone(service);
+  });
+
+  test('is restarted: watches resume, and the account is not read anew', async () => {
+    await ground.quiet();
+    const [controller] = ground.sandbox.controllers;
+    if (!controller) throw new Error('no controller');
+    const mark = await ground.mark();
+    await ground.sandbox.controlPlane.restartApiServer();
+    await pause(4_000);
+    // Whatever the reader had to do, unchanged Services cost no call.
+    const calls = (await ground.callsSince(mark)).filter(
+      ({ operation }) => !surveyOperations.includes(operation),
+    );
+    expect(operations(calls)).toEqual([]);
+    // And the watches live: changes of Services and nodes arrive.
+    await apply(ground.api, nodeOf(4));
+    for (const service of services)
+      await ground.holds(service, 'four targets', ({ targets }) => targets.length === 4);
+    await remove(ground.api, nodeOf(4));
+    for (const service of services)
+      await ground.holds(service, 'three targets', ({ targets }) => targets.length === 3);
+    expect(await metric(controller, 'sluice_lease_held')).toBe(1);
+  });
+
+  test('has forgotten the past (compaction): one new list of each kind, and nothing is taken away', async () => {
+    await ground.quiet();
+    const [controller] = ground.sandbox.controllers;
+    if (!controller) throw new Error('no controller');
+    const kinds = ['Service', 'Node', 'EndpointSlice'];
+    const lists = (): Promise<readonly number[]> =>
+      Promise.all(kinds.map((kind) => metric(controller, 'sluice_reader_lists', kind.toLowerCase())));
+    const before = await lists();
+    const mark = await ground.mark();
+    // History moves on without the reader: to resume where it stands is answered with 410.
+    await ground.sandbox.controlPlane.apiServer.stop();
+    await ground.sandbox.controlPlane.apiServer.start();
+    for (let index = 0; index < 20; index += 1) {
+      await apply(ground.api, {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { namespace: 'default', name: `noise-${index}` },
+      });
+    }
+    await ground.sandbox.controlPlane.compact();
+    await ground.sandbox.controlPlane.restartApiServer();
+    await apply(ground.api, nodeOf(5));
+    for (const service of services)
+      await ground.holds(service, 'four targets', ({ targets }) => targets.length === 4);
+    expect(takings(await ground.writesSince(mark))).toEqual([]);
+    await pause(1_000);
+    const after = await lists();
+    expect(after.map((count, index) => count - (before[index] ?? 0))).toEqual([1, 1, 1]);
+    await remove(ground.api, nodeOf(5));
+    for (const service of services)
+      await ground.holds(service, 'three targets', ({ targets }) => targets.length === 3);
+  });
+
+  test('is away for longer than the lease: the controller stops, and goes on when it is back', async () => {
+    const mark = await ground.mark();
+    await ground.sandbox.controlPlane.apiServer.stop('kill');
+    await pause(12_000);
+    await ground.sandbox.controlPlane.apiServer.start();
+    const late = await ground.served({}, 60_000);
+    expect(takings(await ground.writesSince(mark))).toEqual([]);
+    const log = (await ground.sandbox.controllers[0]?.process.tail(500)) ?? '';
+    expect(log).toContain('lease lost: all work is ended');
+    await ground.gone(late);
+  });
+
+  test('and with all of them deleted nothing is left', async () => {
+    for (const service of services) await ground.gone(service);
+    expect(await ground.names()).toEqual([]);
+  });
+});
+
+describe('the API server serves three requests at a time', () => {
+  let ground: Ground;
+
+  beforeAll(async () => {
+    ground = await Ground.open({
+      controlPlane: {
+        apiServer: {
+          maxRequestsInFlight: 2,
+          maxMutatingRequestsInFlight: 1,
+          // Our client speaks HTTP/1.1, where a GOAWAY is a closed connection at most.
+          goawayChance: 0.02,
+          audit: true,
+          // Without fair queues the server refuses at once, as an overloaded one does in the end.
+          flags: { 'enable-priority-and-fairness': 'false' },
+        },
+      },
+    });
+  }, 600_000);
+
+  afterAll(async () => {
+    await ground?.sandbox.stop();
+  });
+
+  test('it answers 429, everyone waits as told, and twenty Services are served and released', async () => {
+    const services = Array.from({ length: 20 }, () => ground.service());
+    for (const service of services) await apply(ground.api, service);
+    await settled(ground, services, 120_000);
+    const refused = (await ground.sandbox.controlPlane.apiServer.audit()).filter(
+      ({ user, status }) => status === 429 && user.includes('sluice-controller'),
+    );
+    expect(refused.length).toBeGreaterThan(0);
+    // Nobody is told of what was waited out.
+    for (const service of services)
+      expect((await ground.events(service)).filter(({ type }) => type === 'Warning')).toEqual([]);
+    for (const service of services) await remove(ground.api, service);
+    for (const service of services) await ground.sees(service, 'goes', (live) => live === undefined, 120_000);
+    expect(await ground.names()).toEqual([]);
+  });
+});
+
+describe('the cloud', () => {
+  let ground: Ground;
+
+  beforeAll(async () => {
+    ground = await Ground.open();
+  }, 600_000);
+
+  afterAll(async () => {
+    await ground?.sandbox.stop();
+  });
+
+  test.for(['CreateTargetGroup', 'CreateLoadBalancer', 'RegisterTargets', 'CreateListener'] as const)(
+    'loses the answer to %s: it is found, not made again',
+    async (operation) => {
+      await ground.cloud.orderFault({ match: { operation }, effect: { kind: 'lost-answer' } });
+      const service = await ground.served();
+      const { balancers, groups, targets } = await ground.held(service);
+      expect([balancers.length, balancers[0]?.Listeners.length, groups.length, targets.length]).toEqual([
+        1, 1, 1, 3,
+      ]);
+      expect((await ground.cloud.faults()).at(-1)?.hits).toBe(1);
+      await ground.gone(service);
+      expect(await ground.names()).toEqual([]);
+    },
+  );
+
+  test.for(['DeleteLoadBalancer', 'DeleteTargetGroup'] as const)(
+    'loses the answer to %s: gone is gone',
+    async (operation) => {
+      const service = await ground.served();
+      await ground.cloud.orderFault({ match: { operation }, effect: { kind: 'lost-answer' } });
+      await ground.gone(service);
+      expect((await ground.cloud.faults()).at(-1)?.hits).toBe(1);
+      expect(await ground.names()).toEqual([]);
+    },
+  );
+
+  test('is slow: Services do not wait for each other', async () => {
+    await ground.cloud.configure({ latency: { callMs: 400 } });
+    const services = Array.from({ length: 6 }, () => ground.service());
+    const started = performance.now();
+    await Promise.all(services.map((service) => ground.served(service)));
+    const calls = (await ground.callsSince(0)).length;
+    // One after the other, the calls alone would take longer than this.
+    expect(performance.now() - started).toBeLessThan(Math.max(8_000, calls * 400));
+    await ground.cloud.configure({ latency: { callMs: 0 } });
+    for (const service of services) await ground.gone(service);
+  });
+
+  test('throttles: the work waits, and nobody is told of a failure', async () => {
+    await ground.cloud.configure({
+      throttling: {
+        enabled: true,
+        read: { burst: 5, perSecond: 10 },
+        mutation: { burst: 3, perSecond: 5 },
+        registration: { burst: 3, perSecond: 5 },
+      },
+    });
+    const mark = await ground.mark();
+    const services = Array.from({ length: 6 }, () => ground.service());
+    await Promise.all(services.map((service) => ground.served(service, 60_000)));
+    const throttled = (await ground.callsSince(mark)).filter(
+      ({ error }) => error?.code === 'ThrottlingException',
+    );
+    expect(throttled.length).toBeGreaterThan(0);
+    for (const service of services)
+      expect((await ground.events(service)).filter(({ type }) => type === 'Warning')).toEqual([]);
+    await ground.cloud.configure({ throttling: { enabled: false } });
+    for (const service of services) await ground.gone(service);
+  });
+
+  test('shows what was two seconds ago: nothing is made twice', async () => {
+    await ground.cloud.configure({ consistency: { readLagMs: 2_000 } });
+    const mark = await ground.mark();
+    const service = await ground.served({}, 60_000);
+    const writes = operations(await ground.writesSince(mark));
+    expect(writes.filter((operation) => operation.startsWith('Create')).toSorted()).toEqual([
+      'CreateListener',
+      'CreateLoadBalancer',
+      'CreateTargetGroup',
+    ]);
+    await ground.gone(service, 60_000);
+    await ground.cloud.configure({ consistency: { readLagMs: 0 } });
+    expect(await ground.names()).toEqual([]);
+  });
+});
