@@ -2,7 +2,7 @@
  * Child processes that are stopped for sure, and the folder they work in.
  *
  * A `Supervisor` owns one folder and the programs started through it. They end when it is closed, when this
- * process ends in any way, and even when this process is killed with SIGKILL: see watchdog.ts. The folder
+ * process ends in any way, and even when this process is killed with SIGKILL: see control-plane/watchdog.js. The folder
  * goes with them. Only programs started here are ever signalled.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -10,9 +10,38 @@ import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { systemClock, type Clock } from '../core/clock.ts';
 import { asSluiceError, SluiceError } from '../core/errors.ts';
-import { watchdogArguments, type Command, type Report } from './watchdog.ts';
+
+/** The same relative to the sources and to the bundle. */
+const watchdogFile = fileURLToPath(new URL('../../src/sandbox/control-plane/watchdog.js', import.meta.url));
+
+/** What the watchdog is asked to do. `id` is chosen by us, one for each program. */
+export type Command =
+  | {
+      readonly kind: 'start';
+      readonly id: number;
+      readonly program: string;
+      readonly args: readonly string[];
+      /** The whole environment. */
+      readonly env: Readonly<Record<string, string>>;
+      readonly directory: string;
+      /** Standard output and error are appended to it. */
+      readonly logFile: string;
+    }
+  | { readonly kind: 'signal'; readonly id: number; readonly signal: NodeJS.Signals };
+
+/** What the watchdog tells. */
+export type Report =
+  | { readonly kind: 'started'; readonly id: number; readonly pid: number }
+  | { readonly kind: 'failed'; readonly id: number; readonly message: string }
+  | {
+      readonly kind: 'exited';
+      readonly id: number;
+      readonly code: number | null;
+      readonly signal: NodeJS.Signals | null;
+    };
 
 export interface ProcessSpec {
   /** What people call it, and the name of its log file. */
@@ -90,7 +119,7 @@ export class Supervisor implements AsyncDisposable {
     const { parent = tmpdir(), clock = systemClock } = options;
     const folder = await mkdtemp(join(parent, prefix));
     await mkdir(join(folder, 'logs'));
-    const watchdog = spawn(process.execPath, watchdogArguments(folder), {
+    const watchdog = spawn(process.execPath, [watchdogFile, folder], {
       cwd: '/',
       env: minimalEnvironment(),
       detached: true,
