@@ -19,7 +19,10 @@ export interface ApiServerOptions {
   readonly minRequestTimeoutSeconds?: number;
   /** The chance, 0 to 0.02, that an answer tells an HTTP/2 client to connect anew. */
   readonly goawayChance?: number;
-  /** Requests served at once before others get 429; the two limits add up. */
+  /**
+   * Requests served at once; with either limit set, one more gets 429 at once instead of waiting in a queue.
+   * The group `system:masters` is exempt.
+   */
   readonly maxRequestsInFlight?: number;
   readonly maxMutatingRequestsInFlight?: number;
   /** Record every request for `audit()`. */
@@ -62,6 +65,7 @@ export interface ApiServerContext {
   readonly serviceAccountAdmission: boolean;
   readonly readyWithinMs: number;
   readonly signal?: AbortSignal | undefined;
+  readonly onUnexpectedEnd?: ((message: string) => void) | undefined;
 }
 
 /** Files that all API servers of one sandbox share, by name in its folder. */
@@ -154,16 +158,20 @@ export class ApiServer extends ServerProcess {
   }
 }
 
-function chosenFlags(options: ApiServerOptions): Record<string, number> {
+function chosenFlags(options: ApiServerOptions): Record<string, number | boolean> {
   const chosen: readonly (readonly [string, number | undefined])[] = [
     ['min-request-timeout', options.minRequestTimeoutSeconds],
     ['goaway-chance', options.goawayChance],
     ['max-requests-inflight', options.maxRequestsInFlight],
     ['max-mutating-requests-inflight', options.maxMutatingRequestsInFlight],
   ];
-  return Object.fromEntries(
-    chosen.filter((entry): entry is readonly [string, number] => entry[1] !== undefined),
-  );
+  const limited = options.maxRequestsInFlight ?? options.maxMutatingRequestsInFlight;
+  return {
+    ...Object.fromEntries(
+      chosen.filter((entry): entry is readonly [string, number] => entry[1] !== undefined),
+    ),
+    ...(limited === undefined ? {} : { 'enable-priority-and-fairness': false }),
+  };
 }
 
 const auditPolicy = {

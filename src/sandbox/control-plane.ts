@@ -40,6 +40,8 @@ export interface ControlPlaneOptions {
   /** Milliseconds that each server has to become ready; by default 60,000. */
   readonly readyWithinMs?: number;
   readonly signal?: AbortSignal;
+  /** Is told when a server ends that nobody stopped: out of memory, say. */
+  readonly onUnexpectedEnd?: (message: string) => void;
   readonly clock?: Clock;
   readonly random?: Random;
 }
@@ -211,9 +213,12 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   try {
     return await startIn(supervisor, programs, options);
   } catch (cause) {
+    if (options.signal?.aborted) {
+      await supervisor.close();
+      throw cause;
+    }
     const logs = await supervisor.keepLogs();
     await supervisor.close();
-    if (options.signal?.aborted) throw cause;
     const error = asSluiceError(cause);
     const message = `the sandbox's control plane did not start: ${error.message}\nAll logs: ${logs}`;
     throw new SluiceError(error.kind, message, { code: error.code, cause });
@@ -245,6 +250,7 @@ async function startIn(
     program: programs.etcd ?? 'etcd',
     flags: options.etcdFlags,
     signal,
+    onUnexpectedEnd: options.onUnexpectedEnd,
   });
   const context: SharedContext = {
     supervisor,
@@ -252,6 +258,7 @@ async function startIn(
     random,
     readyWithinMs,
     signal,
+    onUnexpectedEnd: options.onUnexpectedEnd,
     program: programs['kube-apiserver'] ?? 'kube-apiserver',
     authority,
     admin,

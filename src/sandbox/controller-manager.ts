@@ -25,6 +25,7 @@ export interface ControllerManagerContext {
   readonly apiServer: ApiServer;
   readonly readyWithinMs: number;
   readonly signal?: AbortSignal | undefined;
+  readonly onUnexpectedEnd?: ((message: string) => void) | undefined;
   readonly options: ControllerManagerOptions;
 }
 

@@ -19,6 +19,7 @@ export interface EtcdOptions {
   readonly readyWithinMs: number;
   readonly flags?: Readonly<Record<string, string>> | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly onUnexpectedEnd?: ((message: string) => void) | undefined;
 }
 
 /** The longest path of a Unix socket that Linux and macOS both accept. */

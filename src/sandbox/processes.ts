@@ -173,6 +173,11 @@ export class Supervisor implements AsyncDisposable {
     };
   }
 
+  /** True once `close` was called. */
+  get closing(): boolean {
+    return this.#closing !== undefined;
+  }
+
   /** Kills what still runs, removes the folder, ends the watchdog. May be called more than once. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -4,13 +4,14 @@
  * This is not the product's door to Kubernetes (that is src/kube): no retries, no watching, one connection for
  * each request, and nothing of the product is trusted to find out whether the product can start.
  */
-import { request as plainRequest, type RequestOptions } from 'node:http';
+import { request as plainRequest, type IncomingHttpHeaders, type RequestOptions } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { SluiceError } from '../core/errors.ts';
 import type { ClusterAddress, UserCredentials } from './kubeconfig.ts';
 
 export interface Answer {
   readonly status: number;
+  readonly headers: IncomingHttpHeaders;
   /** The text of the answer. */
   readonly text: string;
   /** The answer read as JSON; undefined where it is not JSON. */
@@ -87,7 +88,7 @@ function exchange(
       response.on('error', fail);
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
-        resolve({ status: response.statusCode ?? 0, text, json: parsed(text) });
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: parsed(text) });
       });
     });
     request.end(body);

@@ -17,6 +17,8 @@ export interface ServerOptions {
   /** Milliseconds. */
   readonly readyWithinMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Is told when it ends after it was ready without having been asked to. */
+  readonly onUnexpectedEnd?: ((message: string) => void) | undefined;
 }
 
 /** How a server is stopped: asked to end (and killed when it does not), or killed without warning. */
@@ -29,6 +31,7 @@ const tailLines = 20;
 export class ServerProcess {
   readonly #options: ServerOptions;
   #process: ManagedProcess | undefined;
+  #stopping = false;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -46,11 +49,15 @@ export class ServerProcess {
   /** Resolves when it is ready. */
   async start(): Promise<void> {
     const { supervisor, spec } = this.#options;
-    this.#process = await supervisor.start(spec);
-    await this.#untilReady(this.#process);
+    this.#stopping = false;
+    const process = await supervisor.start(spec);
+    this.#process = process;
+    await this.#untilReady(process);
+    void this.#watch(process);
   }
 
   async stop(manner: StopManner = 'graceful'): Promise<void> {
+    this.#stopping = true;
     await this.#process?.stop(manner === 'graceful' ? graceMs : 0);
   }
 
@@ -72,6 +79,14 @@ export class ServerProcess {
   /** The last `lines` lines of its log. */
   async log(lines: number): Promise<string> {
     return (await this.#process?.tail(lines)) ?? '';
+  }
+
+  async #watch(process: ManagedProcess): Promise<void> {
+    const exit = await process.exited;
+    const { supervisor, onUnexpectedEnd } = this.#options;
+    if (this.#stopping || supervisor.closing || onUnexpectedEnd === undefined) return;
+    const end = await process.tail(tailLines).catch(() => '');
+    onUnexpectedEnd(`${this.name} ended (${describeExit(exit)}). The end of its log:\n${end}`);
   }
 
   async #untilReady(process: ManagedProcess): Promise<void> {

@@ -5,8 +5,10 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -46,12 +48,14 @@ function callAs(plane: ControlPlane, access: Access, call: Call): Promise<Answer
   return callApiServer(plane.apiServer.address, access.credentials, call);
 }
 
+interface WatchEnd {
+  readonly status: number;
+  readonly text: string;
+  readonly ms: number;
+}
+
 /** What a watch sends first; also the milliseconds until its end when `untilEnd` is set. */
-function watchLines(
-  plane: ControlPlane,
-  query: string,
-  untilEnd = false,
-): Promise<Answer & { readonly ms: number }> {
+function watchLines(plane: ControlPlane, query: string, untilEnd = false): Promise<WatchEnd> {
   const credentials = plane.admin.credentials;
   if (credentials.kind !== 'certificate') throw new Error('the administrator has a certificate');
   const begun = performance.now();
@@ -66,7 +70,7 @@ function watchLines(
     call.on('response', (response) => {
       let text = '';
       const done = (): void => {
-        resolve({ status: response.statusCode ?? 0, text, json: undefined, ms: performance.now() - begun });
+        resolve({ status: response.statusCode ?? 0, text, ms: performance.now() - begun });
         response.destroy();
       };
       response.on('data', (chunk: Buffer) => {
@@ -95,6 +99,19 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
     if (performance.now() > deadline) throw new Error(`it never came to be that ${what}`);
     await wait(50);
   }
+}
+
+/** What this test leaves in the folder for temporary files is seen there, and nobody else's. */
+async function ownTemporaryFolder(): Promise<string> {
+  const before = process.env['TMPDIR'];
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-test-'));
+  process.env['TMPDIR'] = folder;
+  onTestFinished(async () => {
+    if (before === undefined) delete process.env['TMPDIR'];
+    else process.env['TMPDIR'] = before;
+    await rm(folder, { recursive: true });
+  });
+  return folder;
 }
 
 beforeAll(async () => {
@@ -282,7 +299,35 @@ test('with a controller manager, new namespaces get their service account', asyn
   await expect.poll(async () => (await plane.apiServer.call(account)).status, { timeout: 20_000 }).toBe(200);
 });
 
+test('with a limit of requests in flight, an ordinary user gets 429 and is told when to come back', async () => {
+  await using plane = await startControlPlane({
+    apiServer: { maxRequestsInFlight: 1, maxMutatingRequestsInFlight: 1 },
+  });
+  const someone = await plane.addUser({ user: 'someone' });
+  // A document that takes the server a while.
+  const call: Call = { method: 'GET', path: '/openapi/v2' };
+  const calls = Array.from({ length: 40 }, () => callAs(plane, someone, call));
+  const refused = (await Promise.all(calls)).filter(({ status }) => status === 429);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused[0]?.headers['retry-after']).toBe('1');
+});
+
+test('a server that dies unasked is told of, with the end of its log; one that is stopped is not', async () => {
+  const told: string[] = [];
+  const plane = await startControlPlane({ onUnexpectedEnd: (message) => told.push(message) });
+  try {
+    await plane.restartApiServer('kill');
+    expect(told).toEqual([]);
+    process.kill(plane.etcd.pid ?? 0, 'SIGKILL');
+    await eventually('it is told', () => told.length > 0);
+  } finally {
+    await plane.stop();
+  }
+  expect(told).toEqual([expect.stringContaining('etcd ended (signal SIGKILL)')]);
+});
+
 test('stop leaves no process and no folder', async () => {
+  const temporary = await ownTemporaryFolder();
   const plane = await startControlPlane();
   const pids = [plane.etcd.pid, plane.apiServer.pid].filter((pid) => pid !== undefined);
   expect(pids).toHaveLength(2);
@@ -290,7 +335,7 @@ test('stop leaves no process and no folder', async () => {
   await plane.stop();
   await plane.stop();
   await eventually('both are gone', () => !pids.some(isAlive));
-  expect(existsSync(plane.folder)).toBe(false);
+  expect(await readdir(temporary)).toEqual([]);
 });
 
 test('when its owner is killed with SIGKILL, no process and no folder is left', async () => {
@@ -327,9 +372,11 @@ test('a control plane that cannot start says why, keeps its logs and leaves noth
   expect(await readdir(logs)).toContain('kube-apiserver.log');
 });
 
-test('a start can be called off', async () => {
+test('a start can be called off, and leaves nothing', async () => {
+  const temporary = await ownTemporaryFolder();
   const controller = new AbortController();
   const attempt = startControlPlane({ signal: controller.signal });
   setTimeout(() => controller.abort(new Error('changed my mind')), 500);
   await expect(attempt).rejects.toThrow('changed my mind');
+  expect(await readdir(temporary)).toEqual([]);
 });
