@@ -76,6 +76,8 @@ export interface SdkClientOptions {
   readonly endpoint?: string | undefined;
   /** Absent: the SDK's usual chain (environment, files, web identity, instance). */
   readonly credentials?: ElasticLoadBalancingV2ClientConfig['credentials'] | undefined;
+  /** Milliseconds after which a call without an answer is given up. Default 20 s. */
+  readonly answerMs?: number | undefined;
 }
 
 const connectMs = 3_000;
@@ -89,7 +91,7 @@ export function createSdkClient(options: SdkClientOptions): ElbClient & { close(
     maxAttempts: 1,
     requestHandler: {
       connectionTimeout: connectMs,
-      requestTimeout: answerMs,
+      requestTimeout: options.answerMs ?? answerMs,
       throwOnRequestTimeout: true,
       httpAgent: { keepAlive: true, maxSockets: sockets },
       httpsAgent: { keepAlive: true, maxSockets: sockets },

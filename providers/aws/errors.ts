@@ -5,7 +5,8 @@
  * (`LoadBalancerNotFoundException`). Decisions are made by code and status, never by a message text.
  *
  * Invariant: nothing that a credential could be read from leaves this file. Refusals about credentials may
- * quote the signed request, so for those neither the message nor the cause of the other party is kept.
+ * quote the signed request, so for those neither the message nor the cause of the other party is kept; of
+ * other causes only their words are, because the SDK hangs the whole exchange on its errors.
  */
 import { SluiceError, isSluiceError } from '../../src/core/errors.ts';
 import type { ErrorKind } from '../../src/core/errors.ts';
@@ -36,7 +37,7 @@ const kinds: Readonly<Record<string, ErrorKind>> = {
   CapacityReservationPending: 'busy',
   DependencyViolation: 'busy',
   Throttling: 'throttled',
-  ThrottledException: 'throttled',
+  Throttled: 'throttled',
   RequestLimitExceeded: 'throttled',
   RequestThrottled: 'throttled',
   TooManyRequests: 'throttled',
@@ -91,7 +92,7 @@ export function classify(thrown: unknown, operation: ElbOperation, signal?: Abor
     return new SluiceError(unanswered, `${operation} was given up`, {
       ...common,
       code: 'Aborted',
-      cause: thrown,
+      cause: wordsOf(thrown),
     });
   }
   const kind = kindOf(code, status, unanswered, thrown);
@@ -108,11 +109,17 @@ export function classify(thrown: unknown, operation: ElbOperation, signal?: Abor
           action: undefined,
         });
   }
-  return new SluiceError(kind, `${operation}: ${code}: ${messageOf(error)}`, {
+  return new SluiceError(kind, `${operation}: ${code}: ${messageOf(error, code)}`, {
     ...common,
     retryAfterMs: kind === 'throttled' ? retryAfter(error) : undefined,
-    cause: thrown,
+    cause: wordsOf(thrown),
   });
+}
+
+/** Name, message and stack, without the request and the response that the SDK keeps beside them. */
+function wordsOf(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return thrown;
+  return Object.assign(new Error(thrown.message), { name: thrown.name, stack: thrown.stack });
 }
 
 function kindOf(code: string, status: number | undefined, unanswered: ErrorKind, thrown: unknown): ErrorKind {
@@ -130,17 +137,29 @@ function kindOf(code: string, status: number | undefined, unanswered: ErrorKind,
   return defect || !(thrown instanceof Error) ? 'bug' : unanswered;
 }
 
-/** The wire's spelling; for a failure of the network the code of the system (`ECONNRESET`). */
+/**
+ * The wire's spelling; for a failure of the network the code of the system (`ECONNRESET`), which the SDK hides
+ * behind the name of a time-out; for an answer that gives no reason its status.
+ */
 function codeOf(error: Thrown): string {
   const name = typeof error.name === 'string' ? error.name : '';
-  if (name === '' || name === 'Error' || name === 'AggregateError') {
-    return typeof error.code === 'string' && error.code !== '' ? error.code : 'Unknown';
-  }
+  if (nameless.has(name) && typeof error.code === 'string' && error.code !== '') return error.code;
+  const status = error.$metadata?.httpStatusCode;
+  if (name === 'Unknown' && status !== undefined) return `Http${status}`;
+  if (name !== 'TimeoutError' && nameless.has(name)) return status === undefined ? 'Unknown' : unreadable;
   const plain = name.replace(/Exception$/, '');
   return plain === '' ? name : plain;
 }
 
-function messageOf(error: Thrown): string {
+/** Names that say less than a code of the system beside them. */
+const nameless: ReadonlySet<string> = new Set(['', 'Error', 'AggregateError', 'TimeoutError']);
+/** An answer came, and it is not in AWS's form: cut off, or from something in between. */
+const unreadable = 'UnreadableAnswer';
+
+function messageOf(error: Thrown, code: string): string {
+  const status = error.$metadata?.httpStatusCode;
+  if (code === unreadable) return `an answer with status ${status} came that is not AWS's`;
+  if (code === `Http${status}`) return `an answer with status ${status} came that gives no reason`;
   return typeof error.message === 'string' && error.message !== '' ? error.message : 'no message';
 }
 
