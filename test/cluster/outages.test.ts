@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { condition, statusOf, until } from '../../src/sandbox/demo/stage.ts';
 import { apply, remove, type Manifest } from '../../src/sandbox/objects.ts';
+import type { RunningController } from '../../src/sandbox/sandbox.ts';
 import type { RecordedCall } from '../../providers/aws/simulator/record.ts';
 import { Ground, metric, nodeOf, pause } from './ground.ts';
 
@@ -37,11 +38,22 @@ describe('the API server', () => {
   beforeAll(async () => {
     ground = await Ground.open();
     services = await Promise.all([1, 2, 3].map(() => ground.served()));
+    // Until then they are looked at now and again.
+    for (const service of services) await ground.tells(service, 'TargetsReady', 'True', 'TargetsHealthy');
   }, 600_000);
 
   afterAll(async () => {
     await ground?.sandbox.stop();
   });
+
+  /** A controller whose readers have not yet learnt patience from an outage before. */
+  async function fresh(): Promise<RunningController> {
+    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
+    const controller = await ground.sandbox.startController();
+    await settled(ground, services);
+    await ground.quiet();
+    return controller;
+  }
 
   test('is killed and comes back while a Service is being provisioned: one balancer comes of it', async () => {
     const service = ground.service();
@@ -63,11 +75,10 @@ describe('the API server', () => {
   });
 
   test('is restarted: watches resume, and the account is not read anew', async () => {
-    await ground.quiet();
-    const [controller] = ground.sandbox.controllers;
-    if (!controller) throw new Error('no controller');
+    const controller = await fresh();
     const mark = await ground.mark();
-    await ground.sandbox.controlPlane.restartApiServer();
+    // Killed, as a server that crashed: one that ends in order takes longer than the lease to let its watches go.
+    await ground.sandbox.controlPlane.restartApiServer('kill');
     await pause(4_000);
     // Whatever the reader had to do, unchanged Services cost no call.
     const calls = (await ground.callsSince(mark)).filter(
@@ -85,17 +96,13 @@ describe('the API server', () => {
   });
 
   test('has forgotten the past (compaction): one new list of each kind, and nothing is taken away', async () => {
-    await ground.quiet();
-    const [controller] = ground.sandbox.controllers;
-    if (!controller) throw new Error('no controller');
+    const controller = await fresh();
     const kinds = ['Service', 'Node', 'EndpointSlice'];
     const lists = (): Promise<readonly number[]> =>
       Promise.all(kinds.map((kind) => metric(controller, 'sluice_reader_lists', kind.toLowerCase())));
     const before = await lists();
     const mark = await ground.mark();
-    // History moves on without the reader: to resume where it stands is answered with 410.
-    await ground.sandbox.controlPlane.apiServer.stop();
-    await ground.sandbox.controlPlane.apiServer.start();
+    // History moves on without the readers: to resume where they stand is answered with 410.
     for (let index = 0; index < 20; index += 1) {
       await apply(ground.api, {
         apiVersion: 'v1',
@@ -104,7 +111,7 @@ describe('the API server', () => {
       });
     }
     await ground.sandbox.controlPlane.compact();
-    await ground.sandbox.controlPlane.restartApiServer();
+    await ground.sandbox.controlPlane.restartApiServer('kill');
     await apply(ground.api, nodeOf(5));
     for (const service of services)
       await ground.holds(service, 'four targets', ({ targets }) => targets.length === 4);
@@ -118,14 +125,14 @@ describe('the API server', () => {
   });
 
   test('is away for longer than the lease: the controller stops, and goes on when it is back', async () => {
+    const controller = await fresh();
     const mark = await ground.mark();
     await ground.sandbox.controlPlane.apiServer.stop('kill');
     await pause(12_000);
     await ground.sandbox.controlPlane.apiServer.start();
     const late = await ground.served({}, 60_000);
     expect(takings(await ground.writesSince(mark))).toEqual([]);
-    const log = (await ground.sandbox.controllers[0]?.process.tail(500)) ?? '';
-    expect(log).toContain('lease lost: all work is ended');
+    expect(await controller.process.tail(500)).toContain('lease lost: all work is ended');
     await ground.gone(late);
   });
 
@@ -158,8 +165,8 @@ describe('the API server serves three requests at a time', () => {
     await ground?.sandbox.stop();
   });
 
-  test('it answers 429, everyone waits as told, and twenty Services are served and released', async () => {
-    const services = Array.from({ length: 20 }, () => ground.service());
+  test('it answers 429, everyone waits as told, and a dozen Services are served and released', async () => {
+    const services = Array.from({ length: 12 }, () => ground.service());
     for (const service of services) await apply(ground.api, service);
     await settled(ground, services, 120_000);
     const refused = (await ground.sandbox.controlPlane.apiServer.audit()).filter(

@@ -209,8 +209,8 @@ describe.concurrent('a change of the spec', () => {
     await apply(ground.api, on('node-1'));
     await ground.served(service);
     // The slice may reach the controller after the Service.
-    const { targets } = await ground.holds(service, 'one target', (held) => held.targets.length === 1);
-    expect(targets.map(({ Id }) => Id)).toEqual([instanceOf(1)]);
+    const first = await ground.holds(service, 'one target', ({ targets }) => targets.length === 1);
+    expect(first.targets.map(({ Id }) => Id)).toEqual([instanceOf(1)]);
     const mark = await ground.mark();
     await apply(ground.api, on('node-1', 'node-2'));
     await ground.holds(service, 'two targets', ({ targets }) => targets.length === 2);

@@ -1,0 +1,145 @@
+/**
+ * The manifests as they are shipped, against a real API server: every object is accepted in full, without a
+ * field that the server does not know, and a Pod of the Deployment passes the admission of its namespace.
+ *
+ * kubectl comes from where the API server comes from. Built from source it shares nearly all of its packages
+ * with the API server, so it adds little to the first run; for that the tests hold what a user types.
+ */
+import { execFile } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { findBinaries } from '../../src/sandbox/binaries.ts';
+import { apply, manifestsOf, pathOf, type Manifest } from '../../src/sandbox/objects.ts';
+import { packageRoot } from '../../src/sandbox/sandbox.ts';
+import { Ground } from './ground.ts';
+
+let ground: Ground;
+let kubectl: string;
+
+beforeAll(async () => {
+  ({ kubectl } = await findBinaries(['kubectl']));
+  ground = await Ground.open({ controllers: 0 }, 0);
+}, 600_000);
+
+afterAll(async () => {
+  await ground?.sandbox.stop();
+});
+
+const overlay = fileURLToPath(new URL('manifests/overlays/aws', packageRoot));
+
+async function run(...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(kubectl, args, {
+    env: { KUBECONFIG: ground.sandbox.kubeconfig, PATH: process.env['PATH'] ?? '' },
+    maxBuffer: 10_000_000,
+  });
+  return stdout;
+}
+
+/** As `kubectl apply --server-side --dry-run=server --validate=strict`. */
+function tryOut(object: Manifest): Promise<unknown> {
+  return ground.api.request('PATCH', pathOf(object), {
+    body: object,
+    contentType: 'application/apply-patch+yaml',
+    query: { fieldManager: 'test', force: true, dryRun: 'All', fieldValidation: 'Strict' },
+  });
+}
+
+/** Objects of Kubernetes's own kinds under `manifests/base`, one entry a file. */
+async function shipped(): Promise<readonly (readonly [string, readonly Manifest[]])[]> {
+  const folder = new URL('manifests/base/', packageRoot);
+  const files = (await readdir(folder)).filter((name) => name !== 'kustomization.yaml');
+  return Promise.all(
+    files.toSorted().map(async (name) => [name, await manifestsOf(new URL(name, folder))] as const),
+  );
+}
+
+async function rendered(): Promise<readonly Manifest[]> {
+  return parseAllDocuments(await run('kustomize', overlay)).map((one) => one.toJS() as Manifest);
+}
+
+describe('the manifests', () => {
+  test('every object of every file of the base is accepted as it is', async () => {
+    const namespace = 'sluice-system';
+    const seen: string[] = [];
+    for (const [file, objects] of await shipped()) {
+      for (const object of objects) {
+        const placed = { ...object, metadata: { namespace, ...object.metadata } };
+        await expect(tryOut(placed), `${file} ${object.kind}`).resolves.toMatchObject({ kind: object.kind });
+        seen.push(object.kind);
+      }
+    }
+    expect(seen.toSorted()).toEqual([
+      'ClusterRole',
+      'ClusterRoleBinding',
+      'Deployment',
+      'Namespace',
+      'PodDisruptionBudget',
+      'Role',
+      'RoleBinding',
+      'ServiceAccount',
+    ]);
+  });
+
+  test('a misspelt field would have been refused', async () => {
+    const [, objects] = (await shipped()).find(([file]) => file === 'deployment.yaml') ?? ['', []];
+    const [deployment] = objects;
+    if (!deployment) throw new Error('no Deployment');
+    const misspelt = {
+      ...deployment,
+      metadata: { namespace: 'sluice-system', ...deployment.metadata },
+      spec: { ...(deployment['spec'] as object), replica: 2 },
+    };
+    await expect(tryOut(misspelt)).rejects.toThrow(/replica/u);
+  });
+
+  test('what kustomize makes of the overlay is accepted as a whole', async () => {
+    const objects = await rendered();
+    for (const object of objects)
+      await expect(tryOut(object), object.kind).resolves.toMatchObject({ kind: object.kind });
+    const answer = await run('apply', '--dry-run=server', '--validate=strict', '-k', overlay);
+    const lines = answer.trimEnd().split('\n');
+    expect(lines.length).toBe(objects.length);
+    for (const line of lines) expect(line).toMatch(/\(server dry run\)$/u);
+  });
+
+  test('a Pod of the Deployment passes the restricted profile of its namespace', async () => {
+    const objects = await rendered();
+    const namespace = objects.find(({ kind }) => kind === 'Namespace');
+    const deployment = objects.find(({ kind }) => kind === 'Deployment');
+    if (!namespace || !deployment) throw new Error('the overlay lacks its Namespace or Deployment');
+    await apply(ground.api, namespace);
+    const { template } = deployment['spec'] as { readonly template: { readonly spec: object } };
+    const create = (spec: object): Promise<unknown> =>
+      ground.api.request('POST', '/api/v1/namespaces/sluice-system/pods', {
+        query: { dryRun: 'All' },
+        body: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'probe' }, spec },
+      });
+    await expect(create(template.spec)).resolves.toMatchObject({
+      spec: { priorityClassName: 'system-cluster-critical', serviceAccountName: 'sluice-controller' },
+    });
+    // The profile has teeth: the same Pod on the host's network is refused.
+    await expect(create({ ...template.spec, hostNetwork: true })).rejects.toThrow(/restricted|PodSecurity/u);
+  });
+
+  test('its Deployment reads the ConfigMap that the overlay makes', async () => {
+    const objects = await rendered();
+    const made = objects.find(({ kind }) => kind === 'ConfigMap')?.metadata?.name ?? '';
+    expect(made).toMatch(/^sluice-config-/u);
+    expect(JSON.stringify(objects.find(({ kind }) => kind === 'Deployment'))).toContain(`"name":"${made}"`);
+  });
+});
+
+describe('the examples', () => {
+  test('every object of the examples is accepted, as a user applies them', async () => {
+    const folder = new URL('examples/', packageRoot);
+    const files = (await readdir(folder)).filter((name) => name.endsWith('.yaml') && name !== 'config.yaml');
+    for (const file of files.toSorted()) {
+      for (const object of await manifestsOf(new URL(file, folder)))
+        await expect(tryOut(object), `${file} ${object.kind}`).resolves.toMatchObject({ kind: object.kind });
+    }
+    expect(files.length).toBeGreaterThan(4);
+  });
+});
