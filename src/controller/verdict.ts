@@ -1,5 +1,6 @@
 /**
- * Turns what a pass found into what the user is told: the four conditions and at most one warning. Pure.
+ * Turns what a pass found into what the user is told: the four conditions and at most one event that asks
+ * for attention. Pure.
  *
  * Messages are stable while the situation is (no request ids, no counters that only run), so that an
  * unchanged situation is never written twice.
@@ -106,15 +107,10 @@ function targetsReady({ targets, address, waits }: Facts): ConditionDraft | unde
   );
 }
 
-function inSync({ failures, error, held, withheld, problems, waits, settings }: Facts): ConditionDraft {
-  if (withheld && (withheld.steps.length > 0 || withheld.reason !== 'DriftReported')) {
-    return draft(
-      'InSync',
-      withheld.steps.length === 0 ? 'Unknown' : 'False',
-      withheld.reason,
-      listSteps(withheld.steps),
-    );
-  }
+function inSync(facts: Facts): ConditionDraft {
+  const { failures, error, held, withheld, problems, waits, settings, address } = facts;
+  const kept = withheld && inSyncWithheld(withheld);
+  if (kept) return kept;
   const failed = failures[0]?.error ?? error;
   if (failed) {
     const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
@@ -128,11 +124,36 @@ function inSync({ failures, error, held, withheld, problems, waits, settings }: 
       'InSync',
       'False',
       refused.reason,
-      'Only targets are kept up to date until the Service is accepted',
+      address.kind === 'none'
+        ? 'Nothing is provisioned until the Service is accepted'
+        : 'Only targets are kept up to date until the Service is accepted',
     );
   const wait = waits.find(({ reason }) => reason === 'HandingOver');
   if (wait) return draft('InSync', 'False', wait.reason, wait.message);
-  return draft('InSync', 'True', 'InSync', `All of settings ${settings} is in force`);
+  return draft(
+    'InSync',
+    'True',
+    'InSync',
+    `All that the Service asks for is in force (settings ${settings})`,
+  );
+}
+
+/** What a mode or policy keeps from being done; undefined where that is nothing. */
+function inSyncWithheld({ reason, steps }: NonNullable<Facts['withheld']>): ConditionDraft | undefined {
+  switch (reason) {
+    case 'Paused':
+      return draft(
+        'InSync',
+        'Unknown',
+        reason,
+        'Paused: what exists is left as it is, and not looked at, until annotation sluice.dev/paused is removed',
+      );
+    case 'PlanOnly':
+      if (steps.length === 0) return draft('InSync', 'True', reason, 'Plan only: nothing is to be done');
+      return draft('InSync', 'False', reason, listSteps(steps));
+    case 'DriftReported':
+      return steps.length === 0 ? undefined : draft('InSync', 'False', reason, listSteps(steps));
+  }
 }
 
 /** Reads the settings hash back out of an `InSync` condition, so that a restart need not compare everything. */
@@ -140,10 +161,10 @@ export function settingsInForce(
   condition: { readonly status: string; readonly message: string } | undefined,
 ): string | undefined {
   if (condition?.status !== 'True') return undefined;
-  return /^All of settings (\S+) is in force$/.exec(condition.message)?.[1];
+  return /^All that the Service asks for is in force \(settings (\S+)\)$/.exec(condition.message)?.[1];
 }
 
-function warningOf({ failures, error, held, problems, waits }: Facts): Verdict['warning'] {
+function warningOf({ failures, error, held, problems, waits, withheld }: Facts): Verdict['warning'] {
   const failure = failures.find((one) => !isWaiting(one.error));
   const failed = failure?.error ?? (error && !isWaiting(error) ? error : undefined);
   if (failed) {
@@ -152,11 +173,22 @@ function warningOf({ failures, error, held, problems, waits }: Facts): Verdict['
       failure?.step.effect.kind === 'addTargets' || failure?.step.effect.kind === 'removeTargets'
         ? 'UpdateLoadBalancerFailed'
         : 'SyncLoadBalancerFailed';
-    return warning(reason, 'Provision', `${what}${describeError(failed)}`, failed.code);
+    return warning(
+      reason,
+      'Provision',
+      `${what}${describeError(failed, failure?.step.operation)}`,
+      failed.code,
+    );
   }
   const first = problems.find((problem) => problem.severity === 'error') ?? problems[0];
   if (first) return warning(first.reason, 'Validate', listProblems(problems), listProblems(problems));
   if (held[0] !== undefined) return warning('RemovalHeld', 'UpdateTargets', held.join('; '), held.join('; '));
+  if (withheld && withheld.steps.length > 0) {
+    const steps = listSteps(withheld.steps);
+    const told = warning(withheld.reason, 'Plan', steps, steps);
+    // A plan that was asked for is the answer to it, not a complaint.
+    return withheld.reason === 'PlanOnly' ? { ...told, type: 'Normal' } : told;
+  }
   const empty = waits.find((wait) => wait.reason === 'UnAvailableLoadBalancer');
   if (empty) return warning(empty.reason, 'UpdateTargets', empty.message, empty.reason);
   return undefined;
@@ -189,9 +221,14 @@ export function reasonOfError(error: SluiceError): ReasonCode {
   }
 }
 
-/** What failed, with the other side's own names for the call and the code, each once. */
-export function describeError({ action, code, message }: SluiceError): string {
-  const call = action === undefined || message.includes(action) ? '' : `${action}: `;
+/**
+ * What failed, with the other side's own names for the call and the code, each once.
+ *
+ * @param named the call that was named already.
+ */
+export function describeError({ action, code, message }: SluiceError, named?: string): string {
+  const told = action === undefined || action === named || message.includes(action);
+  const call = told ? '' : `${action}: `;
   return `${call}${message}${message.includes(code) ? '' : ` (${code})`}`;
 }
 
@@ -201,7 +238,6 @@ export function listProblems(problems: readonly Problem[]): string {
 
 /** A plan in one line: for a condition or an event of a Service in plan-only mode. */
 export function listSteps(steps: readonly Step[]): string {
-  if (steps.length === 0) return 'Nothing is changed, and nothing would be';
   const calls = steps.map((step) => `${step.operation} ${step.subject} (${step.reason})`).join('; ');
   return `${steps.length} ${steps.length === 1 ? 'call' : 'calls'} withheld: ${calls}`;
 }
@@ -219,7 +255,12 @@ function draft(
   return { type, status, reason, message: cut(message) };
 }
 
-function warning(reason: ReasonCode, action: string, note: string, signature: string): Verdict['warning'] {
+function warning(
+  reason: ReasonCode,
+  action: string,
+  note: string,
+  signature: string,
+): NonNullable<Verdict['warning']> {
   return { type: 'Warning', reason, action, note: cut(note), signature: `${reason} ${signature}` };
 }
 
