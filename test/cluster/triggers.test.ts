@@ -496,10 +496,12 @@ describe('a Service made anew under its name', () => {
     const after = await ground.holds(
       service,
       'the old balancer to be swept',
-      (held) => held.balancers.length === 1 && held.balancers[0]?.['LoadBalancerArn'] !== old,
+      (held) =>
+        held.balancers.length === 1 &&
+        held.balancers[0]?.['LoadBalancerArn'] !== old &&
+        held.groups.length === groups.length,
       60_000,
     );
-    expect(after.groups.length).toBe(groups.length);
     expect(after.groups.flatMap(targetsOf).length).toBe(3);
     await ground.gone(service);
   });
