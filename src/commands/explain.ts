@@ -3,6 +3,7 @@
  * user of its namespace.
  */
 import type { AnyProvider } from '../core/provider.ts';
+import { ownAnnotations } from '../core/annotations.ts';
 import { controllerOptions } from '../controller/options.ts';
 import { claimOf } from '../core/claim.ts';
 import { systemClock } from '../core/clock.ts';
@@ -62,14 +63,14 @@ export const explainCommand = command({
       context: flags.context,
       userAgent: `sluice/${version}`,
     });
+    const [first = '', second] = (words[0] ?? '').replace(/^(svc|service)s?\//u, '').split('/');
+    const namespace = second === undefined ? (flags.namespace ?? api.namespace ?? 'default') : first;
+    const name = second ?? first;
     const running = settings
       ? await startProviders(settings, { clock: systemClock, random: Math.random, onCall: () => undefined })
       : await allProviders();
     try {
-      const [first = '', second] = (words[0] ?? '').replace(/^(svc|service)s?\//u, '').split('/');
-      const namespace = second === undefined ? (flags.namespace ?? api.namespace ?? 'default') : first;
-      const key = objectKey(namespace, second ?? first);
-      const service = await new Writer(api).getService(key);
+      const service = await new Writer(api).getService(objectKey(namespace, name));
       const unread: string[] = [];
       const slices = await readOr([], unread, () => readSlices(api, namespace, service.name));
       const events = await readOr([], unread, () => readEvents(api, namespace, service.name, service.uid));
@@ -99,7 +100,11 @@ export const explainCommand = command({
       return explained.ok ? exit.ok : exit.problem;
     } catch (thrown) {
       const error = asSluiceError(thrown);
-      shell.err(`${paint(shell, 'red', 'sluice:')} ${error.message}\n`);
+      const why =
+        error.kind === 'gone'
+          ? `there is no Service ${name} in namespace ${namespace}; see kubectl get services -n ${namespace}`
+          : error.message;
+      shell.err(`${paint(shell, 'red', 'sluice:')} ${why}\n`);
       return exit.problem;
     } finally {
       running.close();
@@ -112,7 +117,8 @@ function problemsOf(
   provider: AnyProvider | undefined,
   service: Parameters<AnyProvider['parse']>[0],
 ): readonly Problem[] {
-  return provider?.parse(service).problems ?? [];
+  if (!provider) return [];
+  return [...ownAnnotations(service.annotations).problems, ...provider.parse(service).problems];
 }
 
 /** What the caller may not read is named, and the answer goes on without it. */
