@@ -128,11 +128,12 @@ function verdictOf(
       cure: 'Check that the controller runs and leads: kubectl -n sluice-system get pods,leases',
     };
   }
-  return {
-    ok: true,
-    verdict: `All is well: reachable at ${service.ingress.map((entry) => entry.hostname ?? entry.ip).join(', ')}`,
-    cure: '',
-  };
+  const addresses = service.ingress.map((entry) => entry.hostname ?? entry.ip).join(', ');
+  if (problems.length > 0) {
+    const count = problems.length === 1 ? 'one warning' : `${problems.length} warnings`;
+    return { ok: true, verdict: `Reachable at ${addresses}, with ${count}: see Problems`, cure: '' };
+  }
+  return { ok: true, verdict: `All is well: reachable at ${addresses}`, cure: '' };
 }
 
 function meaning(reason: string): { readonly means: string; readonly cure: string } {
@@ -150,7 +151,7 @@ export function explanationText(
     ...(cure === '' ? [] : [`  ${paint('bold', 'Cure:')} ${cure}`]),
     '',
     `Claim       ${claim}`,
-    `Endpoints   policy ${endpoints.policy}; on ${endpoints.nodes.length === 0 ? 'no node' : endpoints.nodes.join(', ')}`,
+    `Endpoints   policy ${endpoints.policy}; ${endpoints.nodes.length === 0 ? 'none: no pod stands behind the Service' : `on ${endpoints.nodes.join(', ')}`}`,
   ];
   if (conditions.length > 0) lines.push('', 'Conditions');
   for (const { type, status, reason, message } of conditions) {
@@ -176,9 +177,14 @@ export function explanationText(
   if (events.length > 0) lines.push('', 'Events');
   for (const { at, type, reason, note, count } of events) {
     lines.push(
-      `  ${at}  ${type === 'Warning' ? paint('yellow', type) : type}  ${reason}${count > 1 ? ` (×${count})` : ''}: ${note}`,
+      `  ${toSeconds(at)}  ${type === 'Warning' ? paint('yellow', type) : type}  ${reason}${count > 1 ? ` (×${count})` : ''}: ${note}`,
     );
   }
   for (const missing of unread) lines.push('', paint('dim', `Not read: ${missing}`));
   return `${lines.join('\n')}\n`;
+}
+
+/** Fractions of a second only make people read longer. */
+function toSeconds(at: string): string {
+  return at.replace(/\.\d+Z$/u, 'Z');
 }

@@ -65,14 +65,14 @@ export const explainCommand = command({
       context: flags.context,
       userAgent: `sluice/${version}`,
     });
+    const [first = '', second] = (words[0] ?? '').replace(/^(svc|service)s?\//u, '').split('/');
+    const namespace = second === undefined ? (flags.namespace ?? api.namespace ?? 'default') : first;
+    const name = second ?? first;
     const running = settings
       ? await startProviders(settings, { clock: systemClock, random: Math.random, onCall: () => undefined })
       : await allProviders();
     try {
-      const [first = '', second] = (words[0] ?? '').replace(/^(svc|service)s?\//u, '').split('/');
-      const namespace = second === undefined ? (flags.namespace ?? api.namespace ?? 'default') : first;
-      const key = objectKey(namespace, second ?? first);
-      const service = await new Writer(api).getService(key);
+      const service = await new Writer(api).getService(objectKey(namespace, name));
       const unread: string[] = [];
       const slices = await readOr([], unread, () => readSlices(api, namespace, service.name));
       const events = await readOr([], unread, () => readEvents(api, namespace, service.name, service.uid));
@@ -111,7 +111,11 @@ export const explainCommand = command({
       return explained.ok ? exit.ok : exit.problem;
     } catch (thrown) {
       const error = asSluiceError(thrown);
-      shell.err(`${paint(shell, 'red', 'sluice:')} ${error.message}\n`);
+      const why =
+        error.kind === 'gone'
+          ? `there is no Service ${name} in namespace ${namespace}; see kubectl get services -n ${namespace}`
+          : error.message;
+      shell.err(`${paint(shell, 'red', 'sluice:')} ${why}\n`);
       return exit.problem;
     } finally {
       running.close();

@@ -5,7 +5,7 @@
  * reads the live cluster and account with the very code that the controller runs.
  */
 import { controllerOptions } from '../controller/options.ts';
-import { Door } from '../controller/door.ts';
+import type { Door } from '../controller/door.ts';
 import { preview, type Preview, type PreviewContext } from '../controller/preview.ts';
 import type { ClusterView } from '../controller/cluster.ts';
 import { systemClock } from '../core/clock.ts';
@@ -15,6 +15,7 @@ import { connect } from '../kube/connection.ts';
 import { readClusterId } from '../kube/writer.ts';
 import { describeFileProblem, readSettings, type Settings } from '../settings/read.ts';
 import { readManifests, type Manifests } from './manifest-files.ts';
+import { openDoor } from './picture.ts';
 import { planDocument, planExitCode, planText } from './plan-report.ts';
 import { providerChecks, startProviders } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
@@ -149,10 +150,10 @@ async function live(
     context: flags.context,
     userAgent: `sluice/${version}`,
   });
-  const id = settings.cluster.id ?? (await readClusterId(api));
-  const door = new Door({ api, clock: systemClock, random: Math.random, report: () => undefined });
-  await door.start();
+  let door: Door | undefined;
   try {
+    const id = settings.cluster.id ?? (await readClusterId(api));
+    door = await openDoor(api);
     return await previewAll({
       settings,
       cluster: { name: settings.cluster.name ?? id, id },
@@ -163,7 +164,7 @@ async function live(
       signal,
     });
   } finally {
-    await door.stop();
+    await door?.stop();
     await api.close();
   }
 }

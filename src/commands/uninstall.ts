@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline/promises';
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import { silent, type Context } from '../controller/context.ts';
-import { clusterWriter, Door } from '../controller/door.ts';
+import { clusterWriter, type Door } from '../controller/door.ts';
 import { Memories, newMemory } from '../controller/memory.ts';
 import { controllerOptions } from '../controller/options.ts';
 import { release } from '../controller/release.ts';
@@ -22,6 +22,7 @@ import { connect } from '../kube/connection.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { Elector, type Term } from '../kube/lease.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
+import { openDoor } from './picture.ts';
 import { startProviders } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
 import { paint, type Shell } from './shell.ts';
@@ -77,13 +78,14 @@ export const uninstallCommand = command({
       userAgent: `sluice/${version}`,
     });
     const running = await startProviders(settings, { clock, random, onCall: () => undefined });
-    const door = new Door({ api, clock, random, report: () => undefined });
+    let opened: Door | undefined;
     const identity = `uninstall-${hostname()}-${randomBytes(4).toString('hex')}`;
     const events = new EventRecorder({ api, instance: identity });
     const stop = new AbortController();
     process.once('SIGINT', () => stop.abort(new Error('interrupted')));
     try {
-      await door.start();
+      const door = await openDoor(api);
+      opened = door;
       const held = [...door.services()].filter(({ finalizers }) => finalizers.includes(finalizer));
       if (held.length === 0) {
         shell.out('No Service bears the finalizer sluice.dev/balancer: nothing to do.\n');
@@ -153,7 +155,7 @@ export const uninstallCommand = command({
       return exit.problem;
     } finally {
       await events.stop();
-      await door.stop();
+      await opened?.stop();
       running.close();
       await api.close();
     }

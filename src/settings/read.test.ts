@@ -103,35 +103,35 @@ providers:
   gcp: {}
 `);
     expect(lines).toEqual([
-      'sluice.yaml:5:3: cluster.name: "-prod" is not a cluster name; Use up to 100 letters, digits, dots, dashes and underscores',
-      'sluice.yaml:6:3: cluster.id: "ABC" is not a UID; Take what `kubectl get namespace kube-system -o jsonpath={.metadata.uid}` prints',
-      'sluice.yaml:7:1: controler: "controler" is not known here; Did you mean controller?',
-      'sluice.yaml:9:3: controller.wokers: "wokers" is not known here; Did you mean workers?',
-      'sluice.yaml:10:3: controller.workers: "3" is not a whole number from 1 to 256; Write a number, without quotes',
-      'sluice.yaml:11:3: controller.publish: "activ" is not one of active, early; Did you mean active?',
-      'sluice.yaml:12:11: controller.drift.surveyEvery: 3 is not a duration from 10s to 24h, or 0; Write a number with a unit, such as 500ms, 30s, 10m or 1h30m',
-      'sluice.yaml:12:27: controller.drift.fullEvery: 10 is not a duration from 1m to 168h, or 0; Write a number with a unit, such as 500ms, 30s, 10m or 1h30m',
-      'sluice.yaml:14:5: controller.classes.aws: class "sluice.dev/local" is a class of provider local already; Remove it here',
-      'sluice.yaml:14:11: controller.classes.aws[0]: "Bad Name" is not the name of a load-balancer class; Write it as spec.loadBalancerClass has it, such as example.com/nlb',
-      'sluice.yaml:16:3: providers.aws.region: no region; Write one',
-      'sluice.yaml:18:3: providers.gcp: "gcp" is not known here; Remove it; known are aws, alibaba, local',
+      'sluice.yaml:5:3: cluster.name: "-prod" is not a cluster name; use up to 100 letters, digits, dots, dashes and underscores',
+      'sluice.yaml:6:3: cluster.id: "ABC" is not a UID; take what `kubectl get namespace kube-system -o jsonpath={.metadata.uid}` prints',
+      'sluice.yaml:7:1: controler: "controler" is not known here; did you mean controller?',
+      'sluice.yaml:9:3: controller.wokers: "wokers" is not known here; did you mean workers?',
+      'sluice.yaml:10:3: controller.workers: "3" is not a whole number from 1 to 256; write a number, without quotes',
+      'sluice.yaml:11:3: controller.publish: "activ" is not one of active, early; did you mean active?',
+      'sluice.yaml:12:11: controller.drift.surveyEvery: 3 is not a duration from 10s to 24h, or 0; write a number with a unit, such as 500ms, 30s, 10m or 1h30m',
+      'sluice.yaml:12:27: controller.drift.fullEvery: 10 is not a duration from 1m to 168h, or 0; write a number with a unit, such as 500ms, 30s, 10m or 1h30m',
+      'sluice.yaml:14:5: controller.classes.aws: class "sluice.dev/local" is a class of provider local already; remove it here',
+      'sluice.yaml:14:11: controller.classes.aws[0]: "Bad Name" is not the name of a load-balancer class; write it as spec.loadBalancerClass has it, such as example.com/nlb',
+      'sluice.yaml:16:3: providers.aws.region: no region; write one',
+      'sluice.yaml:18:3: providers.gcp: "gcp" is not known here; remove it; known are aws, alibaba, local',
     ]);
     expect(settings.controller.workers).toBe(32);
   });
 
   test.each<[string, string, string]>([
-    ['an empty file', '', 'apiVersion is undefined; Write apiVersion: sluice.dev/v1alpha1'],
+    ['an empty file', '', 'apiVersion is undefined; write apiVersion: sluice.dev/v1alpha1'],
     ['a list', '- a', 'is not a section'],
-    ['another kind', minimal.replace('Config', 'Settings'), 'kind is "Settings"; Write kind: Config'],
+    ['another kind', minimal.replace('Config', 'Settings'), 'kind is "Settings"; write kind: Config'],
     ['another version', minimal.replace('v1alpha1', 'v1'), 'apiVersion is "sluice.dev/v1"'],
-    ['no provider', head, 'no provider is configured; Add a section for one of'],
+    ['no provider', head, 'no provider is configured; add a section for one of'],
     ['a section that is text', `${minimal}controller: yes please`, '"yes please" is not a section'],
     ['a key given twice', `${minimal}kind: Config`, 'not valid YAML: Map keys must be unique'],
     ['broken YAML', `${head}providers: {aws: [}`, 'sluice.yaml:3:'],
     [
       'a default provider that is not configured',
       `${minimal}controller: {defaultProvider: local}`,
-      'controller.defaultProvider: "local" is not configured under providers; Add providers.local, or choose one of aws',
+      'controller.defaultProvider: "local" is not configured under providers; add providers.local, or choose one of aws',
     ],
     [
       'two providers and no default',
@@ -151,7 +151,7 @@ providers:
     [
       'a class named twice',
       `${minimal}controller: {classes: {aws: [a.b/c, a.b/c]}}`,
-      'controller.classes.aws[1]: "a.b/c" stands in the list twice; Remove one',
+      'controller.classes.aws[1]: "a.b/c" stands in the list twice; remove one',
     ],
   ])('%s is refused and named', (_name, text, message) => {
     expect(read(text).lines.join('\n')).toContain(message);

@@ -214,5 +214,5 @@ export function readSettingsDocument(
 /** `sluice.yaml:7:3: controller.workers: "x" is not …; Write a number`. */
 export function describeFileProblem(problem: FileProblem): string {
   const { file, line, column, field, message, cure } = problem;
-  return `${file}:${line}:${column}: ${field}: ${message}; ${cure}`;
+  return `${file}:${line}:${column}: ${field}: ${message}; ${cure.charAt(0).toLowerCase()}${cure.slice(1)}`;
 }
