@@ -48,18 +48,20 @@ export async function buildWithGo(options: BuildOptions): Promise<void> {
   const go = (name: string, args: readonly string[], tell: Teller): Promise<string> =>
     runGo(supervisor, { name, args, env }, options, tell);
 
-  const listing = await go('list', ['list', '-deps', ...wanted], (log, seconds) => {
-    const count = downloads(log);
-    return count === 0 ? undefined : `downloading modules: ${count} so far, ${seconds} s`;
-  });
+  const reproducible = ['-trimpath', '-buildvcs=false'];
+  // What an earlier try has compiled is not stale, and not compiled again.
+  const stale = '{{if .Stale}}{{.ImportPath}}{{end}}';
+  const listing = await go(
+    'list',
+    ['list', '-deps', ...reproducible, '-f', stale, ...wanted],
+    (log, seconds) => {
+      const count = downloads(log);
+      return count === 0 ? undefined : `downloading modules: ${count} so far, ${seconds} s`;
+    },
+  );
   const total = packageLines(listing);
-  const flags = [
-    '-v',
-    '-trimpath',
-    '-buildvcs=false',
-    `-ldflags=${linkerFlags(module.kubernetes).join(' ')}`,
-  ];
-  await go('build', ['build', ...flags, '-o', `${out}/`, ...wanted], (log, seconds) =>
+  const stamp = `-ldflags=${linkerFlags(module.kubernetes).join(' ')}`;
+  await go('build', ['build', '-v', ...reproducible, stamp, '-o', `${out}/`, ...wanted], (log, seconds) =>
     describeCompiling(packageLines(log), total, seconds),
   );
 
