@@ -36,6 +36,8 @@ export function createTelemetry({ log, metrics }: { readonly log: Log; readonly 
   const straysTold = new Map<ProviderName, string>();
   /** Services whose targets were changed by the pass that is under way. */
   const targetsChanged = new Set<ObjectKey>();
+  /** Code with which a provider's credential is refused: told when that begins and when it is over. */
+  const credentialRefused = new Map<ProviderName, string>();
   return {
     step: (
       service: ObjectKey,
@@ -122,6 +124,13 @@ export function createTelemetry({ log, metrics }: { readonly log: Log; readonly 
       metrics.time('cloudSeconds', { provider, operation }, ms);
       metrics.time('cloudWaitSeconds', { provider }, waitedMs);
       if (error?.kind === 'throttled') metrics.count('cloudThrottles', { provider, operation });
+      if (error?.kind === 'denied' && error.action === undefined) {
+        if (credentialRefused.get(provider) !== error.code)
+          log.error('the cloud does not accept our credentials', { provider, error });
+        credentialRefused.set(provider, error.code);
+      } else if (error === undefined && credentialRefused.delete(provider)) {
+        log.info('the cloud accepts our credentials again', { provider });
+      }
       log.debug(`call ${operation}`, { provider, ms: Math.round(ms), waited: Math.round(waitedMs), error });
     },
   };

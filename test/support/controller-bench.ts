@@ -21,7 +21,7 @@ import { VirtualClock } from './virtual-clock.ts';
 
 export const web = 'default/web' as ObjectKey;
 
-const options: ControllerOptions = {
+export const benchOptions: ControllerOptions = {
   claim: {
     providers: ['aws'],
     defaultProvider: 'aws',
@@ -163,7 +163,7 @@ export class BenchProcess {
       view: bench.cluster,
       writer: bench.cluster.writer(),
       providers: new Map<ProviderName, AnyProvider>([['aws', provider]]),
-      options: { ...options, ...given.options },
+      options: { ...benchOptions, ...given.options },
       workers: 16,
       permit: () => {},
     });
