@@ -8,6 +8,7 @@ import type { Door } from './door.ts';
 import { isElbOperation } from './operations.ts';
 import type { ElbOperation, ElbOutput } from './operations.ts';
 import type { Recent } from './recent.ts';
+import { uidTag } from './tags.ts';
 
 export interface ApplySources {
   readonly door: Door;
@@ -43,6 +44,8 @@ export async function apply(
     for (const arn of deletedArns(operation, parameters)) recent.delete(arn);
     return outputs;
   } catch (error) {
+    const uid = isSluiceError(error) && error.kind === 'ambiguous' ? ownerOfCreation(parameters) : undefined;
+    if (uid !== undefined) recent.doubt(uid);
     if (isSluiceError(error) && error.kind === 'gone') {
       if (isDeletion(operation)) {
         for (const arn of deletedArns(operation, parameters)) recent.delete(arn);
@@ -107,6 +110,15 @@ function present(values: Readonly<Record<string, string | undefined>>): Outputs 
   const kept: Record<string, string> = {};
   for (const [key, value] of Object.entries(values)) if (value !== undefined) kept[key] = value;
   return kept;
+}
+
+/** Whom a creation marks what it makes for; undefined for other calls. */
+function ownerOfCreation(parameters: Parameters): string | undefined {
+  const tags = (parameters['Tags'] ?? []) as unknown as readonly {
+    readonly Key: string;
+    readonly Value: string;
+  }[];
+  return tags.find(({ Key }) => Key === uidTag)?.Value;
 }
 
 function isDeletion(operation: ElbOperation): boolean {

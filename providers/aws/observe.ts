@@ -8,6 +8,7 @@
  */
 import type * as Elb from './client-types.ts';
 import type { Clock } from '../../src/core/clock.ts';
+import { SluiceError } from '../../src/core/errors.ts';
 import type { ObserveRequest, Owner } from '../../src/core/provider.ts';
 import { withoutDefaults } from './attributes.ts';
 import { balancerAttributes, groupAttributesFor } from './attributes.ts';
@@ -40,8 +41,29 @@ export interface Sources {
 
 type Request = ObserveRequest<AwsWanted, AwsObserved>;
 
+/** Shorter than the window in which a creation may stay unseen, so that what has shown itself goes soon. */
+const doubtRecheckMs = 5_000;
+
 export async function observe(sources: Sources, request: Request): Promise<AwsObserved> {
+  if (request.depth === 'removal') refuseDoubt(sources, request.owner);
   return new Observation(sources, request).run();
+}
+
+/**
+ * A removal that cannot see what a creation without an answer has made would leave it behind for good: within
+ * the window of that doubt nothing is known to be complete.
+ */
+function refuseDoubt({ recent }: Sources, { uid, service }: Owner): void {
+  const ms = recent.doubtfulMs(uid);
+  if (ms === 0) return;
+  throw new SluiceError(
+    'busy',
+    `what was last created for ${service} had no answer and may not be visible yet`,
+    {
+      code: 'CreationUnanswered',
+      retryAfterMs: Math.min(ms, doubtRecheckMs),
+    },
+  );
 }
 
 /** One look: what its parts share. */

@@ -12,6 +12,8 @@ export class Recent {
   readonly #clock: Clock;
   readonly #created = new Map<string, number>();
   readonly #deleted = new Map<string, number>();
+  /** Owner's UID → when a creation for it ended without an answer. */
+  readonly #doubtful = new Map<string, number>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -25,6 +27,17 @@ export class Recent {
   delete(arn: string): void {
     this.#note(this.#deleted, arn);
     this.#created.delete(arn);
+  }
+
+  /** A creation for this owner ended without an answer: what it made, if anything, may not be visible yet. */
+  doubt(uid: string): void {
+    this.#note(this.#doubtful, uid);
+  }
+
+  /** Milliseconds for which not seeing anything of this owner's proves nothing; 0 when it does. */
+  doubtfulMs(uid: string): number {
+    const at = this.#doubtful.get(uid);
+    return at === undefined ? 0 : Math.max(0, at + windowMs - this.#clock.now());
   }
 
   /** We made it so recently that not seeing it proves nothing. */

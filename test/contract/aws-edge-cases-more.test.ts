@@ -196,6 +196,23 @@ test.each(['RegisterTargets', 'DeregisterTargets', 'CreateListener'])(
   },
 );
 
+test('a creation without an answer, unseen for a while, and the Service let go meanwhile: nothing is left behind', async () => {
+  const bench = new ControllerBench();
+  const match = { operation: 'CreateLoadBalancer' };
+  bench.account.faults.order({ match, times: 2, effect: { kind: 'hide-created', ms: 10_000 } });
+  bench.account.faults.order({ match, times: 2, effect: { kind: 'lost-answer' } });
+  bench.cluster.apply(aService({ annotations: annotated({ name: 'chosen' }) }));
+  bench.start();
+  await bench.run(500);
+  expect(bench.owned('uid-web')).toHaveLength(1);
+  bench.cluster.edit(web, { type: 'ClusterIP' });
+  await bench.run(2_000);
+  expect(bench.get().finalizers, 'not let go while nothing can be seen').not.toEqual([]);
+  await bench.run(2 * minute);
+  expect(bench.get().finalizers).toEqual([]);
+  expect(bench.account.resources()).toEqual([]);
+});
+
 describe('the limit of 50 tags with the user’s own', () => {
   const tags = (count: number, name: string): string =>
     Array.from({ length: count }, (_, i) => `${name}${i}=x`).join(',');
