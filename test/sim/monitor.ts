@@ -106,9 +106,11 @@ export class Monitor {
   /** A request of a process to the API server, just after its effect. */
   apiCall(call: ApiCall): void {
     if (!call.write || call.resource.startsWith('leases')) return;
-    if (!this.#isReminder(call)) this.#apiWrites += 1;
+    const reminder = this.#isReminder(call);
+    if (!reminder) this.#apiWrites += 1;
     this.#checkNews(call);
-    if (call.service !== undefined) this.#countWrite(call.service, `${call.method} ${call.path}`);
+    if (call.service !== undefined && !reminder)
+      this.#countWrite(call.service, `${call.method} ${call.path}`);
     if (call.method !== 'PATCH' || !call.resource.startsWith('services') || call.code !== 200) return;
     const entry = this.#parts.server.journal('services').at(-1);
     if (entry === undefined) return;
