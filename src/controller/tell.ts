@@ -76,6 +76,7 @@ export async function tell(
   }
   if (facts.address.kind === 'ready') memory.pendingSince = undefined;
   announce(context, service, facts, done);
+  sayEmpty(context, service, verdict);
   warnOnce(context, service, memory, verdict.warning);
 }
 
@@ -95,6 +96,20 @@ export function warnOnce(
   if (memory.lastWarning?.signature === signature && now - memory.lastWarning.at < repeatWarningMs) return;
   memory.lastWarning = { signature, at: now };
   context.writer.event(service, note);
+}
+
+/** No node can be a target: said when it begins, and not again while the condition says so. */
+function sayEmpty(context: Context, service: ServiceObject, { drafts }: Verdict): void {
+  const isEmpty = ({ type, reason }: { readonly type: string; readonly reason: string }): boolean =>
+    type === 'TargetsReady' && reason === 'UnAvailableLoadBalancer';
+  const empty = drafts.find(isEmpty);
+  if (empty === undefined || service.conditions.some(isEmpty)) return;
+  context.writer.event(service, {
+    type: 'Warning',
+    reason: 'UnAvailableLoadBalancer',
+    action: 'UpdateTargets',
+    note: empty.message,
+  });
 }
 
 /** Good news: one event for a pass that changed something. */

@@ -164,7 +164,7 @@ export function settingsInForce(
   return /^All that the Service asks for is in force \(settings (\S+)\)$/.exec(condition.message)?.[1];
 }
 
-function warningOf({ failures, error, held, problems, waits, withheld }: Facts): Verdict['warning'] {
+function warningOf({ failures, error, held, problems, withheld }: Facts): Verdict['warning'] {
   const failure = failures.find((one) => !isWaiting(one.error));
   const failed = failure?.error ?? (error && !isWaiting(error) ? error : undefined);
   if (failed) {
@@ -189,8 +189,6 @@ function warningOf({ failures, error, held, problems, waits, withheld }: Facts):
     // A plan that was asked for is the answer to it, not a complaint.
     return withheld.reason === 'PlanOnly' ? { ...told, type: 'Normal' } : told;
   }
-  const empty = waits.find((wait) => wait.reason === 'UnAvailableLoadBalancer');
-  if (empty) return warning(empty.reason, 'UpdateTargets', empty.message, empty.reason);
   return undefined;
 }
 
