@@ -17,7 +17,7 @@ import type { Address, AnyProvider, TargetsReport } from '../core/provider.ts';
 import type { Outcome } from '../core/queue.ts';
 import { serviceMatters } from '../core/service-diff.ts';
 import type { Context } from './context.ts';
-import { lookAndPlan, prepare, type Looked, type Prepared } from './look.ts';
+import { lookAndPlan, prepare, stepKey, type Looked, type Prepared } from './look.ts';
 import type { ServiceMemory } from './memory.ts';
 import { published, quietWaitMs, tell } from './tell.ts';
 import { isWaiting, type Facts } from './verdict.ts';
@@ -73,6 +73,8 @@ export async function converge(
   const { plan, drift } = view;
   time('observe');
   const permitted = allowedSteps(plan, prepared, drift);
+  const left = permitted.withheld?.reason === 'DriftReported' ? permitted.withheld.steps : [];
+  memory.reported = new Set(left.map(stepKey));
   const guarded = guard({
     plan: { ...plan, steps: permitted.steps },
     removal: false,
