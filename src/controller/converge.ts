@@ -17,7 +17,7 @@ import type { Address, AnyProvider, TargetsReport } from '../core/provider.ts';
 import type { Outcome } from '../core/queue.ts';
 import { serviceMatters } from '../core/service-diff.ts';
 import type { Context } from './context.ts';
-import { lookAndPlan, prepare, type Looked, type Prepared } from './look.ts';
+import { lookAndPlan, prepare, stepKey, type Looked, type Prepared } from './look.ts';
 import type { ServiceMemory } from './memory.ts';
 import { published, quietWaitMs, tell } from './tell.ts';
 import { isWaiting, type Facts } from './verdict.ts';
@@ -32,6 +32,12 @@ const unhealthyMs = 300_000;
 /** How long to wait for the picture to show what we have seen live. */
 const catchUpMs = 500;
 
+export interface Passed {
+  readonly outcome: Outcome;
+  /** Something was changed at the provider. */
+  readonly changed: boolean;
+}
+
 export async function converge(
   context: Context,
   provider: AnyProvider,
@@ -39,14 +45,14 @@ export async function converge(
   memory: ServiceMemory,
   served: () => readonly ServiceObject[],
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<Passed> {
   const { clock, telemetry } = context;
   const time = stopwatch(clock, (stage, ms) => telemetry.stage(provider.name, stage, ms));
   const prepared = prepare(context, provider, service, served);
   time('parse');
   const neverServed = !service.finalizers.includes(finalizer);
   if (neverServed && (prepared.mode === 'targets-only' || prepared.mode === 'paused')) {
-    return await refuse(context, service, memory, prepared, signal);
+    return unchanged(await refuse(context, service, memory, prepared, signal));
   }
   if (prepared.mode === 'paused') {
     const facts = {
@@ -55,7 +61,7 @@ export async function converge(
       withheld: { reason: 'Paused' as const, steps: [] },
     };
     await tell(context, service, memory, facts, undefined, signal);
-    return { kind: 'done' };
+    return unchanged({ kind: 'done' });
   }
 
   let current = service;
@@ -66,13 +72,16 @@ export async function converge(
     current = await context.writer.addFinalizer(service, { [servedByAnnotation]: provider.name }, signal);
     memory.writtenVersion = current.resourceVersion;
     // The writer may have met a newer object than the one that all of this was computed from.
-    if (current.deleting || serviceMatters(service, current)) return { kind: 'after', ms: catchUpMs };
+    if (current.deleting || serviceMatters(service, current))
+      return unchanged({ kind: 'after', ms: catchUpMs });
   }
 
   const view = await lookAndPlan(context, provider, current, memory, prepared, signal);
   const { plan, drift } = view;
   time('observe');
   const permitted = allowedSteps(plan, prepared, drift);
+  const left = permitted.withheld?.reason === 'DriftReported' ? permitted.withheld.steps : [];
+  memory.reported = new Set(left.map(stepKey));
   const guarded = guard({
     plan: { ...plan, steps: permitted.steps },
     removal: false,
@@ -133,7 +142,11 @@ export async function converge(
     );
   }
   time('tell');
-  return outcomeOf(context, memory, facts, execution);
+  return { outcome: outcomeOf(context, memory, facts, execution), changed: execution.done.length > 0 };
+}
+
+function unchanged(outcome: Outcome): Passed {
+  return { outcome, changed: false };
 }
 
 type Stage = 'parse' | 'observe' | 'plan' | 'apply' | 'tell';
@@ -255,8 +268,9 @@ function outcomeOf(context: Context, memory: ServiceMemory, facts: Facts, execut
     memory.pendingPasses = 0;
   }
   rechecks.push(...settlingRecheck(memory, facts.targets, facts.address, execution.done.length > 0));
-  if (errors.length > 0 || hasErrors(facts.problems)) return { kind: 'terminal' };
-  if (rechecks.length === 0) return { kind: 'done' };
+  if (errors.length > 0) return { kind: 'terminal' };
+  // Settings that are refused do not stop what is under way: a hand-over, a balancer that comes up.
+  if (rechecks.length === 0) return { kind: hasErrors(facts.problems) ? 'terminal' : 'done' };
   if (facts.waits.length > 0) memory.liveDue = true;
   return { kind: 'after', ms: Math.min(...rechecks) * (0.9 + 0.2 * context.random()) };
 }

@@ -17,6 +17,9 @@ import { mayHold } from './served.ts';
 /** A survey that failed is tried again after this long, doubling up to the ordinary pace. */
 const retryMs = 10_000;
 
+/** How often the removal of one stray is tried before it waits for a survey again. */
+const mostSweeps = 10;
+
 export class Drift {
   readonly #context: Context;
   readonly #wake: Wake;
@@ -105,8 +108,11 @@ export class Drift {
     const owner = { cluster: this.#context.cluster, service: stray.service, uid: stray.uid };
     const memory = newMemory(owner, stray.service, provider.name, this.#context.clock.now());
     const outcome = await sweepStray(this.#context, provider, memory, this.#signal);
-    this.#sweeping.delete(stray.uid);
-    if (outcome.kind === 'done' || tries >= 10) return;
+    if (outcome.kind === 'done' || tries >= mostSweeps) {
+      // Where it is still there, the next survey begins anew.
+      this.#sweeping.delete(stray.uid);
+      return;
+    }
     const wait = outcome.kind === 'after' ? outcome.ms : Math.min(2_000 * 2 ** tries, 300_000);
     this.#later(wait, () => this.#sweep(provider, stray, tries + 1));
   }

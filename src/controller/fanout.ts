@@ -88,7 +88,11 @@ export class Fanout {
   /** Some slice of this Service changed, came or went. */
   slices(key: ObjectKey): void {
     const service = this.#view.service(key);
-    if (service?.type !== 'LoadBalancer' || service.externalTrafficPolicy !== 'Local') return;
+    if (service?.type !== 'LoadBalancer' || service.externalTrafficPolicy !== 'Local') {
+      // What was known of it grows old unseen; should the policy come back, the next change counts.
+      this.#endpoints.delete(key);
+      return;
+    }
     const before = this.#endpoints.get(key);
     const after = nodesWithEndpoints(this.#view.slices(key));
     this.#endpoints.set(key, after);

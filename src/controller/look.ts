@@ -86,8 +86,9 @@ export async function lookAndPlan(
   const needsFull = fullDue || (!applied && remembered?.depth === 'quick');
   if (remembered !== undefined && !needsFull && !liveDue) {
     const plan = planOn(remembered.value);
-    if (plan.steps.every((step) => step.risk === 'none')) {
-      return { observed: remembered.value, depth: remembered.depth, plan, drift: [] };
+    const drift = applied ? plan.steps.filter((step) => memory.reported.has(stepKey(step))) : [];
+    if (plan.steps.every((step) => step.risk === 'none' || drift.includes(step))) {
+      return { observed: remembered.value, depth: remembered.depth, plan, drift };
     }
   }
   // Orders that come in while we look are for the next pass; ours stand again if the look fails.
@@ -111,17 +112,25 @@ export async function lookAndPlan(
     throw error;
   }
   const plan = planOn(observed);
-  const drift = applied ? driftOf(plan, remembered === undefined ? undefined : planOn(remembered.value)) : [];
-  if (drift.length > 0) context.telemetry.drift(service.key, provider.name, drift);
+  const before = remembered === undefined ? undefined : planOn(remembered.value);
+  const drift = applied ? driftOf(plan, before, memory.reported) : [];
+  const news = drift.filter((step) => !memory.reported.has(stepKey(step)));
+  if (news.length > 0) context.telemetry.drift(service.key, provider.name, news);
   return { observed, depth, plan, drift };
+}
+
+/** Two steps of one key do the same. */
+export function stepKey({ operation, subject, parameters }: Step): string {
+  return JSON.stringify([operation, subject, parameters]);
 }
 
 /**
  * The steps that put right what was changed behind our back: those of a plan where the picture before said
- * that nothing was to be done. After a restart there is no picture before, and nodes may have come and gone
- * meanwhile, so changes of targets count as ordinary work then.
+ * that nothing was to be done, but for what was reported and left. After a restart there is no picture
+ * before, and nodes may have come and gone meanwhile, so changes of targets count as ordinary work then.
  */
-function driftOf(plan: Plan, before: Plan | undefined): readonly Step[] {
+function driftOf(plan: Plan, before: Plan | undefined, reported: ReadonlySet<string>): readonly Step[] {
   if (before === undefined) return plan.steps.filter(({ effect }) => effect.kind === 'other');
-  return before.steps.length === 0 ? plan.steps : [];
+  const wasQuiet = before.steps.every((step) => reported.has(stepKey(step)));
+  return wasQuiet ? plan.steps : plan.steps.filter((step) => reported.has(stepKey(step)));
 }

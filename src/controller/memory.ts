@@ -36,6 +36,8 @@ export interface ServiceMemory {
   liveDue: boolean;
   /** The next pass must compare everything. */
   fullDue: boolean;
+  /** Drift that was only reported, by `stepKey`: it must not be taken for our own work later. */
+  reported: ReadonlySet<string>;
   /** How many passes in a row found the balancer still coming up. */
   pendingPasses: number;
   /** How many passes in a row found targets that are still settling. */
@@ -65,6 +67,7 @@ export function newMemory(owner: Owner, key: ObjectKey, provider: ProviderName, 
     appliedSettings: undefined,
     liveDue: false,
     fullDue: false,
+    reported: new Set(),
     pendingPasses: 0,
     settlingPasses: 0,
     handOver: {},

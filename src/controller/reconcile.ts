@@ -64,7 +64,7 @@ export async function reconcile(context: Context, key: ObjectKey, signal: AbortS
   memory.provider = provider.name;
   memory.sawPending ||= service.ingress.length === 0;
   try {
-    const outcome = await converge(
+    const { outcome, changed } = await converge(
       context,
       provider,
       service,
@@ -75,7 +75,13 @@ export async function reconcile(context: Context, key: ObjectKey, signal: AbortS
     context.telemetry.pass(
       key,
       provider.name,
-      outcome.kind === 'retry' ? 'failed' : outcome.kind === 'after' ? 'waiting' : 'unchanged',
+      outcome.kind === 'retry'
+        ? 'failed'
+        : changed
+          ? 'changed'
+          : outcome.kind === 'after'
+            ? 'waiting'
+            : 'unchanged',
       context.clock.now() - started,
     );
     return outcome;
@@ -125,7 +131,7 @@ async function releasing(
       context,
       service,
       'ClassNotServed',
-      `provider ${from.join(', ')} holds the balancer and is not configured in this controller; configure it, or take the finalizer off by \`sluice uninstall --keep\``,
+      `provider ${from.join(', ')} holds the balancer and is not configured in this controller; configure it, or take the finalizer off by \`sluice uninstall --balancers keep\``,
     );
     return { kind: 'terminal' };
   }

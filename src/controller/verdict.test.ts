@@ -255,7 +255,12 @@ describe('InSync', () => {
     [
       'drift that is only reported',
       { withheld: { reason: 'DriftReported', steps: [step()] } },
-      'False DriftReported: 1 call withheld: CreateListener listener 80/TCP (the Service has port 80)',
+      'False DriftReported: All else is in force (settings abcd1234); 1 call withheld: CreateListener listener 80/TCP (the Service has port 80)',
+    ],
+    [
+      'a failure beside drift that is only reported',
+      { withheld: { reason: 'DriftReported', steps: [step()] }, error: error('transient') },
+      'False SyncLoadBalancerFailed: CreateListener: it was refused (SomeCode)',
     ],
     [
       'no drift where it would only be reported',
@@ -291,6 +296,11 @@ describe('the settings named in InSync', () => {
     expect(settingsInForce(draft)).toBe('abcd1234');
   });
 
+  test('are known beside drift that is only reported', () => {
+    const { drafts } = judge(facts({ withheld: { reason: 'DriftReported', steps: [step()] } }));
+    expect(settingsInForce(drafts.find(({ type }) => type === 'InSync'))).toBe('abcd1234');
+  });
+
   test.each<[string, Partial<Facts>]>([
     ['a failure', { error: error('transient') }],
     ['a plan that was only shown', { withheld: { reason: 'PlanOnly', steps: [] } }],
@@ -304,7 +314,7 @@ describe('the settings named in InSync', () => {
 
   test('are not believed where the status is not True, or where there is no condition', () => {
     const message = 'All that the Service asks for is in force (settings abcd1234)';
-    expect(settingsInForce({ status: 'False', message })).toBe(undefined);
+    expect(settingsInForce({ status: 'False', reason: 'Busy', message })).toBe(undefined);
     expect(settingsInForce(undefined)).toBe(undefined);
   });
 });

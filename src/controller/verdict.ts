@@ -109,9 +109,13 @@ function targetsReady({ targets, address, waits }: Facts): ConditionDraft | unde
 
 function inSync(facts: Facts): ConditionDraft {
   const { failures, error, held, withheld, problems, waits, settings, address } = facts;
-  const kept = withheld && inSyncWithheld(withheld);
-  if (kept) return kept;
   const failed = failures[0]?.error ?? error;
+  // Beside a failure it would be too much to say that all else is in force.
+  const kept =
+    withheld && !(failed && withheld.reason === 'DriftReported')
+      ? inSyncWithheld(withheld, settings)
+      : undefined;
+  if (kept) return kept;
   if (failed) {
     const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
     const what = failures[0] ? `${failures[0].step.subject}: ` : '';
@@ -139,7 +143,10 @@ function inSync(facts: Facts): ConditionDraft {
 }
 
 /** What a mode or policy keeps from being done; undefined where that is nothing. */
-function inSyncWithheld({ reason, steps }: NonNullable<Facts['withheld']>): ConditionDraft | undefined {
+function inSyncWithheld(
+  { reason, steps }: NonNullable<Facts['withheld']>,
+  settings: string,
+): ConditionDraft | undefined {
   switch (reason) {
     case 'Paused':
       return draft(
@@ -152,16 +159,28 @@ function inSyncWithheld({ reason, steps }: NonNullable<Facts['withheld']>): Cond
       if (steps.length === 0) return draft('InSync', 'True', reason, 'Plan only: nothing is to be done');
       return draft('InSync', 'False', reason, listSteps(steps));
     case 'DriftReported':
-      return steps.length === 0 ? undefined : draft('InSync', 'False', reason, listSteps(steps));
+      if (steps.length === 0) return undefined;
+      return draft(
+        'InSync',
+        'False',
+        reason,
+        `All else is in force (settings ${settings}); ${listSteps(steps)}`,
+      );
   }
 }
 
-/** Reads the settings hash back out of an `InSync` condition, so that a restart need not compare everything. */
+/**
+ * Reads the settings hash back out of an `InSync` condition, so that a restart need not compare everything,
+ * and does not take drift that is only reported for work of ours that was never done.
+ */
 export function settingsInForce(
-  condition: { readonly status: string; readonly message: string } | undefined,
+  condition: { readonly status: string; readonly reason: string; readonly message: string } | undefined,
 ): string | undefined {
-  if (condition?.status !== 'True') return undefined;
-  return /^All that the Service asks for is in force \(settings (\S+)\)$/.exec(condition.message)?.[1];
+  if (condition === undefined || (condition.status !== 'True' && condition.reason !== 'DriftReported'))
+    return undefined;
+  return /^All (?:that the Service asks for|else) is in force \(settings (\S+)\)/.exec(
+    condition.message,
+  )?.[1];
 }
 
 function warningOf({ failures, error, held, problems, withheld }: Facts): Verdict['warning'] {

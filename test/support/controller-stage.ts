@@ -244,6 +244,37 @@ export class ControllerStage {
     return await this.drive(reconcile(this.context, key, this.abort.signal));
   }
 
+  /** `default/web` is there and in force, its targets healthy, nothing left to do. */
+  async settled(change: Parameters<typeof aService>[0] = {}): Promise<void> {
+    this.cluster.put(aService(change));
+    for (let passes = 0; passes < 10; passes += 1) {
+      const outcome = await this.pass();
+      if (outcome.kind === 'done') return;
+      await this.clock.advance(60_000);
+    }
+    throw new Error('the Service did not settle');
+  }
+
+  /** Nodes of these names are the cluster's. */
+  nodes(...names: readonly string[]): void {
+    this.cluster.nodeList = names.map((name) => aNode(name));
+  }
+
+  /** Somebody deletes the only listener in the console. */
+  deleteListener(): void {
+    const arn = this.account.resources().find(({ kind }) => kind === 'listener')?.arn;
+    this.account.byHand('DeleteListener', { ListenerArn: arn });
+  }
+
+  /** Somebody takes a node's target away in the console. */
+  deregister(node: string): void {
+    const arn = this.account.resources().find(({ kind }) => kind === 'target-group')?.arn;
+    this.account.byHand('DeregisterTargets', {
+      TargetGroupArn: arn,
+      Targets: [{ Id: `i-${node}`, Port: 30_080 }],
+    });
+  }
+
   /** The process is new: nothing is remembered. */
   restart(): void {
     this.context = {
