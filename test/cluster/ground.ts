@@ -15,6 +15,7 @@ import {
 } from '../../src/sandbox/sandbox.ts';
 import type { RecordedCall } from '../../providers/aws/simulator/record.ts';
 import type { AccountDump } from '../../providers/aws/simulator/dump.ts';
+import { refusals, shippedPolicy } from './policy.ts';
 
 /** Prefix of the annotations that AWS users write. */
 export const awsPrefix = 'service.beta.kubernetes.io/aws-load-balancer-';
@@ -53,7 +54,7 @@ export interface Held {
 /** Rates at which the tests do not wait for buckets. */
 export const fastAws = { rates: { read: 1_000, register: 1_000, modify: 1_000 } };
 
-/** What a user writes to keep a node port, a name, and so on: `i-` and 17 digits, as AWS has them. */
+/** A node whose instance has an id of the form that AWS gives. */
 export function nodeOf(index: number): Manifest {
   return nodeManifest({
     name: `node-${index}`,
@@ -66,7 +67,7 @@ export function instanceOf(index: number): string {
   return `i-${String(index).padStart(17, '0')}`;
 }
 
-export class Ground implements AsyncDisposable {
+export class Ground {
   readonly sandbox: Sandbox;
   #count = 0;
 
@@ -91,8 +92,18 @@ export class Ground implements AsyncDisposable {
     return this.sandbox.aws.control;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.sandbox.stop();
+  /**
+   * Ends the sandbox, and checks on the way that the shipped policy would have let every call of the controllers
+   * through.
+   */
+  async close(): Promise<void> {
+    try {
+      const { calls } = await this.cloud.calls();
+      const [refused] = refusals(await shippedPolicy(), calls);
+      if (refused) throw new Error(`manifests/aws/iam-policy.json refuses ${JSON.stringify(refused)}`);
+    } finally {
+      await this.sandbox.stop();
+    }
   }
 
   /** A Service that nobody has applied yet. */

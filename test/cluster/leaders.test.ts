@@ -44,7 +44,7 @@ beforeAll(async () => {
 }, 600_000);
 
 afterAll(async () => {
-  await ground?.sandbox.stop();
+  await ground?.close();
 });
 
 describe('several controllers', () => {

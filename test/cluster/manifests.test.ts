@@ -25,7 +25,7 @@ beforeAll(async () => {
 }, 600_000);
 
 afterAll(async () => {
-  await ground?.sandbox.stop();
+  await ground?.close();
 });
 
 const overlay = fileURLToPath(new URL('manifests/overlays/aws', packageRoot));

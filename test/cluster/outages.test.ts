@@ -43,7 +43,7 @@ describe('the API server', () => {
   }, 600_000);
 
   afterAll(async () => {
-    await ground?.sandbox.stop();
+    await ground?.close();
   });
 
   /** A controller whose readers have not yet learnt patience from an outage before. */
@@ -162,7 +162,7 @@ describe('the API server serves three requests at a time', () => {
   }, 600_000);
 
   afterAll(async () => {
-    await ground?.sandbox.stop();
+    await ground?.close();
   });
 
   test('it answers 429, everyone waits as told, and a dozen Services are served and released', async () => {
@@ -190,7 +190,7 @@ describe('the cloud', () => {
   }, 600_000);
 
   afterAll(async () => {
-    await ground?.sandbox.stop();
+    await ground?.close();
   });
 
   test.for(['CreateTargetGroup', 'CreateLoadBalancer', 'RegisterTargets', 'CreateListener'] as const)(

@@ -34,7 +34,7 @@ beforeAll(async () => {
 }, 600_000);
 
 afterAll(async () => {
-  await ground?.sandbox.stop();
+  await ground?.close();
 });
 
 interface Rule {

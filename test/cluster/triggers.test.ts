@@ -28,7 +28,7 @@ beforeAll(async () => {
 }, 600_000);
 
 afterAll(async () => {
-  await ground?.sandbox.stop();
+  await ground?.close();
 });
 
 const listenersOf = (balancer: Balancer | undefined): readonly string[] =>
