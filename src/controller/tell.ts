@@ -100,8 +100,6 @@ export function warnOnce(
 
 /** No node can be a target: said when it begins, and not again while the condition says so. */
 function sayEmpty(context: Context, service: ServiceObject, { drafts }: Verdict): void {
-  const isEmpty = ({ type, reason }: { readonly type: string; readonly reason: string }): boolean =>
-    type === 'TargetsReady' && reason === 'UnAvailableLoadBalancer';
   const empty = drafts.find(isEmpty);
   if (empty === undefined || service.conditions.some(isEmpty)) return;
   context.writer.event(service, {
@@ -110,6 +108,10 @@ function sayEmpty(context: Context, service: ServiceObject, { drafts }: Verdict)
     action: 'UpdateTargets',
     note: empty.message,
   });
+}
+
+function isEmpty({ type, reason }: { readonly type: string; readonly reason: string }): boolean {
+  return type === 'TargetsReady' && reason === 'UnAvailableLoadBalancer';
 }
 
 /** Good news: one event for a pass that changed something. */

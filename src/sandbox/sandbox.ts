@@ -131,12 +131,19 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   }
 }
 
-/** What the Deployment sets in the environment of the controller, so that it runs here as it does there. */
+/**
+ * What the Deployment sets in the environment of the controller, so that it runs here as it does there. The
+ * share of the memory limit is made a size: there is no limit here to take a share of.
+ */
 async function deployedEnvironment(): Promise<Readonly<Record<string, string>>> {
   const [deployment] = await manifestsOf(new URL('manifests/base/deployment.yaml', packageRoot));
-  const spec = deployment?.['spec'] as DeploymentSpec | undefined;
-  const env = spec?.template.spec.containers[0]?.env ?? [];
-  return Object.fromEntries(env.map(({ name, value }) => [name, value]));
+  const container = (deployment?.['spec'] as DeploymentSpec | undefined)?.template.spec.containers[0];
+  const limitMi = Number(/^(\d+)Mi$/u.exec(container?.resources.limits.memory ?? '')?.[1] ?? 0);
+  const sized = (value: string): string =>
+    value.replace(/--max-old-space-size-percentage=(\d+)/u, (_, share: string) => {
+      return `--max-old-space-size=${Math.round((limitMi * Number(share)) / 100)}`;
+    });
+  return Object.fromEntries((container?.env ?? []).map(({ name, value }) => [name, sized(value)]));
 }
 
 interface DeploymentSpec {
@@ -144,6 +151,7 @@ interface DeploymentSpec {
     readonly spec: {
       readonly containers: readonly {
         readonly env?: readonly { readonly name: string; readonly value: string }[];
+        readonly resources: { readonly limits: { readonly memory: string } };
       }[];
     };
   };
