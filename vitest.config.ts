@@ -2,7 +2,12 @@ import { defineConfig } from 'vitest/config';
 import { lineReporter, reportVariable } from './scripts/report.ts';
 
 /** One project per level of proof; `npm test` runs them in this order, cheap ones first (scripts/test.ts). */
-export const projects = [
+export const projects: readonly {
+  readonly name: string;
+  readonly include: string[];
+  readonly timeoutMs: number;
+  readonly maxWorkers?: number;
+}[] = [
   {
     name: 'unit',
     include: [
@@ -17,7 +22,8 @@ export const projects = [
   { name: 'contract', include: ['test/contract/**/*.test.ts'], timeoutMs: 30_000 },
   { name: 'wire', include: ['test/wire/**/*.test.ts'], timeoutMs: 60_000 },
   { name: 'sim', include: ['test/sim/**/*.test.ts'], timeoutMs: 900_000 },
-  { name: 'cluster', include: ['test/cluster/**/*.test.ts'], timeoutMs: 300_000 },
+  // They mostly wait, each for a control plane of its own: more at once than there are cores.
+  { name: 'cluster', include: ['test/cluster/**/*.test.ts'], timeoutMs: 300_000, maxWorkers: 3 },
 ];
 
 const report = process.env[reportVariable];
@@ -25,8 +31,15 @@ const report = process.env[reportVariable];
 export default defineConfig({
   test: {
     reporters: report === undefined ? ['default'] : ['default', lineReporter(report)],
-    projects: projects.map(({ name, include, timeoutMs }) => ({
-      test: { name, include, testTimeout: timeoutMs, hookTimeout: timeoutMs, environment: 'node' as const },
+    projects: projects.map(({ name, include, timeoutMs, maxWorkers }) => ({
+      test: {
+        name,
+        include,
+        testTimeout: timeoutMs,
+        hookTimeout: timeoutMs,
+        environment: 'node' as const,
+        ...(maxWorkers === undefined ? {} : { maxWorkers }),
+      },
     })),
   },
 });

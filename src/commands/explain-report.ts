@@ -180,7 +180,7 @@ export function explanationText(
       `  ${toSeconds(at)}  ${type === 'Warning' ? paint('yellow', type) : type}  ${reason}${count > 1 ? ` (×${count})` : ''}: ${note}`,
     );
   }
-  for (const missing of unread) lines.push('', paint('dim', `Not read: ${missing}`));
+  if (unread.length > 0) lines.push('', paint('dim', `Not read: ${unread.join('; ')}`));
   return `${lines.join('\n')}\n`;
 }
 

@@ -74,14 +74,19 @@ export const explainCommand = command({
     try {
       const service = await new Writer(api).getService(objectKey(namespace, name));
       const unread: string[] = [];
-      const slices = await readOr([], unread, () => readSlices(api, namespace, service.name));
-      const events = await readOr([], unread, () => readEvents(api, namespace, service.name, service.uid));
-      const nodes = await readOr([], unread, () => readNodes(api));
+      const slices = await readOr([], unread, 'endpoints', () => readSlices(api, namespace, service.name));
+      const nodes = await readOr([], unread, 'nodes', () => readNodes(api));
+      const cluster = await clusterOf(api, settings, unread);
+      // What was not read is not empty: a plan on it would be about another cluster.
+      const whole = unread.length === 0;
+      const events = await readOr([], unread, 'events', () =>
+        readEvents(api, namespace, service.name, service.uid),
+      );
       const names = [...running.providers.keys()];
       const options = controllerOptions(settings?.controller ?? (await usualSettings()).controller, names);
       const context: PreviewContext = {
         clock: systemClock,
-        cluster: await clusterOf(api, settings, unread),
+        cluster,
         view: viewOf(service, slices, nodes),
         providers: running.providers,
         options,
@@ -89,9 +94,12 @@ export const explainCommand = command({
       const abort = new AbortController();
       process.once('SIGINT', () => abort.abort(new Error('interrupted')));
       // Without the controller's settings there is no account to look at: only what the Service says is checked.
-      const fresh = settings
-        ? await readOr(undefined, unread, () => preview(context, service, true, abort.signal))
-        : undefined;
+      const fresh =
+        settings && whole
+          ? await readOr(undefined, unread, 'cloud account', () =>
+              preview(context, service, true, abort.signal),
+            )
+          : undefined;
       const said = fresh ?? (await preview(context, service, false, abort.signal));
       const explained = explanation({
         service,
@@ -147,7 +155,9 @@ async function clusterOf(
   const unknown = '00000000-0000-0000-0000-000000000000';
   const id =
     settings?.cluster.id ??
-    (settings ? await readOr<string>(unknown, unread, () => readClusterId(api)) : unknown);
+    (settings
+      ? await readOr<string>(unknown, unread, 'identity of the cluster', () => readClusterId(api))
+      : unknown);
   return { name: settings?.cluster.name ?? id, id };
 }
 
@@ -158,11 +168,14 @@ async function readNodes(api: Api): Promise<readonly NodeObject[]> {
 }
 
 /** What the caller may not read is named, and the answer goes on without it. */
-async function readOr<T>(fallback: T, unread: string[], run: () => Promise<T>): Promise<T> {
+async function readOr<T>(fallback: T, unread: string[], what: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (thrown) {
-    unread.push(asSluiceError(thrown).message);
+    const { kind, action, message } = asSluiceError(thrown);
+    // An ordinary user of a namespace lacks some rights, and that is in order.
+    const why = kind === 'denied' && action !== undefined ? `no right to ${action}` : message;
+    unread.push(`${what} (${why})`);
     return fallback;
   }
 }

@@ -4,6 +4,8 @@
  * What is made for one Service is found by our tag with its name, so that tests can share a sandbox and run
  * side by side. Calls are told apart by who made them and by the Service that they touched.
  */
+import { readFile } from 'node:fs/promises';
+import type { ManagedProcess } from '../../src/sandbox/processes.ts';
 import { merge } from '../../src/sandbox/demo/patch.ts';
 import { condition, statusOf, until, untilService } from '../../src/sandbox/demo/stage.ts';
 import { apply, nodeManifest, read, remove, type Manifest } from '../../src/sandbox/objects.ts';
@@ -310,6 +312,15 @@ export async function metric(controller: RunningController, name: string, where 
     .split('\n')
     .filter((line) => line.startsWith(name) && line.includes(where))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+}
+
+/** Stops a process in its tracks, and waits until it has: signals travel by way of the watchdog. */
+export async function freeze(process: ManagedProcess): Promise<void> {
+  process.signal('SIGSTOP');
+  await until(`${process.name} to be frozen`, async () => {
+    const stat = await readFile(`/proc/${process.pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T') || undefined;
+  });
 }
 
 export function targetsOf(group: Group): readonly Target[] {

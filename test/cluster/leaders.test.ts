@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { statusOf, until } from '../../src/sandbox/demo/stage.ts';
 import { apply } from '../../src/sandbox/objects.ts';
 import type { RunningController } from '../../src/sandbox/sandbox.ts';
-import { Ground, metric, pause } from './ground.ts';
+import { freeze, Ground, metric, pause } from './ground.ts';
 
 let ground: Ground;
 /** By access key. */
@@ -78,7 +78,7 @@ describe('several controllers', () => {
       await until('the half-made balancer', async () =>
         (await ground.held(service)).balancers.length === 1 ? true : undefined,
       );
-      named(frozen).process.signal('SIGSTOP');
+      await freeze(named(frozen).process);
       const before = await ground.held(service);
       await ground.sees(
         service,

@@ -7,6 +7,7 @@
  */
 import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -32,7 +33,13 @@ const overlay = fileURLToPath(new URL('manifests/overlays/aws', packageRoot));
 
 async function run(...args: readonly string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(kubectl, args, {
-    env: { KUBECONFIG: ground.sandbox.kubeconfig, PATH: process.env['PATH'] ?? '' },
+    env: {
+      KUBECONFIG: ground.sandbox.kubeconfig,
+      // Its cache goes with the sandbox; without a HOME it would be kept where we stand.
+      KUBECACHEDIR: join(ground.sandbox.controlPlane.folder, 'kubectl'),
+      HOME: ground.sandbox.controlPlane.folder,
+      PATH: process.env['PATH'] ?? '',
+    },
     maxBuffer: 10_000_000,
   });
   return stdout;

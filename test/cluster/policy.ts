@@ -112,7 +112,7 @@ function requestsOf(call: RecordedCall, tags: ReadonlyMap<string, Tags>): readon
     }
     case 'CreateListener': {
       const balancer = input.LoadBalancerArn ?? '';
-      const arn = created ?? balancer.replace(':loadbalancer/', ':listener/');
+      const arn = created ?? `${balancer.replace(':loadbalancer/', ':listener/')}/0`;
       return [
         { action, arn: balancer, keys: { ...brought, ...resourceKeys(tags.get(balancer)) } },
         ...marking(call.operation, arn, brought),

@@ -229,9 +229,11 @@ describe('a user of one namespace', () => {
     expect(answer.text).toContain(statusOf(await ground.live(service)).address);
     // The events of her namespace and the endpoints are hers to read with `view`.
     expect(answer.text).toContain('EnsuredLoadBalancer');
-    expect(answer.text).not.toContain('Not read');
+    // Nodes are not, and that is said in passing.
+    expect(answer.text).toMatch(/^Not read: nodes \(no right to list nodes\)$/mu);
     const before = await ground.sandbox.controlPlane.apiServer.audit();
-    expect(before.filter(({ user, status }) => user === 'jane' && status === 403)).toEqual([]);
+    const refused = before.filter(({ user, status }) => user === 'jane' && status === 403);
+    expect(refused.map(({ verb, resource }) => `${verb} ${resource}`)).toEqual(['list nodes']);
 
     const joe = await ground.sandbox.controlPlane.addUser({ user: 'joe' });
     const denied = await explain('till', joe.path);
