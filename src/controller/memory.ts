@@ -52,6 +52,8 @@ export interface ServiceMemory {
   unhealthySince: number | undefined;
   /** Monotonic milliseconds since when nothing but throttling and busy answers came. */
   waitingSince: number | undefined;
+  /** The user was told that no node can be a target, and it is still so. */
+  saidEmpty: boolean;
   /** To say a thing once: reason and code of the last warning, and when it was last said. */
   lastWarning: { readonly signature: string; readonly at: number } | undefined;
   lastPass: LastPass | undefined;
@@ -76,6 +78,7 @@ export function newMemory(owner: Owner, key: ObjectKey, provider: ProviderName, 
     sawPending: false,
     unhealthySince: now,
     waitingSince: undefined,
+    saidEmpty: false,
     lastWarning: undefined,
     lastPass: undefined,
   };

@@ -76,7 +76,7 @@ export async function tell(
   }
   if (facts.address.kind === 'ready') memory.pendingSince = undefined;
   announce(context, service, facts, done);
-  sayEmpty(context, service, verdict);
+  sayEmpty(context, service, memory, facts);
   warnOnce(context, service, memory, verdict.warning);
 }
 
@@ -98,20 +98,19 @@ export function warnOnce(
   context.writer.event(service, note);
 }
 
-/** No node can be a target: said when it begins, and not again while the condition says so. */
-function sayEmpty(context: Context, service: ServiceObject, { drafts }: Verdict): void {
-  const empty = drafts.find(isEmpty);
-  if (empty === undefined || service.conditions.some(isEmpty)) return;
+/** No node can be a target: said when it begins, also where the targets that are there stay; once, not at every look. */
+function sayEmpty(context: Context, service: ServiceObject, memory: ServiceMemory, facts: Facts): void {
+  const empty = facts.waits.find(({ reason }) => reason === 'UnAvailableLoadBalancer');
+  const known =
+    memory.saidEmpty || service.conditions.some(({ reason }) => reason === 'UnAvailableLoadBalancer');
+  memory.saidEmpty = empty !== undefined;
+  if (empty === undefined || known) return;
   context.writer.event(service, {
     type: 'Warning',
     reason: 'UnAvailableLoadBalancer',
     action: 'UpdateTargets',
     note: empty.message,
   });
-}
-
-function isEmpty({ type, reason }: { readonly type: string; readonly reason: string }): boolean {
-  return type === 'TargetsReady' && reason === 'UnAvailableLoadBalancer';
 }
 
 /** Good news: one event for a pass that changed something. */

@@ -352,7 +352,8 @@ describe('the warning', () => {
       'Warning InvalidAnnotation: metadata.annotations["a"]: "x" is not a number; write a number | metadata.annotations["a"]: "x" is not a number; write a number',
     ],
     ['held', { held: [oneTargetLost] }, `Warning RemovalHeld: ${oneTargetLost}`],
-    ['no node left', { waits: [nobody] }, `Warning UnAvailableLoadBalancer: ${nobody.message}`],
+    // Told where it begins: tell.ts.
+    ['no node left', { waits: [nobody] }, undefined],
     ['another wait is no news', { waits: [wait('HandingOver', 'n1 stays')] }, undefined],
     [
       'a plan that was asked for is no complaint',

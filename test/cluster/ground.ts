@@ -336,15 +336,6 @@ export function specOf(live: Manifest | undefined): Readonly<Record<string, unkn
   return (live?.['spec'] ?? {}) as Readonly<Record<string, unknown>>;
 }
 
-/** The node port of a port of the Service, by its number. */
-export function nodePortOf(live: Manifest | undefined, port: number): number {
-  const ports = (specOf(live)['ports'] ?? []) as readonly {
-    readonly port: number;
-    readonly nodePort: number;
-  }[];
-  return ports.find((one) => one.port === port)?.nodePort ?? 0;
-}
-
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
