@@ -352,8 +352,7 @@ describe('the warning', () => {
       'Warning InvalidAnnotation: metadata.annotations["a"]: "x" is not a number; write a number | metadata.annotations["a"]: "x" is not a number; write a number',
     ],
     ['held', { held: [oneTargetLost] }, `Warning RemovalHeld: ${oneTargetLost}`],
-    ['no node left', { waits: [nobody] }, `Warning UnAvailableLoadBalancer: ${nobody.message}`],
-    ['another wait is no news', { waits: [wait('HandingOver', 'n1 stays')] }, undefined],
+    ['a wait is no complaint', { waits: [nobody, wait('HandingOver', 'n1 stays')] }, undefined],
     [
       'a plan that was asked for is no complaint',
       { withheld: { reason: 'PlanOnly', steps: [step()] } },
