@@ -352,9 +352,7 @@ describe('the warning', () => {
       'Warning InvalidAnnotation: metadata.annotations["a"]: "x" is not a number; write a number | metadata.annotations["a"]: "x" is not a number; write a number',
     ],
     ['held', { held: [oneTargetLost] }, `Warning RemovalHeld: ${oneTargetLost}`],
-    // Told where it begins: tell.ts.
-    ['no node left', { waits: [nobody] }, undefined],
-    ['another wait is no news', { waits: [wait('HandingOver', 'n1 stays')] }, undefined],
+    ['a wait is no complaint', { waits: [nobody, wait('HandingOver', 'n1 stays')] }, undefined],
     [
       'a plan that was asked for is no complaint',
       { withheld: { reason: 'PlanOnly', steps: [step()] } },
