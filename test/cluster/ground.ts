@@ -259,7 +259,7 @@ export class Ground {
     });
   }
 
-  /** Events about the object, oldest first. */
+  /** Events of the controller about the object, oldest first; the API server has a word of its own now and then. */
   async events(object: Manifest): Promise<readonly EventView[]> {
     const { namespace = 'default', name = '' } = object.metadata ?? {};
     const list = (await this.api.request('GET', `/apis/events.k8s.io/v1/namespaces/${namespace}/events`, {
@@ -270,10 +270,12 @@ export class Ground {
         readonly reason: string;
         readonly note: string;
         readonly eventTime: string;
+        readonly reportingController?: string;
         readonly series?: { readonly count: number };
       }[];
     };
     return (list.items ?? [])
+      .filter(({ reportingController }) => reportingController === 'sluice.dev/controller')
       .toSorted((a, b) => a.eventTime.localeCompare(b.eventTime))
       .map(({ type, reason, note, series }) => ({ type, reason, note, count: series?.count ?? 1 }));
   }
@@ -317,8 +319,13 @@ export async function metric(controller: RunningController, name: string, where 
 /** Stops a process in its tracks, and waits until it has: signals travel by way of the watchdog. */
 export async function freeze(process: ManagedProcess): Promise<void> {
   process.signal('SIGSTOP');
-  await until(`${process.name} to be frozen`, async () => {
-    const stat = await readFile(`/proc/${process.pid}/stat`, 'utf8');
+  await frozen(process.pid);
+}
+
+/** Waits until the process with this id has stopped in its tracks. */
+export async function frozen(pid: number): Promise<void> {
+  await until(`process ${pid} to be frozen`, async () => {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T') || undefined;
   });
 }
@@ -334,15 +341,6 @@ export function finalizersOf(live: Manifest | undefined): readonly string[] {
 /** One field of the spec. */
 export function specOf(live: Manifest | undefined): Readonly<Record<string, unknown>> {
   return (live?.['spec'] ?? {}) as Readonly<Record<string, unknown>>;
-}
-
-/** The node port of a port of the Service, by its number. */
-export function nodePortOf(live: Manifest | undefined, port: number): number {
-  const ports = (specOf(live)['ports'] ?? []) as readonly {
-    readonly port: number;
-    readonly nodePort: number;
-  }[];
-  return ports.find((one) => one.port === port)?.nodePort ?? 0;
 }
 
 export function pause(ms: number): Promise<void> {
