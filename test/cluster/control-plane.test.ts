@@ -16,6 +16,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { findBinaries } from '../../src/sandbox/binaries.ts';
 import { startControlPlane, type Access, type ControlPlane } from '../../src/sandbox/control-plane.ts';
 import { callApiServer, type Answer, type Call } from '../../src/sandbox/requests.ts';
+import { frozen } from './ground.ts';
 
 const run = promisify(execFile);
 
@@ -244,6 +245,7 @@ describe('a running control plane', () => {
 
   test('answers nothing while the API server is frozen, and goes on where it was', async () => {
     plane.apiServer.pause();
+    await frozen(plane.apiServer.pid ?? 0);
     const asked = plane.apiServer.call({ method: 'GET', path: '/version', timeoutMs: 500 });
     await expect(asked).rejects.toMatchObject({ kind: 'ambiguous' });
     plane.apiServer.resume();

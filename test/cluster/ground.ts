@@ -259,7 +259,7 @@ export class Ground {
     });
   }
 
-  /** Events about the object, oldest first. */
+  /** Events of the controller about the object, oldest first; the API server has a word of its own now and then. */
   async events(object: Manifest): Promise<readonly EventView[]> {
     const { namespace = 'default', name = '' } = object.metadata ?? {};
     const list = (await this.api.request('GET', `/apis/events.k8s.io/v1/namespaces/${namespace}/events`, {
@@ -270,10 +270,12 @@ export class Ground {
         readonly reason: string;
         readonly note: string;
         readonly eventTime: string;
+        readonly reportingController?: string;
         readonly series?: { readonly count: number };
       }[];
     };
     return (list.items ?? [])
+      .filter(({ reportingController }) => reportingController === 'sluice.dev/controller')
       .toSorted((a, b) => a.eventTime.localeCompare(b.eventTime))
       .map(({ type, reason, note, series }) => ({ type, reason, note, count: series?.count ?? 1 }));
   }
@@ -317,8 +319,13 @@ export async function metric(controller: RunningController, name: string, where 
 /** Stops a process in its tracks, and waits until it has: signals travel by way of the watchdog. */
 export async function freeze(process: ManagedProcess): Promise<void> {
   process.signal('SIGSTOP');
-  await until(`${process.name} to be frozen`, async () => {
-    const stat = await readFile(`/proc/${process.pid}/stat`, 'utf8');
+  await frozen(process.pid);
+}
+
+/** Waits until the process with this id has stopped in its tracks. */
+export async function frozen(pid: number): Promise<void> {
+  await until(`process ${pid} to be frozen`, async () => {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T') || undefined;
   });
 }
