@@ -17,7 +17,7 @@ import type { Address, AnyProvider, TargetsReport } from '../core/provider.ts';
 import type { Outcome } from '../core/queue.ts';
 import { serviceMatters } from '../core/service-diff.ts';
 import type { Context } from './context.ts';
-import { lookAndPlan, prepare, stepKey, type Looked, type Prepared } from './look.ts';
+import { lookAndPlan, prepare, stepKey, targetSteps, type Looked, type Prepared } from './look.ts';
 import type { ServiceMemory } from './memory.ts';
 import { published, quietWaitMs, tell } from './tell.ts';
 import { isWaiting, type Facts } from './verdict.ts';
@@ -180,7 +180,7 @@ function allowedSteps(
   if (prepared.mode === 'plan-only')
     return { steps: [], withheld: { reason: 'PlanOnly', steps: plan.steps } };
   if (prepared.mode === 'targets-only') {
-    return { steps: plan.steps.filter(({ effect }) => effect.kind !== 'other'), withheld: undefined };
+    return { steps: targetSteps(plan), withheld: undefined };
   }
   if (drift.length > 0 && prepared.driftPolicy === 'report') {
     const steps = plan.steps.filter((step) => !drift.includes(step));
