@@ -27,7 +27,7 @@ export interface ControllerViewParts {
 }
 
 export function controllerView(parts: ControllerViewParts): {
-  readonly metrics: Sources;
+  readonly metrics: Required<Sources>;
   readonly server: Omit<ServerSources, 'metrics'>;
 } {
   const { door, elector, clock, controller } = parts;

@@ -86,6 +86,19 @@ describe('events', () => {
     expect(said).toEqual([1, 0, 0, 0, 0, 1, 0]);
   });
 
+  test('that no node can be a target is said when it begins and not again', async () => {
+    const stage = new ControllerStage();
+    stage.nodes();
+    stage.cluster.put(aService());
+    expect((await stage.during(() => stage.pass())).events).toContain('UnAvailableLoadBalancer');
+    expect((await stage.during(() => stage.pass())).events).toEqual([]);
+    stage.nodes('n1');
+    await stage.pass();
+    await stage.clock.advance(60_000);
+    await stage.pass();
+    expect(stage.condition('TargetsReady')?.status).toBe('True');
+  });
+
   test('another warning is said at once', async () => {
     const stage = new ControllerStage();
     stage.cluster.put(aService());
