@@ -1,5 +1,6 @@
 /** The command line: what is understood, what is refused and what the user is told. */
 import { describe, expect, test } from 'vitest';
+import { SluiceError, type ErrorKind } from '../core/errors.ts';
 import { runProgram } from './cli.ts';
 import type { Shell } from './shell.ts';
 import { command, exit, program } from './table.ts';
@@ -10,6 +11,20 @@ interface Ran {
   readonly err: string;
   /** What the command was given; undefined when none ran. */
   readonly seen: unknown;
+}
+
+/** `fail-denied`, `fail-bug`: a command that ends so. */
+function fails(kind: ErrorKind) {
+  return command({
+    name: `fail-${kind}`,
+    summary: 'Fail',
+    description: '',
+    words: '',
+    wordCount: [0, 0],
+    flags: {},
+    examples: [],
+    run: () => Promise.reject(new SluiceError(kind, 'no access to the cluster', { code: 'No' })),
+  });
 }
 
 async function sluice(argv: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
@@ -77,7 +92,7 @@ async function sluice(argv: readonly string[], env: Record<string, string> = {})
     name: 'sluice',
     version: '1.2.3',
     description: 'Opens the way.',
-    commands: [plan, sandbox, dump],
+    commands: [plan, sandbox, dump, fails('denied'), fails('bug')],
     examples: [],
   });
   const code = await runProgram(tool, argv, shell);
@@ -132,6 +147,18 @@ describe('running a command', () => {
     const { code, seen } = await sluice(['sandbox', '--', 'kubectl', 'get', '--help']);
     expect(seen).toEqual(['kubectl', 'get', '--help']);
     expect(code).toBe(7);
+  });
+});
+
+describe('a command that fails', () => {
+  test('for an outside reason says it in one line, without a stack', async () => {
+    const { code, err } = await sluice(['fail-denied']);
+    expect(err).toBe('sluice: no access to the cluster\n');
+    expect(code).toBe(1);
+  });
+
+  test('by a defect of ours keeps the stack for the report', async () => {
+    await expect(sluice(['fail-bug'])).rejects.toThrow('no access to the cluster');
   });
 });
 

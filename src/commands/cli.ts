@@ -3,6 +3,7 @@
  * every mistake at once with a suggestion.
  */
 import { suggest } from '../core/annotations.ts';
+import { isSluiceError } from '../core/errors.ts';
 import { parseFlags } from './flags.ts';
 import type { Flags, FlagValues } from './flags.ts';
 import { commandHelp, programHelp } from './help.ts';
@@ -60,13 +61,20 @@ async function runCommand(
   }
   const all = [...mistakes, ...wordMistakes(spec, words, rest)];
   if (all.length > 0) return refuse(of, shell, all, `${spec.name} `);
-  return spec.run({ flags: values as FlagValues<Flags>, words, rest, shell });
+  try {
+    return await spec.run({ flags: values as FlagValues<Flags>, words, rest, shell });
+  } catch (thrown) {
+    // What the outside refuses is told in one line; a defect keeps its stack.
+    if (!isSluiceError(thrown) || thrown.kind === 'bug') throw thrown;
+    shell.err(`${paint(shell, 'red', `${of.name}:`)} ${thrown.message}\n`);
+    return exit.problem;
+  }
 }
 
 /**
  * Runs what the arguments ask for.
  *
- * @returns the exit code. What a command throws is passed on: the caller decides how a defect is shown.
+ * @returns the exit code. A defect is passed on: the caller decides how it is shown.
  */
 export async function runProgram(of: Program, argv: readonly string[], shell: Shell): Promise<number> {
   const [first, ...others] = argv;

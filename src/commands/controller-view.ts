@@ -1,9 +1,10 @@
 /** What a running controller shows of itself: health, readiness, metrics and the reasons behind a Service. */
-import type { Controller } from '../controller/controller.ts';
 import type { Door } from '../controller/door.ts';
+import type { LastPass } from '../controller/memory.ts';
 import { ownConditionTypes } from '../core/conditions.ts';
 import type { Clock } from '../core/clock.ts';
-import { objectKey } from '../core/objects.ts';
+import { objectKey, type ObjectKey } from '../core/objects.ts';
+import type { QueueState } from '../core/queue.ts';
 import type { Elector } from '../kube/lease.ts';
 import type { Sources } from '../observe/metrics.ts';
 import type { CheckResult, ServerSources } from '../observe/server.ts';
@@ -11,16 +12,22 @@ import type { CheckResult, ServerSources } from '../observe/server.ts';
 /** A reader that has not heard of the server for this long, bookmarks included, is not well. */
 const silentMs = 300_000;
 
+/** What is asked of the controller that leads. */
+interface LeadingController {
+  readonly queue: { readonly state: QueueState };
+  memory(key: ObjectKey): { readonly lastPass: LastPass | undefined } | undefined;
+}
+
 export interface ControllerViewParts {
-  readonly door: Door;
-  readonly elector: Elector;
+  readonly door: Pick<Door, 'states' | 'services'>;
+  readonly elector: Pick<Elector, 'held'>;
   readonly clock: Clock;
   /** The controller of the present term; undefined while another replica leads. */
-  readonly controller: () => Controller | undefined;
+  readonly controller: () => LeadingController | undefined;
 }
 
 export function controllerView(parts: ControllerViewParts): {
-  readonly metrics: Sources;
+  readonly metrics: Required<Sources>;
   readonly server: Omit<ServerSources, 'metrics'>;
 } {
   const { door, elector, clock, controller } = parts;

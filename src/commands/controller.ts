@@ -9,7 +9,6 @@ import { controllerOptions } from '../controller/options.ts';
 import { clusterWriter, Door } from '../controller/door.ts';
 import { systemClock } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
-import { connect } from '../kube/connection.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { Elector, type Term } from '../kube/lease.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
@@ -17,6 +16,7 @@ import { createLog, logLevels } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startServer } from '../observe/server.ts';
 import { createTelemetry } from '../observe/telemetry.ts';
+import { accessFlags, connectBy } from './access.ts';
 import { startProviders } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
 import { command, exit } from './table.ts';
@@ -36,12 +36,7 @@ export const controllerCommand = command({
   wordCount: [0, 0],
   flags: {
     config: { ...configFlag, default: '/etc/sluice/config.yaml' },
-    kubeconfig: {
-      kind: 'string',
-      value: 'FILE',
-      help: "Access to the cluster; default: KUBECONFIG, then the Pod's own",
-    },
-    context: { kind: 'string', value: 'NAME', help: 'Context of the kubeconfig' },
+    ...accessFlags,
     listen: {
       kind: 'string',
       value: 'ADDRESS',
@@ -95,13 +90,7 @@ export const controllerCommand = command({
     const metrics = createMetrics({ version, processMetrics: true });
     const telemetry = createTelemetry({ log, metrics });
     try {
-      const api = await connect({
-        path: flags.kubeconfig,
-        context: flags.context,
-        clock,
-        random,
-        userAgent: `sluice/${version}`,
-      });
+      const api = await connectBy(flags, { clock, random });
       const id = settings.cluster.id ?? (await readClusterId(api));
       const cluster = { name: settings.cluster.name ?? id, id };
       const running = await startProviders(settings, { clock, random, onCall: telemetry.call });

@@ -4,7 +4,8 @@
  * The verdict is the first thing that stands in the way, in the order in which a Service comes to life:
  * claimed, accepted, provisioned, targets, in sync.
  */
-import { claimOf, type ClaimRules } from '../core/claim.ts';
+import { whyNotOurs } from '../controller/preview.ts';
+import { claimOf, type Claim, type ClaimRules } from '../core/claim.ts';
 import { ownAnnotations } from '../core/annotations.ts';
 import { nodesWithEndpoints } from '../core/endpoints.ts';
 import type { Condition, EndpointSliceObject, ServiceObject } from '../core/objects.ts';
@@ -71,14 +72,12 @@ export function explanation(input: ExplainInput): Explanation {
       ? `served by provider ${claim.provider}`
       : claim.kind === 'released'
         ? 'being released: what was made for it is taken away'
-        : claim.kind === 'foreign'
-          ? claim.message
-          : `not a Service for this controller: its type is ${service.type}`;
+        : whyNotOurs(service, claim);
   const conditions = service.conditions
     .filter(({ type }) => order.includes(type))
     .toSorted((a, b) => order.indexOf(a.type) - order.indexOf(b.type))
     .map((condition) => ({ ...condition, ...meaning(condition.reason) }));
-  const verdict = verdictOf(input, claim.kind, claimed, conditions);
+  const verdict = verdictOf(input, claim, claimed, conditions);
   return {
     apiVersion: 'sluice.dev/v1alpha1',
     kind: 'Explanation',
@@ -102,14 +101,20 @@ export function explanation(input: ExplainInput): Explanation {
 
 function verdictOf(
   { service, problems }: ExplainInput,
-  kind: ReturnType<typeof claimOf>['kind'],
+  claim: Claim,
   claimed: string,
   conditions: Explanation['conditions'],
 ): Pick<Explanation, 'verdict' | 'cure' | 'ok'> {
-  if (kind === 'none') return { ok: false, verdict: claimed, cure: 'Set spec.type to LoadBalancer' };
-  if (kind === 'foreign')
-    return { ok: false, verdict: `Left alone: ${claimed}`, cure: reasons.ClaimedElsewhere.cure };
-  if (kind === 'released') return { ok: false, verdict: `Being released; waits for the cloud`, cure: '' };
+  if (claim.kind === 'none')
+    return {
+      ok: false,
+      verdict: capital(claimed),
+      cure: service.type === 'LoadBalancer' ? '' : 'Set spec.type to LoadBalancer',
+    };
+  if (claim.kind === 'foreign')
+    return { ok: false, verdict: capital(claimed), cure: foreignCures[claim.reason] };
+  if (claim.kind === 'released')
+    return { ok: false, verdict: `Being released; waits for the cloud`, cure: '' };
   if (ownAnnotations(service.annotations).settings.paused)
     return { ok: false, verdict: 'Paused by annotation', cure: reasons.Paused.cure };
   const error = problems.find(({ severity }) => severity === 'error');
@@ -134,6 +139,15 @@ function verdictOf(
     return { ok: true, verdict: `Reachable at ${addresses}, with ${count}: see Problems`, cure: '' };
   }
   return { ok: true, verdict: `All is well: reachable at ${addresses}`, cure: '' };
+}
+
+const foreignCures = {
+  ClaimedElsewhere: reasons.ClaimedElsewhere.cure,
+  ClassNotServed: 'Name a class or provider that the controller serves, or add the provider to its settings.',
+} as const;
+
+function capital(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 }
 
 function meaning(reason: string): { readonly means: string; readonly cure: string } {

@@ -10,19 +10,18 @@ import { systemClock } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
 import { objectKey, type EndpointSliceObject, type NodeObject, type ServiceObject } from '../core/objects.ts';
 import type { Api } from '../kube/api.ts';
-import { connect } from '../kube/connection.ts';
 import { makeIntern } from '../kube/intern.ts';
 import type { RawObject } from '../kube/raw.ts';
 import { slimNode, slimSlice } from '../kube/slim.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
 import type { Settings } from '../settings/read.ts';
+import { accessFlags, connectBy, outputFlag } from './access.ts';
 import { explanation, explanationText, type EventLine } from './explain-report.ts';
 import { plannedSteps } from './plan-report.ts';
 import { allProviders, startProviders, usualSettings } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
 import { paint } from './shell.ts';
 import { command, exit } from './table.ts';
-import { version } from './version.ts';
 
 export const explainCommand = command({
   name: 'explain',
@@ -43,15 +42,8 @@ export const explainCommand = command({
       help: 'Namespace of the Service; default: that of the context',
     },
     config: configFlag,
-    output: {
-      kind: 'choice',
-      choices: ['text', 'json'],
-      default: 'text',
-      short: 'o',
-      help: 'Form of the answer',
-    },
-    kubeconfig: { kind: 'string', value: 'FILE', help: 'Access to the cluster' },
-    context: { kind: 'string', value: 'NAME', help: 'Context of the kubeconfig' },
+    output: outputFlag,
+    ...accessFlags,
   },
   examples: [
     { line: 'sluice explain svc/web', does: 'why is there no EXTERNAL-IP?' },
@@ -60,11 +52,7 @@ export const explainCommand = command({
   run: async ({ flags, words, shell }) => {
     const settings = flags.config === undefined ? undefined : await loadSettings(flags.config, shell);
     if (flags.config !== undefined && !settings) return exit.problem;
-    const api = await connect({
-      path: flags.kubeconfig,
-      context: flags.context,
-      userAgent: `sluice/${version}`,
-    });
+    const api = await connectBy(flags);
     const [first = '', second] = (words[0] ?? '').replace(/^(svc|service)s?\//u, '').split('/');
     const namespace = second === undefined ? (flags.namespace ?? api.namespace ?? 'default') : first;
     const name = second ?? first;

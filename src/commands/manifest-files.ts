@@ -49,7 +49,10 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
     }
     const { kind } = raw;
     if (kind.endsWith('List') && 'items' in raw && Array.isArray(raw.items)) {
-      for (const item of raw.items) take(item, file, text);
+      // Items of a typed list (`ServiceList`) do not name their kind themselves.
+      const of = kind.slice(0, -'List'.length);
+      for (const item of raw.items)
+        take(of === '' || item === null ? item : { kind: of, ...(item as object) }, file, text);
       return;
     }
     const object = completed(raw as RawObject, kind);
@@ -99,17 +102,21 @@ function offlineUid(kind: string, namespace: string, name: string): string {
 function withNodePorts(service: RawService): RawService {
   const spec = service.spec;
   if (spec?.type !== 'LoadBalancer' || spec.allocateLoadBalancerNodePorts === false) return service;
+  const given = [...(spec.ports ?? []).map(({ nodePort }) => nodePort), spec.healthCheckNodePort];
+  let last = firstNodePort - 1;
+  const free = (): number => {
+    do last += 1;
+    while (given.includes(last));
+    return last;
+  };
   const shared = new Map<number | undefined, number>();
-  const ports = (spec.ports ?? []).map((port, index) => {
-    const nodePort = port.nodePort ?? shared.get(port.port) ?? firstNodePort + index;
+  const ports = (spec.ports ?? []).map((port) => {
+    const nodePort = port.nodePort ?? shared.get(port.port) ?? free();
     shared.set(port.port, nodePort);
     return { ...port, nodePort };
   });
   const local = spec.externalTrafficPolicy === 'Local' && spec.healthCheckNodePort === undefined;
-  return {
-    ...service,
-    spec: { ...spec, ports, ...(local ? { healthCheckNodePort: firstNodePort + ports.length } : {}) },
-  };
+  return { ...service, spec: { ...spec, ports, ...(local ? { healthCheckNodePort: free() } : {}) } };
 }
 
 async function readAll(paths: readonly string[], mistakes: string[]): Promise<readonly Item[]> {

@@ -94,7 +94,9 @@ export function planText(document: PlanDocument, paint: (style: Style, text: str
       steps.length === 0 ? 'no changes' : `${steps.length} ${steps.length === 1 ? 'call' : 'calls'}`;
     const title = `${service.namespace}/${service.name}`;
     if (service.provider === null) {
-      lines.push(`${paint('bold', title)}  left alone: ${service.claim}`, '');
+      lines.push(`${paint('bold', title)}  ${service.claim}`);
+      for (const problem of service.problems) lines.push(...problemLines(problem, paint));
+      lines.push('');
       continue;
     }
     const mode = service.mode === 'apply' ? '' : ` [${service.mode}]`;

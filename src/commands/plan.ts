@@ -11,9 +11,9 @@ import type { ClusterView } from '../controller/cluster.ts';
 import { systemClock } from '../core/clock.ts';
 import type { ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { ClusterIdentity } from '../core/provider.ts';
-import { connect } from '../kube/connection.ts';
 import { readClusterId } from '../kube/writer.ts';
 import { describeFileProblem, readSettings, type Settings } from '../settings/read.ts';
+import { accessFlags, connectBy, outputFlag } from './access.ts';
 import { readManifests, type Manifests } from './manifest-files.ts';
 import { openDoor } from './picture.ts';
 import { planDocument, planExitCode, planText } from './plan-report.ts';
@@ -21,7 +21,6 @@ import { providerChecks, startProviders } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
 import { paint, type Shell } from './shell.ts';
 import { command, exit } from './table.ts';
-import { version } from './version.ts';
 
 /** Stands in offline where the settings name no cluster: the plan is an example, and says so by this name. */
 const offlineCluster: ClusterIdentity = { name: 'example', id: '00000000-0000-0000-0000-000000000000' };
@@ -46,15 +45,8 @@ export const planCommand = command({
       help: 'Manifests: a file, a folder, or - for standard input; may be repeated',
     },
     config: configFlag,
-    output: {
-      kind: 'choice',
-      choices: ['text', 'json'],
-      default: 'text',
-      short: 'o',
-      help: 'Form of the plan',
-    },
-    kubeconfig: { kind: 'string', value: 'FILE', help: 'Access to the cluster, without -f' },
-    context: { kind: 'string', value: 'NAME', help: 'Context of the kubeconfig, without -f' },
+    output: outputFlag,
+    ...accessFlags,
   },
   examples: [
     { line: 'sluice plan -f examples/', does: 'plan the Services of a folder, offline' },
@@ -145,11 +137,7 @@ async function live(
   }
   const settings = await loadSettings(flags.config, shell);
   if (!settings) return undefined;
-  const api = await connect({
-    path: flags.kubeconfig,
-    context: flags.context,
-    userAgent: `sluice/${version}`,
-  });
+  const api = await connectBy(flags);
   let door: Door | undefined;
   try {
     const id = settings.cluster.id ?? (await readClusterId(api));

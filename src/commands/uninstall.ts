@@ -18,16 +18,15 @@ import { sleep, systemClock } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
 import type { ServiceObject } from '../core/objects.ts';
 import type { AnyProvider, ProviderName } from '../core/provider.ts';
-import { connect } from '../kube/connection.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { Elector, type Term } from '../kube/lease.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
+import { accessFlags, connectBy } from './access.ts';
 import { openDoor } from './picture.ts';
 import { startProviders } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
 import { paint, type Shell } from './shell.ts';
 import { command, exit } from './table.ts';
-import { version } from './version.ts';
 
 /** How long to wait for a controller that still runs to give the Lease up. */
 const leaseWaitMs = 30_000;
@@ -54,8 +53,7 @@ export const uninstallCommand = command({
       help: 'What becomes of the balancers; there is no default',
     },
     yes: { kind: 'boolean', short: 'y', help: 'Do not ask' },
-    kubeconfig: { kind: 'string', value: 'FILE', help: 'Access to the cluster' },
-    context: { kind: 'string', value: 'NAME', help: 'Context of the kubeconfig' },
+    ...accessFlags,
   },
   examples: [
     { line: 'sluice uninstall --config config.yaml --balancers keep', does: 'hand the balancers over' },
@@ -72,11 +70,7 @@ export const uninstallCommand = command({
     if (!settings) return exit.problem;
     const clock = systemClock;
     const random = Math.random;
-    const api = await connect({
-      path: flags.kubeconfig,
-      context: flags.context,
-      userAgent: `sluice/${version}`,
-    });
+    const api = await connectBy(flags);
     const running = await startProviders(settings, { clock, random, onCall: () => undefined });
     let opened: Door | undefined;
     const identity = `uninstall-${hostname()}-${randomBytes(4).toString('hex')}`;

@@ -1,6 +1,7 @@
 /** What every part of the controller is given: the doors, the providers, the memory and the settings. */
 import type { Clock, Random } from '../core/clock.ts';
 import type { SluiceError } from '../core/errors.ts';
+import { execute, type Execution } from '../core/execute.ts';
 import type { ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { Parameters, Step } from '../core/plan.ts';
 import type { AnyProvider, ClusterIdentity, ProviderName, Stray, World } from '../core/provider.ts';
@@ -95,4 +96,21 @@ export function worldOf(
     nodes: context.view.nodes(),
     slices: context.view.slices(service.key),
   };
+}
+
+/** Carries out what the guard let pass, under the lease, and tells of every call. */
+export async function carryOut(
+  { clock, permit, telemetry }: Context,
+  provider: AnyProvider,
+  service: ObjectKey,
+  work: { readonly observed: unknown; readonly steps: readonly Step[]; readonly signal: AbortSignal },
+): Promise<Execution> {
+  return await execute({
+    ...work,
+    provider,
+    clock,
+    permit,
+    onStep: ({ step, parameters, ms, error }) =>
+      telemetry.step(service, provider.name, step, parameters, ms, error),
+  });
 }

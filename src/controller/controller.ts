@@ -5,32 +5,20 @@
  * complete and the lease is held, stopped for good when the lease is lost or the process ends. Between
  * `start` and `stop` it is the only part that decides anything.
  */
-import type { Clock, Random } from '../core/clock.ts';
 import { bearsOurs } from '../core/conditions.ts';
 import { claimOf, finalizer } from '../core/claim.ts';
 import type { NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
-import type { AnyProvider, ClusterIdentity, ProviderName } from '../core/provider.ts';
 import { WorkQueue } from '../core/queue.ts';
-import type { ClusterView, ClusterWriter } from './cluster.ts';
-import { silent, type Context, type ControllerOptions, type Telemetry } from './context.ts';
+import { silent, type Context, type Telemetry } from './context.ts';
 import { Drift } from './drift.ts';
 import { Fanout } from './fanout.ts';
 import { Memories, type ServiceMemory } from './memory.ts';
 import { reconcile } from './reconcile.ts';
 
-export interface ControllerParts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly cluster: ClusterIdentity;
-  readonly view: ClusterView;
-  readonly writer: ClusterWriter;
-  readonly providers: ReadonlyMap<ProviderName, AnyProvider>;
-  readonly options: ControllerOptions;
+export interface ControllerParts extends Omit<Context, 'memories' | 'telemetry'> {
   /** Services worked on at once. */
   readonly workers: number;
   readonly telemetry?: Telemetry;
-  /** Throws when the lease is not held at this moment. */
-  readonly permit: () => void;
 }
 
 export class Controller {
@@ -45,22 +33,12 @@ export class Controller {
 
   constructor(parts: ControllerParts) {
     const memories = new Memories();
-    this.#context = {
-      clock: parts.clock,
-      random: parts.random,
-      cluster: parts.cluster,
-      view: parts.view,
-      writer: parts.writer,
-      providers: parts.providers,
-      options: parts.options,
-      memories,
-      telemetry: parts.telemetry ?? silent,
-      permit: parts.permit,
-    };
+    const { workers, telemetry = silent, ...given } = parts;
+    this.#context = { ...given, memories, telemetry };
     this.#queue = new WorkQueue<ObjectKey>({
       clock: parts.clock,
       random: parts.random,
-      workers: parts.workers,
+      workers,
       work: (key, signal) => this.#pass(key, signal),
       lane: (key) => this.#lane(key),
       onPass: ({ key, outcome }) => this.#roundGoesOn(key, outcome.kind === 'retry'),

@@ -8,7 +8,7 @@ import { servedByAnnotation } from '../core/annotations.ts';
 import { finalizer } from '../core/claim.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SluiceError } from '../core/errors.ts';
-import { execute, type Execution } from '../core/execute.ts';
+import type { Execution } from '../core/execute.ts';
 import { guard } from '../core/guard.ts';
 import type { ServiceObject } from '../core/objects.ts';
 import type { Plan, Step } from '../core/plan.ts';
@@ -16,8 +16,8 @@ import { hasErrors } from '../core/problems.ts';
 import type { Address, AnyProvider, TargetsReport } from '../core/provider.ts';
 import type { Outcome } from '../core/queue.ts';
 import { serviceMatters } from '../core/service-diff.ts';
-import type { Context } from './context.ts';
-import { lookAndPlan, prepare, stepKey, type Looked, type Prepared } from './look.ts';
+import { carryOut, type Context } from './context.ts';
+import { lookAndPlan, prepare, stepKey, targetSteps, type Looked, type Prepared } from './look.ts';
 import type { ServiceMemory } from './memory.ts';
 import { published, quietWaitMs, tell } from './tell.ts';
 import { isWaiting, type Facts } from './verdict.ts';
@@ -95,15 +95,10 @@ export async function converge(
 
   time('plan');
 
-  const execution = await execute({
-    provider,
+  const execution = await carryOut(context, provider, service.key, {
     observed: view.observed,
     steps: guarded.allowed,
     signal,
-    clock: context.clock,
-    permit: context.permit,
-    onStep: ({ step, parameters, ms, error }) =>
-      context.telemetry.step(service.key, provider.name, step, parameters, ms, error),
   });
   time('apply');
   remember(memory, execution, view, prepared, plan, clock.now());
@@ -180,7 +175,7 @@ function allowedSteps(
   if (prepared.mode === 'plan-only')
     return { steps: [], withheld: { reason: 'PlanOnly', steps: plan.steps } };
   if (prepared.mode === 'targets-only') {
-    return { steps: plan.steps.filter(({ effect }) => effect.kind !== 'other'), withheld: undefined };
+    return { steps: targetSteps(plan), withheld: undefined };
   }
   if (drift.length > 0 && prepared.driftPolicy === 'report') {
     const steps = plan.steps.filter((step) => !drift.includes(step));

@@ -119,6 +119,11 @@ export async function lookAndPlan(
   return { observed, depth, plan, drift };
 }
 
+/** What of a plan may be done while the settings are refused: nodes come and go all the same. */
+export function targetSteps(plan: Plan): readonly Step[] {
+  return plan.steps.filter(({ effect }) => effect.kind !== 'other');
+}
+
 /** Two steps of one key do the same. */
 export function stepKey({ operation, subject, parameters }: Step): string {
   return JSON.stringify([operation, subject, parameters]);

@@ -4,14 +4,14 @@
  * `sluice plan` and `sluice explain` show this. Offline it starts from nothing; against a live account it
  * reads, and changes nothing anywhere.
  */
-import { claimOf, finalizer } from '../core/claim.ts';
+import { claimOf, finalizer, type Claim } from '../core/claim.ts';
 import { guard, type HeldStep } from '../core/guard.ts';
 import type { ServiceObject } from '../core/objects.ts';
 import { emptyPlan, type Plan } from '../core/plan.ts';
 import { hasErrors, type Problem } from '../core/problems.ts';
 import type { Exclusion, ProviderName } from '../core/provider.ts';
 import type { Context } from './context.ts';
-import { prepare, type Prepared } from './look.ts';
+import { prepare, targetSteps, type Prepared } from './look.ts';
 import { servedBy } from './served.ts';
 
 export type PreviewContext = Pick<Context, 'clock' | 'cluster' | 'view' | 'options' | 'providers'>;
@@ -40,18 +40,28 @@ export async function preview(
   const claim = claimOf(service, context.options.claim);
   const nothing = { wanted: undefined, excluded: [], plan: emptyPlan, held: [], problems: [] } as const;
   if (claim.kind === 'none' || claim.kind === 'foreign') {
-    const why = claim.kind === 'foreign' ? claim.message : 'not a Service for this controller';
+    const why = whyNotOurs(service, claim);
     return { service, provider: undefined, claim: why, mode: 'none', ...nothing };
   }
   const name = claim.kind === 'ours' ? claim.provider : claim.providers[0];
   const provider = name === undefined ? undefined : context.providers.get(name);
   if (!provider) {
+    const why = `provider ${name ?? ''} serves it and is not in the settings`;
     return {
-      service,
-      provider: name,
-      claim: `provider ${name ?? ''} is not configured`,
-      mode: 'none',
       ...nothing,
+      service,
+      provider: undefined,
+      claim: why,
+      mode: 'none',
+      problems: [
+        {
+          severity: 'error',
+          reason: 'ClassNotServed',
+          field: name === undefined ? 'providers' : `providers.${name}`,
+          message: why,
+          cure: 'add its section to the settings',
+        },
+      ],
     };
   }
   const owner = { cluster: context.cluster, service: service.key, uid: service.uid };
@@ -79,9 +89,10 @@ export async function preview(
   const prepared = prepare(context, provider, service, () => servedBy(context, provider.name));
   const { wanted, excluded } = prepared.desired;
   const refused = hasErrors(prepared.problems) && !service.finalizers.includes(finalizer);
-  const plan = refused
+  const full = refused
     ? emptyPlan
     : provider.plan({ kind: 'present', wanted }, await observe(wanted, 'full'), planContext);
+  const plan = prepared.mode === 'targets-only' ? { ...full, steps: targetSteps(full) } : full;
   const { held } = guard({
     plan,
     removal: false,
@@ -100,4 +111,21 @@ export async function preview(
     plan,
     held,
   };
+}
+
+/** Why nobody of ours serves a Service, in a sentence of which the Service is the subject. */
+export function whyNotOurs(
+  { key, type, deleting, loadBalancerClass }: ServiceObject,
+  claim: Extract<Claim, { kind: 'none' | 'foreign' }>,
+): string {
+  if (claim.kind === 'foreign') {
+    const name = `service ${key}`;
+    return claim.message.startsWith(name)
+      ? claim.message.slice(name.length).replace(/^:? (?:is )?/, '')
+      : claim.message;
+  }
+  if (type !== 'LoadBalancer') return `not a Service for this controller: its type is ${type}`;
+  if (deleting) return 'being deleted, and nothing of ours is left of it';
+  if (loadBalancerClass !== undefined) return `not for this controller: its class is "${loadBalancerClass}"`;
+  return 'not for this controller, whose settings leave Services without a class alone (controller.claimClassless)';
 }

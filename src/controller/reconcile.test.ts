@@ -1,6 +1,6 @@
 /** Whose a Service is, and what follows: the first exits of a pass. */
 import { describe, expect, test } from 'vitest';
-import { ControllerStage, web } from '../../test/support/controller-stage.ts';
+import { ControllerStage, theirCondition, web } from '../../test/support/controller-stage.ts';
 import { servedByAnnotation } from '../core/annotations.ts';
 import { finalizer } from '../core/claim.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -36,19 +36,14 @@ describe('a Service that is not ours', () => {
 
   test('but was refused while it was: our conditions are taken away, those of others stay', async () => {
     const stage = new ControllerStage();
-    const theirs = {
-      type: 'example.com/Audited',
-      status: 'True',
-      reason: 'Yes',
-      message: '',
-      lastTransitionTime: '2026-01-01T00:00:00Z',
-    } as const;
-    stage.cluster.put(aService({ conditions: [theirs], annotations: { 'sluice.dev/paused': 'true' } }));
+    stage.cluster.put(
+      aService({ conditions: [theirCondition], annotations: { 'sluice.dev/paused': 'true' } }),
+    );
     await stage.pass();
     expect(stage.cluster.live(web)?.conditions).toHaveLength(4);
     stage.cluster.edit(web, { type: 'ClusterIP' });
     expect((await stage.during(() => stage.pass())).writes).toEqual(['patchStatus']);
-    expect(stage.cluster.live(web)?.conditions).toEqual([theirs]);
+    expect(stage.cluster.live(web)?.conditions).toEqual([theirCondition]);
   });
 });
 

@@ -4,14 +4,13 @@
  */
 import { servedByAnnotation } from '../core/annotations.ts';
 import { asSluiceError, type SluiceError } from '../core/errors.ts';
-import { execute } from '../core/execute.ts';
 import { guard } from '../core/guard.ts';
 import type { ServiceObject } from '../core/objects.ts';
 import { hasErrors } from '../core/problems.ts';
 import type { AnyProvider } from '../core/provider.ts';
 import type { Outcome } from '../core/queue.ts';
 import { dropConditions } from '../core/conditions.ts';
-import type { Context } from './context.ts';
+import { carryOut, type Context } from './context.ts';
 import type { ServiceMemory } from './memory.ts';
 import { mayHold } from './served.ts';
 import { warnOnce } from './tell.ts';
@@ -120,15 +119,10 @@ async function remove(
     memory: memory.guard,
     rules: context.options.guard,
   });
-  const execution = await execute({
-    provider,
+  const execution = await carryOut(context, provider, memory.key, {
     observed,
     steps: guarded.allowed,
     signal,
-    clock: context.clock,
-    permit: context.permit,
-    onStep: ({ step, parameters, ms, error }) =>
-      context.telemetry.step(memory.key, provider.name, step, parameters, ms, error),
   });
   memory.lastPass = {
     at: context.clock.wall(),

@@ -1,6 +1,6 @@
 /** What is written to the Service and said in events, and above all what is not. */
 import { describe, expect, test } from 'vitest';
-import { ControllerStage, web } from '../../test/support/controller-stage.ts';
+import { ControllerStage, theirCondition, web } from '../../test/support/controller-stage.ts';
 import { SluiceError } from '../core/errors.ts';
 import { aService } from '../core/fixtures.ts';
 
@@ -29,16 +29,9 @@ describe('the status', () => {
 
   test('keeps the conditions of others', async () => {
     const stage = new ControllerStage();
-    const theirs = {
-      type: 'example.com/Audited',
-      status: 'True',
-      reason: 'Yes',
-      message: '',
-      lastTransitionTime: '2026-01-01T00:00:00Z',
-    } as const;
-    stage.cluster.put(aService({ conditions: [theirs] }));
+    stage.cluster.put(aService({ conditions: [theirCondition] }));
     await stage.pass();
-    expect(stage.cluster.live(web)?.conditions).toContainEqual(theirs);
+    expect(stage.cluster.live(web)?.conditions).toContainEqual(theirCondition);
   });
 
   test('that cannot be written is tried again, and no words are lost on it', async () => {
@@ -84,6 +77,19 @@ describe('events', () => {
       await stage.clock.advance(60_000);
     }
     expect(said).toEqual([1, 0, 0, 0, 0, 1, 0]);
+  });
+
+  test('that no node can be a target is said when it begins and not again', async () => {
+    const stage = new ControllerStage();
+    stage.nodes();
+    stage.cluster.put(aService());
+    expect((await stage.during(() => stage.pass())).events).toContain('UnAvailableLoadBalancer');
+    expect((await stage.during(() => stage.pass())).events).toEqual([]);
+    stage.nodes('n1');
+    await stage.pass();
+    await stage.clock.advance(60_000);
+    await stage.pass();
+    expect(stage.condition('TargetsReady')?.status).toBe('True');
   });
 
   test('another warning is said at once', async () => {

@@ -56,6 +56,18 @@ export function worldOf(
 /** Virtual milliseconds that one thing may take. */
 const mostMs = 3_600_000;
 
+/** Lets virtual time pass until the promise has settled. */
+export async function drive<Value>(clock: VirtualClock, promise: Promise<Value>): Promise<Value> {
+  let settled = false;
+  const watched = promise.finally(() => {
+    settled = true;
+  });
+  // Whoever awaits the promise below hears of its failure; this branch only watches.
+  watched.catch(() => undefined);
+  await clock.runUntil(() => settled, clock.now() + mostMs);
+  return await promise;
+}
+
 export interface Pass {
   readonly plan: Plan;
   readonly before: AwsObserved;
@@ -136,14 +148,7 @@ export class Bench {
 
   /** Lets virtual time pass until the promise has settled. */
   async drive<Value>(promise: Promise<Value>): Promise<Value> {
-    let settled = false;
-    const watched = promise.finally(() => {
-      settled = true;
-    });
-    // Whoever awaits the promise below hears of its failure; this branch only watches.
-    watched.catch(() => undefined);
-    await this.clock.runUntil(() => settled, this.clock.now() + mostMs);
-    return await promise;
+    return await drive(this.clock, promise);
   }
 
   /** What was remembered of earlier passes is lost, as after a crash. */

@@ -31,7 +31,7 @@ import type {
 } from '../../src/core/objects.ts';
 import type { AnyProvider, Depth, ProviderName } from '../../src/core/provider.ts';
 import type { Outcome } from '../../src/core/queue.ts';
-import { testCluster, testConfig } from './aws-bench.ts';
+import { drive, testCluster, testConfig } from './aws-bench.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 type Write = 'addFinalizer' | 'removeFinalizer' | 'patchStatus' | 'getService';
@@ -189,10 +189,17 @@ export const stageOptions: ControllerOptions = {
   surveyEveryMs: 0,
 };
 
-/** Virtual milliseconds that one pass may take. */
-const mostMs = 3_600_000;
 /** Times 0.9 + 0.2 × this is the time itself: jitter without effect. */
 const noJitter = 0.5;
+
+/** A condition that somebody else keeps on the Service. */
+export const theirCondition: Condition = {
+  type: 'example.com/Audited',
+  status: 'True',
+  reason: 'Yes',
+  message: '',
+  lastTransitionTime: '2026-01-01T00:00:00Z',
+};
 
 export const web = aService().key;
 
@@ -333,14 +340,7 @@ export class ControllerStage {
 
   /** Lets virtual time pass until the promise has settled. */
   async drive<Value>(promise: Promise<Value>): Promise<Value> {
-    let settled = false;
-    const watched = promise.finally(() => {
-      settled = true;
-    });
-    // Whoever awaits the promise below hears of its failure; this branch only watches.
-    watched.catch(() => undefined);
-    await this.clock.runUntil(() => settled, this.clock.now() + mostMs);
-    return await promise;
+    return await drive(this.clock, promise);
   }
 
   #provider(): AnyProvider {

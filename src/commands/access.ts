@@ -1,0 +1,35 @@
+/** How a command reaches the cluster, and in which form it answers: flags that several commands share. */
+import type { Clock, Random } from '../core/clock.ts';
+import { connect, type Connection } from '../kube/connection.ts';
+import { version } from './version.ts';
+
+export const accessFlags = {
+  kubeconfig: {
+    kind: 'string',
+    value: 'FILE',
+    help: "Access to the cluster; default: KUBECONFIG, then the Pod's own, then ~/.kube/config",
+  },
+  context: { kind: 'string', value: 'NAME', help: 'Context of the kubeconfig; default: its current one' },
+} as const;
+
+/** The form of a command's answer. */
+export const outputFlag = {
+  kind: 'choice',
+  choices: ['text', 'json'],
+  default: 'text',
+  short: 'o',
+  help: 'Form of the answer',
+} as const;
+
+/** @throws SluiceError where no access is configured, or where it cannot be read. */
+export async function connectBy(
+  flags: { readonly kubeconfig: string | undefined; readonly context: string | undefined },
+  time: { readonly clock?: Clock; readonly random?: Random } = {},
+): Promise<Connection> {
+  return await connect({
+    path: flags.kubeconfig,
+    context: flags.context,
+    userAgent: `sluice/${version}`,
+    ...time,
+  });
+}
