@@ -1,6 +1,8 @@
 /** What does not bear our mark is never written to. */
 import { expect, test } from 'vitest';
 import { aPort, aService, aUid } from '../../src/core/fixtures.ts';
+import type { ServiceObject } from '../../src/core/objects.ts';
+import type { Problem } from '../../src/core/problems.ts';
 import { Bench, cluster, testCluster, worldOf } from '../../test/support/aws-bench.ts';
 import { balancerName, groupName } from './names.ts';
 import { ownerOf } from './wanted.ts';
@@ -66,6 +68,21 @@ test('the balancer of a Service of the same name that was deleted and made anew 
   await bench.remove(named('uid-old'));
   expect((await bench.ensure(named('uid-new'))).failed).toEqual([]);
   expect(bench.account.dump().loadBalancers).toHaveLength(1);
+});
+
+test('of two Services that want one name the older keeps it, before any call is made', () => {
+  const bench = new Bench();
+  const named = (name: string, createdAt: number): ServiceObject =>
+    aService({ name, createdAt, uid: aUid(`uid-${name}`), annotations: { [`${prefix}name`]: 'chosen' } });
+  const services = [named('older', 1), named('younger', 2)];
+  const problemsOf = (service: ServiceObject): readonly Problem[] =>
+    bench.provider.want(bench.provider.parse(service).settings, worldOf(cluster({ service }), services))
+      .problems;
+
+  expect(services.map(problemsOf)).toMatchObject([
+    [],
+    [{ severity: 'error', reason: 'NameConflict', message: expect.stringContaining('default/older') }],
+  ]);
 });
 
 test("a stranger's target group of our name costs that port only", async () => {
