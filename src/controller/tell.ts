@@ -98,13 +98,19 @@ export function warnOnce(
   context.writer.event(service, note);
 }
 
-/** No node can be a target: said when it begins, also where the targets that are there stay; once, not at every look. */
+/**
+ * No node can be a target: said when it begins, also where the targets that are there stay; once, not at every
+ * look. Not of a new Service under policy Local, which has no endpoints yet as a rule: the condition is enough.
+ */
 function sayEmpty(context: Context, service: ServiceObject, memory: ServiceMemory, facts: Facts): void {
   const empty = facts.waits.find(({ reason }) => reason === 'UnAvailableLoadBalancer');
   const known =
     memory.saidEmpty || service.conditions.some(({ reason }) => reason === 'UnAvailableLoadBalancer');
+  const usual =
+    service.externalTrafficPolicy === 'Local' &&
+    !service.conditions.some(({ type }) => type === 'TargetsReady');
   memory.saidEmpty = empty !== undefined;
-  if (empty === undefined || known) return;
+  if (empty === undefined || known || usual) return;
   context.writer.event(service, {
     type: 'Warning',
     reason: 'UnAvailableLoadBalancer',

@@ -49,6 +49,13 @@ describe('9 policy Local with a rolling update', () => {
   });
 });
 
+test('a new Service under policy Local that has no endpoints yet is no reason for a warning', async () => {
+  const bench = new ControllerBench();
+  await served(aService({ externalTrafficPolicy: 'Local', healthCheckNodePort: 32_000 }), bench);
+  expect(bench.condition('TargetsReady')).toMatchObject({ reason: 'UnAvailableLoadBalancer' });
+  expect(bench.cluster.events.filter(({ type }) => type === 'Warning')).toEqual([]);
+});
+
 describe('10 an informer gap looks like "no nodes"', () => {
   test.each([
     ['all nodes vanish from the list', () => []],
