@@ -46,10 +46,19 @@ async function outcome(clock: VirtualClock, promise: Promise<unknown>): Promise<
   return await settled;
 }
 
-test('a throttled call is made again when its turn comes, and slows the others of its class', async () => {
+test('a throttled write goes back to the queue, whose gaps grow', async () => {
+  const { door, clock, calls } = doorTo([named('Throttling', 400)]);
+
+  expect(await outcome(clock, door.call('CreateListener', {} as never, never))).toMatchObject({
+    kind: 'throttled',
+  });
+  expect(calls).toHaveLength(1);
+});
+
+test('a throttled read is made again when its turn comes, and slows the others of its class', async () => {
   const { door, clock, calls } = doorTo([named('Throttling', 400), named('Throttling', 400)]);
 
-  expect(await outcome(clock, door.call('CreateListener', {} as never, never))).toBe('answered');
+  expect(await outcome(clock, door.call('DescribeTags', { ResourceArns: [] }, never))).toBe('answered');
   expect(calls).toHaveLength(3);
   expect(calls[1]).toBeGreaterThan(0);
 });

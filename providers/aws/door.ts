@@ -1,7 +1,7 @@
 /**
  * The one way to AWS: every call is limited, classified and, where that is harmless, repeated here.
  *
- * A throttled call had no effect, so it waits its turn again, slower. A call without an answer is repeated
+ * A throttled read had no effect, so it waits its turn again, slower; a throttled write is left to the queue. A call without an answer is repeated
  * once: every call that we make may be made twice (creations carry a name, the rest states an end). What
  * still fails is one of ours and goes up, where it is decided what becomes of the Service.
  */
@@ -11,7 +11,7 @@ import { SluiceError } from '../../src/core/errors.ts';
 import { classify } from './errors.ts';
 import type { Limits } from './limits.ts';
 import { operations } from './operations.ts';
-import type { ElbClient, ElbInput, ElbOperation, ElbOutput } from './operations.ts';
+import type { CallClass, ElbClient, ElbInput, ElbOperation, ElbOutput } from './operations.ts';
 
 export interface Door {
   /** Throws only `SluiceError`. */
@@ -29,7 +29,11 @@ export interface DoorOptions {
   readonly random: Random;
 }
 
-const throttledTries = 4;
+/**
+ * Reads wait their turn here, since a pass that gives up on one has to read everything again. A write goes back to
+ * the queue: its growing gaps are the only ones, or two kinds of repeating would multiply.
+ */
+const throttledTries = { read: 4, register: 1, modify: 1 } as const;
 const unansweredTries = 2;
 const unansweredPauseMs = 200;
 
@@ -51,7 +55,7 @@ export function createDoor({ client, limits, clock, random }: DoorOptions): Door
           if (!sent && signal.aborted) throw givenUp(operation, thrown);
           const error = classify(thrown, operation, signal);
           if (error.kind === 'throttled') bucket.throttled(error.retryAfterMs);
-          if (signal.aborted || attempt >= tries(error)) throw error;
+          if (signal.aborted || attempt >= tries(error, operations[operation])) throw error;
           if (error.kind !== 'throttled') await pause(error, signal);
         }
       }
@@ -77,7 +81,7 @@ function givenUp(operation: ElbOperation, cause: unknown): SluiceError {
   });
 }
 
-function tries(error: SluiceError): number {
-  if (error.kind === 'throttled') return throttledTries;
+function tries(error: SluiceError, callClass: CallClass): number {
+  if (error.kind === 'throttled') return throttledTries[callClass];
   return error.kind === 'transient' || error.kind === 'ambiguous' ? unansweredTries : 1;
 }
