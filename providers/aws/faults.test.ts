@@ -49,10 +49,10 @@ describe('eventual consistency', () => {
 });
 
 describe('errors', () => {
-  test('a throttled call waits its turn and goes through, without a failure of the Service', async () => {
+  test('a throttled read waits its turn and goes through, without a failure of the Service', async () => {
     const bench = new Bench();
     bench.account.faults.order({
-      match: { operation: 'CreateListener' },
+      match: { operation: 'DescribeLoadBalancers' },
       times: 3,
       effect: { kind: 'throttle' },
     });
