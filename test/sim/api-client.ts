@@ -23,7 +23,9 @@ export type ApiFault =
   | { readonly kind: 'lost-answer' }
   | { readonly kind: 'lost-request' }
   | { readonly kind: 'slow'; readonly ms: number }
-  | { readonly kind: 'crash'; readonly when: 'before' | 'after' };
+  | { readonly kind: 'crash'; readonly when: 'before' | 'after' }
+  /** Something happens just as the request goes out, which is not hit itself. */
+  | { readonly kind: 'meanwhile'; readonly run: () => void };
 
 export interface ApiCall {
   readonly at: number;
@@ -112,6 +114,7 @@ export class SimApi implements Api {
       const fault = wire.faultFor(known);
       const slow = fault?.kind === 'slow' ? fault.ms : 0;
       if (fault?.kind === 'crash' && fault.when === 'before') return wire.onCrash();
+      if (fault?.kind === 'meanwhile') fault.run();
       clock.schedule(wire.latencyMs() + slow / 2, () => {
         const answer = this.#take(fault, method, path, options, known.service);
         wire.record({ ...known, at: clock.now(), code: answer?.code ?? 0, body: options.body });

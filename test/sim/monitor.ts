@@ -61,6 +61,8 @@ export class Monitor {
   readonly #writes = new Map<string, number[]>();
   /** Service → every host name that it has shown. */
   readonly #shown = new Map<string, Set<string>>();
+  /** Balancers that were protected by hand. */
+  readonly #protected = new Set<string>();
   #lastEventAt = 0;
   #seq = 0;
   #apiWrites = 0;
@@ -189,7 +191,14 @@ export class Monitor {
   }
 
   #beforeWrite(operation: string, input: Input, by: string): void {
-    if (by === 'hand') return;
+    const protection = input.Attributes?.find(({ Key }) => Key === 'deletion_protection.enabled')?.Value;
+    if (by === 'hand') {
+      if (protection === 'true') this.#protected.add(input.LoadBalancerArn ?? '');
+      else if (protection !== undefined) this.#protected.delete(input.LoadBalancerArn ?? '');
+      return;
+    }
+    if (protection === 'false' && this.#protected.has(input.LoadBalancerArn ?? ''))
+      this.report('I2', `${operation} lifts a protection that somebody else set`);
     if (operation === 'DeregisterTargets') this.#checkDeregistration(input);
     if (operation === 'DeleteListener') this.#checkListener(input.ListenerArn ?? '');
     if (operation === 'DeleteLoadBalancer') this.#checkBalancer(input.LoadBalancerArn ?? '');
@@ -385,6 +394,7 @@ interface Target {
 }
 
 interface Input {
+  readonly Attributes?: readonly { readonly Key?: string; readonly Value?: string }[];
   readonly TargetGroupArn?: string;
   readonly LoadBalancerArn?: string;
   readonly ListenerArn?: string;

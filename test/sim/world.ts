@@ -20,6 +20,7 @@ interface StandingApiFault {
   left: number;
   /** Requests to let pass first. */
   skip: number;
+  readonly onHit?: () => void;
 }
 
 export interface WorldOptions {
@@ -60,6 +61,8 @@ export class World {
   readonly happened = new Map<string, number>();
   /** Until then reads of a starting process come from this version. */
   lag: { version: number; untilMs: number } | undefined;
+  /** Asked before each call that a process sends to the cloud. */
+  beforeCloudCall: (() => void) | undefined;
   /** A watch event was never told: only the next list, about an hour later, brings it. */
   missed = false;
   /** Death of a process at its nth mutating cloud call from now. */
@@ -254,6 +257,7 @@ export class World {
       standing.skip -= 1;
       return undefined;
     }
+    standing.onHit?.();
     standing.left -= 1;
     if (standing.left <= 0) this.apiFaults.splice(index, 1);
     if (standing.fault.kind === 'crash') this.#downMs = 2_000;
@@ -261,6 +265,7 @@ export class World {
   }
 
   #cloudDeathFor(slot: Slot, mutating: boolean): 'before' | 'after' | undefined {
+    this.beforeCloudCall?.();
     const death = this.cloudDeath;
     if (!mutating || death === undefined) return undefined;
     death.nth -= 1;
