@@ -7,6 +7,8 @@ export const projects: readonly {
   readonly include: string[];
   readonly timeoutMs: number;
   readonly maxWorkers?: number;
+  /** Times that a failed test is tried again: only where a real, shared machine sets the pace. */
+  readonly retry?: number;
 }[] = [
   {
     name: 'unit',
@@ -21,9 +23,10 @@ export const projects: readonly {
   },
   { name: 'contract', include: ['test/contract/**/*.test.ts'], timeoutMs: 30_000 },
   { name: 'wire', include: ['test/wire/**/*.test.ts'], timeoutMs: 60_000 },
-  { name: 'sim', include: ['test/sim/**/*.test.ts'], timeoutMs: 900_000 },
+  // Pure computing: a worker for each core.
+  { name: 'sim', include: ['test/sim/**/*.test.ts'], timeoutMs: 900_000, maxWorkers: 2 },
   // They mostly wait, each for a control plane of its own: more at once than there are cores.
-  { name: 'cluster', include: ['test/cluster/**/*.test.ts'], timeoutMs: 300_000, maxWorkers: 3 },
+  { name: 'cluster', include: ['test/cluster/**/*.test.ts'], timeoutMs: 300_000, maxWorkers: 3, retry: 2 },
 ];
 
 const report = process.env[reportVariable];
@@ -31,7 +34,7 @@ const report = process.env[reportVariable];
 export default defineConfig({
   test: {
     reporters: report === undefined ? ['default'] : ['default', lineReporter(report)],
-    projects: projects.map(({ name, include, timeoutMs, maxWorkers }) => ({
+    projects: projects.map(({ name, include, timeoutMs, maxWorkers, retry }) => ({
       test: {
         name,
         include,
@@ -39,6 +42,7 @@ export default defineConfig({
         hookTimeout: timeoutMs,
         environment: 'node' as const,
         ...(maxWorkers === undefined ? {} : { maxWorkers }),
+        ...(retry === undefined ? {} : { retry }),
       },
     })),
   },
