@@ -4,11 +4,14 @@
 import type { Clock } from '../../src/core/clock.ts';
 import { SluiceError, isSluiceError } from '../../src/core/errors.ts';
 import type { Json, Outputs, Parameters, Step } from '../../src/core/plan.ts';
+import type { ObjectKey, Uid } from '../../src/core/objects.ts';
 import type { Door } from './door.ts';
+import { balancerName } from './names.ts';
+import type { Tags } from './observed.ts';
 import { isElbOperation } from './operations.ts';
-import type { ElbOperation, ElbOutput } from './operations.ts';
+import type { ElbInput, ElbOperation, ElbOutput } from './operations.ts';
 import type { Recent } from './recent.ts';
-import { uidTag } from './tags.ts';
+import { clusterTag, describeOwner, fromTagList, isOwnedBy, serviceTag, uidTag } from './tags.ts';
 
 export interface ApplySources {
   readonly door: Door;
@@ -38,7 +41,10 @@ export async function apply(
   }
   try {
     const output = await door.call(operation, parameters, signal);
-    if (operation === 'CreateLoadBalancer') refuseOlder(output as ElbOutput<'CreateLoadBalancer'>, clock);
+    if (operation === 'CreateLoadBalancer') {
+      refuseOlder(output as ElbOutput<'CreateLoadBalancer'>, clock);
+      await refuseAnothers(door, output as ElbOutput<'CreateLoadBalancer'>, parameters, signal);
+    }
     const outputs = outputsOf(operation, output);
     for (const arn of createdArns(operation, outputs)) recent.create(arn);
     for (const arn of deletedArns(operation, parameters)) recent.delete(arn);
@@ -80,6 +86,45 @@ function refuseOlder(output: ElbOutput<'CreateLoadBalancer'>, clock: Clock): voi
   throw new SluiceError(
     'conflict',
     `CreateLoadBalancer: a balancer named "${balancer?.LoadBalancerName ?? ''}" exists already`,
+    { code: 'DuplicateLoadBalancerName', action: 'CreateLoadBalancer' },
+  );
+}
+
+/**
+ * A name that a user chose may have been another Service's a moment ago, and the look before did not show it
+ * yet. A name of ours holds the UID: what bears it is ours, if only from a try that was cut off.
+ */
+async function refuseAnothers(
+  door: Door,
+  output: ElbOutput<'CreateLoadBalancer'>,
+  parameters: Parameters,
+  signal: AbortSignal,
+): Promise<void> {
+  const wanted = fromTagList(parameters['Tags'] as ElbInput<'AddTags'>['Tags']);
+  const { LoadBalancerArn: arn, LoadBalancerName: name = '' } = output.LoadBalancers?.[0] ?? {};
+  const owner = {
+    cluster: { name: '', id: wanted[clusterTag] ?? '' },
+    service: (wanted[serviceTag] ?? '') as ObjectKey,
+    uid: (wanted[uidTag] ?? '') as Uid,
+  };
+  if (arn === undefined || name === balancerName(owner)) return;
+  let found: Tags;
+  try {
+    const answer = await door.call('DescribeTags', { ResourceArns: [arn] }, signal);
+    found = fromTagList(answer.TagDescriptions?.[0]?.Tags);
+  } catch (error) {
+    if (!isSluiceError(error) || error.kind !== 'gone') throw error;
+    throw new SluiceError('busy', 'CreateLoadBalancer: whose the balancer is cannot be seen yet', {
+      code: error.code,
+      retryAfterMs: notYetVisibleMs,
+      action: 'CreateLoadBalancer',
+      cause: error,
+    });
+  }
+  if (isOwnedBy(owner, found)) return;
+  throw new SluiceError(
+    'conflict',
+    `CreateLoadBalancer: the balancer named "${name}" is ${describeOwner(owner, found)}`,
     { code: 'DuplicateLoadBalancerName', action: 'CreateLoadBalancer' },
   );
 }

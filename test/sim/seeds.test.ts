@@ -23,6 +23,8 @@ const web = {
   annotations: {},
 } as const;
 
+const chosenName = { 'service.beta.kubernetes.io/aws-load-balancer-name': 'wanted-by-many' };
+
 const histories: readonly {
   readonly name: string;
   readonly surroundings?: Partial<Surroundings>;
@@ -105,6 +107,16 @@ const histories: readonly {
       { gapMs: 10, event: { kind: 'api-403', ms: 400_000 } },
       { gapMs: 10, event: { kind: 'port-add', pick: 0, port: 81, protocol: 'TCP' } },
       { gapMs: 390_000, event: { kind: 'wait' } },
+    ],
+  },
+  {
+    name: 'a chosen name that was another Service’s a moment ago is not built on',
+    steps: [
+      { gapMs: 20_000, event: { kind: 'cloud-hidden', hiddenMs: 9_000, times: 1 } },
+      { gapMs: 0, event: { kind: 'create', slot: 1, shape: { ...web, annotations: chosenName } } },
+      { gapMs: 150, event: { kind: 'restart', downMs: 0 } },
+      { gapMs: 0, event: { kind: 'replace', pick: 0 } },
+      { gapMs: 60_000, event: { kind: 'wait' } },
     ],
   },
 ];
