@@ -7,6 +7,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { findBinaries } from '../src/sandbox/binaries.ts';
 import { root, run } from './run.ts';
 
 export type Found =
@@ -16,21 +17,19 @@ export type Found =
 const ready: Found = { kind: 'ready', env: {} };
 const installLimitMs = 10 * 60_000;
 
-async function answers(command: string, args: readonly string[]): Promise<boolean> {
-  return (await run(command, args, { limitMs: 30_000 })).code === 0;
-}
-
-/** The API server and etcd: binaries of the envtest convention, or Go to build them with. */
+/**
+ * The programs of the cluster tests: found, or built now, before any test's time runs. The first build on a machine
+ * takes minutes.
+ */
 async function controlPlane(): Promise<Found> {
-  const assets = process.env['KUBEBUILDER_ASSETS'];
-  if (assets !== undefined && existsSync(join(assets, 'kube-apiserver'))) return ready;
-  if (await answers('go', ['version'])) return ready;
-  return {
-    kind: 'missing',
-    message:
-      'the cluster tests need kube-apiserver and etcd: install Go (they are then built once), ' +
-      'or set KUBEBUILDER_ASSETS to a folder that holds the two binaries',
-  };
+  try {
+    await findBinaries(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl'], {
+      progress: (line) => console.log(`cluster    ${line}`),
+    });
+    return ready;
+  } catch (error) {
+    return { kind: 'missing', message: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 /** moto, the second opinion on AWS, in a virtual environment of the tests' own. */
