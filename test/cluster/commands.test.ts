@@ -25,11 +25,12 @@ type Environment = Readonly<Record<string, string>>;
 
 /** Nothing of this process leaks into the program but where to find programs. */
 function environment(more: Environment = {}): Environment {
-  const { PATH = '', KUBEBUILDER_ASSETS, HOME = '' } = process.env;
+  const { PATH = '', KUBEBUILDER_ASSETS, XDG_CACHE_HOME, HOME = '' } = process.env;
   return {
     PATH,
     HOME,
     ...(KUBEBUILDER_ASSETS === undefined ? {} : { KUBEBUILDER_ASSETS }),
+    ...(XDG_CACHE_HOME === undefined ? {} : { XDG_CACHE_HOME }),
     AWS_ACCESS_KEY_ID: 'user',
     AWS_SECRET_ACCESS_KEY: 'user',
     AWS_EC2_METADATA_DISABLED: 'true',
