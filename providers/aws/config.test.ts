@@ -16,9 +16,9 @@ test('what is not said has its default', () => {
     endpoint: undefined,
     scheme: 'internal',
     rates: {
-      read: { perSecond: 10, burst: 40 },
-      register: { perSecond: 4, burst: 20 },
-      modify: { perSecond: 3, burst: 20 },
+      read: { perSecond: 10, burst: 36 },
+      register: { perSecond: 4, burst: 18 },
+      modify: { perSecond: 3, burst: 18 },
     },
     tags: {},
   });
@@ -33,7 +33,7 @@ test('rates are a number, or a number and a burst', () => {
   expect(problems).toEqual([]);
   expect(config.rates).toEqual({
     read: { perSecond: 100, burst: 100 },
-    register: { perSecond: 4, burst: 20 },
+    register: { perSecond: 4, burst: 18 },
     modify: { perSecond: 5, burst: 10 },
   });
 });

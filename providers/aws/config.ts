@@ -3,7 +3,7 @@
  */
 import type { Problem } from '../../src/core/problems.ts';
 import type { Scheme, Tags } from './observed.ts';
-import { documentedRates } from './limits.ts';
+import { defaultRates } from './limits.ts';
 import type { Rate, Rates } from './limits.ts';
 import { maxUserTags, reservedTagPrefixes } from './tags.ts';
 
@@ -143,7 +143,7 @@ function readScheme(value: unknown, wrong: Wrong): Scheme {
   return 'internal';
 }
 
-/** A number of calls a second, or `{perSecond, burst}`; a burst that is not named keeps the documented one. */
+/** A number of calls a second, or `{perSecond, burst}`; a burst that is not named keeps the default one. */
 function readRates(given: Fields, wrong: Wrong): Rates {
   for (const field of Object.keys(given)) {
     if (!(classes as readonly string[]).includes(field)) {
@@ -158,18 +158,18 @@ function readRates(given: Fields, wrong: Wrong): Rates {
   };
   const rate = (field: (typeof classes)[number]): Rate => {
     const value = given[field] ?? undefined;
-    const documented = documentedRates[field];
+    const standard = defaultRates[field];
     if (typeof value !== 'object' || value === null) {
-      const perSecond = positive(value, field, documented.perSecond);
-      return { perSecond, burst: Math.max(documented.burst, perSecond) };
+      const perSecond = positive(value, field, standard.perSecond);
+      return { perSecond, burst: Math.max(standard.burst, perSecond) };
     }
     const { perSecond, burst, ...rest } = value as Fields;
     for (const other of Object.keys(rest)) {
       wrong(`rates.${field}.${other}`, 'this field is not known', 'known are perSecond, burst');
     }
     return {
-      perSecond: positive(perSecond, `${field}.perSecond`, documented.perSecond),
-      burst: positive(burst, `${field}.burst`, documented.burst),
+      perSecond: positive(perSecond, `${field}.perSecond`, standard.perSecond),
+      burst: positive(burst, `${field}.burst`, standard.burst),
     };
   };
   return { read: rate('read'), register: rate('register'), modify: rate('modify') };

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { createDoor } from './door.ts';
 import type { Door } from './door.ts';
-import { createLimits, documentedRates } from './limits.ts';
+import { createLimits, defaultRates } from './limits.ts';
 import type { Rates } from './limits.ts';
 import type { ElbClient } from './operations.ts';
 
@@ -11,7 +11,7 @@ const never = new AbortController().signal;
 
 function doorTo(
   answers: readonly (object | Error)[],
-  rates: Rates = documentedRates,
+  rates: Rates = defaultRates,
 ): { readonly door: Door; readonly clock: VirtualClock; readonly calls: number[] } {
   const clock = new VirtualClock();
   const calls: number[] = [];
@@ -89,7 +89,7 @@ test('a refusal is not repeated', async () => {
 });
 
 test('each class of calls has its own allowance', async () => {
-  const rates: Rates = { ...documentedRates, modify: { perSecond: 1, burst: 1 } };
+  const rates: Rates = { ...defaultRates, modify: { perSecond: 1, burst: 1 } };
   const { door, clock, calls } = doorTo([], rates);
 
   const all = Promise.all([
@@ -104,7 +104,7 @@ test('each class of calls has its own allowance', async () => {
 });
 
 test('one who gives up while waiting has had no effect', async () => {
-  const rates: Rates = { ...documentedRates, modify: { perSecond: 0.001, burst: 1 } };
+  const rates: Rates = { ...defaultRates, modify: { perSecond: 0.001, burst: 1 } };
   const { door, clock, calls } = doorTo([], rates);
   const giveUp = new AbortController();
   await door.call('CreateListener', {} as never, never);

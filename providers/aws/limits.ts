@@ -18,11 +18,15 @@ export interface Rate {
 
 export type Rates = Readonly<Record<CallClass, Rate>>;
 
-/** Request throttling for the Elastic Load Balancing API (API reference): bucket sizes and refill rates. */
-export const documentedRates: Rates = {
-  read: { perSecond: 10, burst: 40 },
-  register: { perSecond: 4, burst: 20 },
-  modify: { perSecond: 3, burst: 20 },
+/**
+ * Request throttling for the Elastic Load Balancing API (API reference): its refill rates, and nine tenths of its bucket
+ * sizes (40, 20, 20). Calls arrive closer together than they left when the network gets faster on the way; one call
+ * too many costs a halved rate, which is eight seconds of writes.
+ */
+export const defaultRates: Rates = {
+  read: { perSecond: 10, burst: 36 },
+  register: { perSecond: 4, burst: 18 },
+  modify: { perSecond: 3, burst: 18 },
 };
 
 export type Limits = Readonly<Record<CallClass, TokenBucket>>;
