@@ -30,6 +30,7 @@ test.each<[string, object]>([
   ['claimClassless: false', { claim: { claimClassless: false } }],
   ['guard: {sharePercent: 25, least: 5}', { guard: { share: 0.25, least: 5 } }],
   ['guard: {checks: 4, span: 2m}', { guard: { checks: 4, spanMs: 120_000 } }],
+  ['guard: {window: 30m}', { guard: { windowMs: 1_800_000 } }],
   ['classes: {aws: [example.com/nlb]}', { claim: { classes: { aws: ['example.com/nlb'] } } }],
 ])('controller: %s', (line, expected) => {
   expect(controllerOptions(section(`controller: {${line}}`), ['aws'])).toMatchObject(expected);

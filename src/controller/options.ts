@@ -16,6 +16,7 @@ export interface ControllerSection {
   readonly guard: {
     readonly sharePercent: number;
     readonly least: number;
+    readonly window: number;
     readonly checks: number;
     readonly span: number;
   };
@@ -37,6 +38,7 @@ export function controllerOptions(
     guard: {
       share: section.guard.sharePercent / 100,
       least: section.guard.least,
+      windowMs: section.guard.window,
       checks: section.guard.checks,
       spanMs: section.guard.span,
     },

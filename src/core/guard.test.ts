@@ -143,6 +143,149 @@ describe('how it is let go', () => {
   });
 });
 
+describe('many small removals in a row', () => {
+  /** Removes `removed` of `before` healthy targets, other ones each time. */
+  const small = (removed: number, before: number, targets = `down to ${before - removed}`): Step =>
+    removal('r', 'g', removed, before, targets);
+
+  const rows: readonly [
+    string,
+    readonly (readonly [seconds: number, steps: readonly Step[]])[],
+    readonly boolean[],
+  ][] = [
+    [
+      'are held once more than half would be gone',
+      [
+        [0, [small(2, 10)]],
+        [20, [small(2, 8)]],
+        [40, [small(1, 6)]],
+        [60, [small(1, 5)]],
+      ],
+      [true, true, true, false],
+    ],
+    [
+      'are held also where each takes one target only',
+      [
+        [0, [small(1, 2)]],
+        [20, [small(1, 1)]],
+      ],
+      [true, false],
+    ],
+    [
+      'count for ten minutes',
+      [
+        [0, [small(4, 8)]],
+        [599, [small(1, 4)]],
+        [600, [small(1, 4)]],
+      ],
+      [true, false, true],
+    ],
+    [
+      'count in their own group',
+      [
+        [0, [small(2, 4)]],
+        [20, [removal('r', 'h', 1, 4)]],
+        [40, [removal('r', 'h', 1, 3, 'another')]],
+      ],
+      [true, true, true],
+    ],
+    [
+      'pass when others took their place: a rolling replacement',
+      [
+        [0, [small(1, 3, 'a')]],
+        [20, [small(1, 3, 'b')]],
+        [40, [small(1, 3, 'c')]],
+        [60, [small(1, 3, 'd')]],
+      ],
+      [true, true, true, true],
+    ],
+    [
+      'pass when what is missing died by itself',
+      [
+        [0, [small(1, 10)]],
+        [20, [small(1, 5)]],
+      ],
+      [true, true],
+    ],
+    [
+      'count once where the calls failed and are planned again',
+      [
+        [0, [small(2, 6, 'a')]],
+        [5, [small(2, 6, 'a')]],
+        [10, [small(2, 6, 'a')]],
+        [20, [small(1, 4, 'b')]],
+      ],
+      [true, true, true, true],
+    ],
+    [
+      'are measured by the most that were healthy in that time',
+      [
+        [0, [small(1, 2, 'a')]],
+        [20, [small(4, 10, 'b')]],
+        [40, [small(2, 6, 'c')]],
+      ],
+      [true, true, false],
+    ],
+    [
+      'of which nothing is healthy always pass',
+      [
+        [0, [small(2, 4)]],
+        [20, [small(0, 1)]],
+      ],
+      [true, true],
+    ],
+    [
+      'are let go like a large one, and what is left is the new measure',
+      [
+        [0, [small(2, 4)]],
+        [10, [small(1, 2)]],
+        [40, [small(1, 2)]],
+        [70, [small(1, 2)]],
+        [80, [small(1, 1)]],
+      ],
+      [true, false, false, true, true],
+    ],
+  ];
+  test.each(rows)('%s', (_idea, looks, passes) => {
+    expect(history(...looks)).toEqual(passes);
+  });
+
+  test('the wait says what went together with what would go', () => {
+    const { memory } = check([small(2, 4)]);
+    expect(check([small(1, 2)], 60_000, memory).waits).toMatchObject([
+      {
+        message:
+          'g: with what went in the last 10 min the plan would remove 3 of 4 healthy targets; ' +
+          'held until the same has been seen 3 times over 60 s',
+      },
+    ]);
+  });
+
+  test('a group that is left alone is forgotten when its time is over', () => {
+    const { memory } = check([small(2, 4)]);
+    expect(Object.keys(check([], 599_000, memory).memory)).toEqual(['g']);
+    expect(check([], 600_000, memory).memory).toEqual({});
+  });
+
+  test.prop([fc.integer({ min: 2, max: 30 }), fc.array(fc.tuple(fc.nat({ max: 9 }), fc.nat({ max: 59 })))])(
+    'never take more than half within the window, unless the same was held first',
+    (start, looks) => {
+      let healthy = start;
+      let now = 0;
+      let memory: GuardMemory = {};
+      for (const [i, [removed, seconds]] of looks.entries()) {
+        // So many seconds that none of the removals is old enough to be believed or to be forgotten.
+        now += (seconds * 1_000 * 10) / looks.length;
+        const takes = Math.min(removed, healthy);
+        const answer = check([removal('r', 'g', takes, healthy, `look ${i}`)], now, memory);
+        memory = answer.memory;
+        if (answer.held.length === 0) healthy -= takes;
+      }
+      expect(start - healthy).toBeLessThanOrEqual(Math.max(1, start / 2));
+    },
+  );
+});
+
 describe('whatever the plan', () => {
   const effect = fc.oneof(
     fc.constant({ kind: 'other' } as const),

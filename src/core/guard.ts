@@ -6,6 +6,11 @@
  * look the same in one moment; only the second passes. So such a removal is held until exactly the same one
  * has been seen several times over a stretch of time.
  *
+ * Many small removals in a row do the same harm as a large one, so what went lately counts with what would go
+ * now: the whole is compared with the most healthy targets that the group had within the window. Both must be
+ * too much, what went and what would be left: a rolling replacement takes away every target in turn and leaves
+ * as many as there were. Once a removal has been believed, what is left is the new measure.
+ *
  * Any change of the removal, larger or smaller, starts the count again: evidence for one set of nodes is no
  * evidence for another, and a picture that changes is not settled. Nothing is lost by patience, because
  * what is held is by definition healthy: it passes the balancer's own checks and serves. As soon as the
@@ -18,30 +23,48 @@ import { prerequisites } from './plan.ts';
 import type { Plan, Step, Wait } from './plan.ts';
 
 export interface GuardRules {
-  /** Share of a group's healthy targets that may go at once, 0 to 1. */
+  /** Share of a group's healthy targets that may go at once or within the window, 0 to 1. */
   readonly share: number;
-  /** A removal of fewer healthy targets than this is never held. */
+  /** A removal of fewer healthy targets than this is never held, what went within the window included. */
   readonly least: number;
+  /** How long a removal that passed counts with later ones, in milliseconds. 0: each plan is judged alone. */
+  readonly windowMs: number;
   /** How often the same removal must have been seen. */
   readonly checks: number;
   /** Least time between the first and the last of these, in milliseconds. */
   readonly spanMs: number;
 }
 
-export const guardRules: GuardRules = { share: 0.5, least: 2, checks: 3, spanMs: 60_000 };
+export const guardRules: GuardRules = {
+  share: 0.5,
+  least: 2,
+  windowMs: 600_000,
+  checks: 3,
+  spanMs: 60_000,
+};
 
-/** Group → the removal that is being watched. Plain data: it survives in the caller's hands. */
+/** A removal that was let through because it was small. */
+interface Passed {
+  /** Monotonic milliseconds. */
+  readonly at: number;
+  /** Fingerprint of its steps: one that is planned again because its calls failed counts once. */
+  readonly removal: string;
+  readonly healthyRemoved: number;
+  readonly healthyBefore: number;
+}
+
+/** A removal that is too large and is being watched. */
+interface Watched {
+  /** Monotonic milliseconds of the first check. */
+  readonly since: number;
+  readonly checks: number;
+  /** Fingerprint of the steps that would remove. */
+  readonly removal: string;
+}
+
+/** Group → what went lately and what is being watched. Plain data: it survives in the caller's hands. */
 export type GuardMemory = Readonly<
-  Record<
-    string,
-    {
-      /** Monotonic milliseconds of the first check. */
-      readonly since: number;
-      readonly checks: number;
-      /** Fingerprint of the steps that would remove. */
-      readonly removal: string;
-    }
-  >
+  Record<string, { readonly passed: readonly Passed[]; readonly watched: Watched | undefined }>
 >;
 
 export interface GuardInput {
@@ -77,29 +100,47 @@ interface GroupRemoval {
 export function guard({ plan, removal, now, memory, rules = guardRules }: GuardInput): Guarded {
   if (removal) return { allowed: plan.steps, held: [], waits: [], memory: {} };
 
-  const watched: Record<string, GuardMemory[string]> = {};
+  const groups = removalsByGroup(plan.steps);
+  const after: Record<string, GuardMemory[string]> = {};
   const waits: Wait[] = [];
   /** Step id → why it is held. */
   const reasons = new Map<string, string>();
-  for (const [group, removals] of removalsByGroup(plan.steps)) {
-    const { healthyRemoved, healthyBefore } = removals;
-    if (healthyRemoved < rules.least || healthyRemoved <= healthyBefore * rules.share) continue;
-    const fingerprint = fingerprintOf(removals.steps);
+  for (const group of new Set([...Object.keys(memory), ...groups.keys()])) {
     const before = memory[group];
-    const seen =
-      before?.removal === fingerprint
-        ? { ...before, checks: before.checks + 1 }
+    const passed = (before?.passed ?? []).filter(({ at }) => now - at < rules.windowMs);
+    const removals = groups.get(group);
+    if (removals === undefined) {
+      if (passed.length > 0) after[group] = { passed, watched: undefined };
+      continue;
+    }
+    const fingerprint = fingerprintOf(removals.steps);
+    const others = passed.filter((one) => one.removal !== fingerprint);
+    const excess = excessOf(removals, others, rules);
+    if (excess === undefined) {
+      const { healthyRemoved, healthyBefore } = removals;
+      const entry = { at: now, removal: fingerprint, healthyRemoved, healthyBefore };
+      const counts = healthyRemoved > 0 && rules.windowMs > 0;
+      const kept = counts ? [...others, entry] : passed;
+      if (kept.length > 0) after[group] = { passed: kept, watched: undefined };
+      continue;
+    }
+    const watched =
+      before?.watched?.removal === fingerprint
+        ? { ...before.watched, checks: before.watched.checks + 1 }
         : { since: now, checks: 1, removal: fingerprint };
-    // Kept after it has passed, too: a pass that is cut short must not start the wait again.
-    watched[group] = seen;
-    const age = now - seen.since;
-    if (seen.checks >= rules.checks && age >= rules.spanMs) continue;
+    const age = now - watched.since;
+    if (watched.checks >= rules.checks && age >= rules.spanMs) {
+      // Still watched after it has passed: a pass that is cut short must not start the wait again.
+      after[group] = { passed: [], watched };
+      continue;
+    }
+    after[group] = { passed, watched };
     // The same words at every check: a message that counts would be a new event each time.
     const message =
-      `${group}: the plan would remove ${healthyRemoved} of ${healthyBefore} healthy targets; ` +
+      `${group}: ${excess}; ` +
       `held until the same has been seen ${rules.checks} times over ${rules.spanMs / 1000} s`;
     for (const step of removals.steps) reasons.set(step.id, message);
-    const left = Math.max(1, rules.checks - seen.checks);
+    const left = Math.max(1, rules.checks - watched.checks);
     waits.push({
       reason: 'RemovalHeld',
       message,
@@ -121,7 +162,27 @@ export function guard({ plan, removal, now, memory, rules = guardRules }: GuardI
     if (message === undefined) allowed.push(step);
     else held.push({ step, message });
   }
-  return { allowed, held, waits, memory: watched };
+  return { allowed, held, waits, memory: after };
+}
+
+/** What is too much about a removal, in words; undefined where nothing is. */
+function excessOf(
+  { healthyRemoved, healthyBefore }: GroupRemoval,
+  lately: readonly Passed[],
+  rules: GuardRules,
+): string | undefined {
+  const tooMuch = (gone: number, left: number, most: number): boolean =>
+    gone >= rules.least && gone > most * rules.share && left < most * (1 - rules.share);
+  const left = healthyBefore - healthyRemoved;
+  if (tooMuch(healthyRemoved, left, healthyBefore))
+    return `the plan would remove ${healthyRemoved} of ${healthyBefore} healthy targets`;
+  const gone = lately.reduce((sum, one) => sum + one.healthyRemoved, healthyRemoved);
+  const most = Math.max(healthyBefore, ...lately.map((one) => one.healthyBefore));
+  if (healthyRemoved === 0 || !tooMuch(gone, left, most)) return undefined;
+  return (
+    `with what went in the last ${Math.round(rules.windowMs / 60_000)} min the plan would remove ` +
+    `${gone} of ${most} healthy targets`
+  );
 }
 
 function removalsByGroup(steps: readonly Step[]): ReadonlyMap<string, GroupRemoval> {

@@ -111,7 +111,7 @@ export const reasons = {
   },
   RemovalHeld: {
     means:
-      'A plan would take away more than half of the healthy targets; it must persist before it is believed.',
+      'A plan would take away more than half of the healthy targets, alone or with what went shortly before; it must persist before it is believed.',
     cure: 'Nothing if the nodes really are gone; else find out why they look gone.',
   },
   DriftReported: {

@@ -45,7 +45,7 @@ describe('a settings file', () => {
       workers: 32,
       publish: 'active',
       drift: { policy: 'correct', surveyEvery: 180_000, fullEvery: 3_600_000 },
-      guard: { sharePercent: 50, least: 2, checks: 3, span: 60_000 },
+      guard: { sharePercent: 50, least: 2, window: 600_000, checks: 3, span: 60_000 },
       strays: 'remove',
       lease: { namespace: 'sluice-system', name: 'sluice-controller' },
       listen: ':8080',

@@ -102,11 +102,15 @@ const controller = section({
     section({
       sharePercent: field(
         integer({ min: 1, max: 100, standard: guardRules.share * 100 }),
-        'Share of the healthy targets of a group that may go at once. 100 switches the guard off.',
+        'Share of the healthy targets of a group that may go at once or within the window. 100 switches the guard off.',
       ),
       least: field(
         integer({ min: 1, max: 1000, standard: guardRules.least }),
-        'A removal of fewer healthy targets than this is never held back.',
+        'A removal of fewer healthy targets than this is never held back, what went within the window included.',
+      ),
+      window: field(
+        duration({ minMs: minute, maxMs: 24 * hour, standardMs: guardRules.windowMs, off: true }),
+        'How long a removal counts together with later ones, so that many small ones are held back like a large one.',
       ),
       checks: field(
         integer({ min: 1, max: 100, standard: guardRules.checks }),
@@ -117,7 +121,7 @@ const controller = section({
         'Least time between the first and the last of these.',
       ),
     }),
-    'Holds back a plan that would take away too many healthy targets at once.',
+    'Holds back a plan that would take away too many healthy targets, at once or bit by bit.',
   ),
   strays: field(
     choice(['remove', 'report'], 'remove'),

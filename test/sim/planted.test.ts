@@ -163,7 +163,7 @@ const bugs: readonly Planted[] = [
   {
     bug: 'the removal of most targets is not guarded',
     found: ['I7'],
-    plants: () => ({ options: { guard: { share: 1, least: 1_000, checks: 1, spanMs: 0 } } }),
+    plants: () => ({ options: { guard: { share: 1, least: 1_000, windowMs: 0, checks: 1, spanMs: 0 } } }),
   },
   {
     bug: 'pauses are not read',
