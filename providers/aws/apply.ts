@@ -193,17 +193,20 @@ interface Target {
 }
 
 /**
- * A batch of targets that AWS refused because of some of them, in smaller pieces.
+ * A batch of targets that AWS refused, in smaller pieces.
  *
- * AWS names the offenders in its message; where it can be read they are set apart at once, and where it
- * cannot, halves lead to them. A single one that is refused is given up: the empty list says so.
+ * Because of some of them: AWS names the offenders in its message; where it can be read they are set apart at
+ * once, and where it cannot, halves lead to them. Because there is no room for all: one alone shows whether
+ * there is any, then halves fill it, each tried only while the one before found room. A single one that is
+ * refused is given up: the empty list says so.
  */
 export function split(step: Step, parameters: Parameters, error: SluiceError): readonly Step[] | undefined {
-  const batch = step.operation === 'RegisterTargets' || step.operation === 'DeregisterTargets';
-  if (!batch || !refusals.has(error.code)) return undefined;
+  const cause = causeOf(step.operation, error.code);
+  if (cause === undefined) return undefined;
   const targets = (parameters['Targets'] ?? []) as unknown as readonly Target[];
   if (targets.length <= 1) return [];
-  return partition(targets, error.message).map((part, i): Step => {
+  const parts = cause === 'room' ? probeAndHalves(targets) : partition(targets, error.message);
+  return parts.map((part, i): Step => {
     const effect = step.effect.kind === 'addTargets' ? { ...step.effect, count: part.length } : step.effect;
     return {
       ...step,
@@ -211,13 +214,17 @@ export function split(step: Step, parameters: Parameters, error: SluiceError): r
       parameters: { ...parameters, Targets: part.map(({ Id, Port }) => ({ Id, Port })) },
       reason: `${step.reason} (in parts: ${error.code})`,
       effect,
-      needs: [],
+      needs: cause === 'room' && i > 0 ? [`${step.id}/${i}`] : [],
     };
   });
 }
 
-/** Refusals that one target can cause for a whole batch. */
-const refusals: ReadonlySet<string> = new Set(['InvalidTarget', 'TooManyRegistrationsForTargetId']);
+/** Whether some targets of a batch were refused for themselves, or the batch as such is too large. */
+function causeOf(operation: string, code: string): 'targets' | 'room' | undefined {
+  if (operation !== 'RegisterTargets' && operation !== 'DeregisterTargets') return undefined;
+  if (code === 'InvalidTarget' || code === 'TooManyRegistrationsForTargetId') return 'targets';
+  return code === 'TooManyTargets' ? 'room' : undefined;
+}
 
 function partition(targets: readonly Target[], message: string): readonly (readonly Target[])[] {
   const named = new Set(message.match(/\bi-[0-9A-Za-z-]+/g));
@@ -225,6 +232,15 @@ function partition(targets: readonly Target[], message: string): readonly (reado
   if (bad.length > 0 && bad.length < targets.length) {
     return [targets.filter(({ Id }) => !named.has(Id)), ...bad.map((one) => [one])];
   }
+  return halves(targets);
+}
+
+/** Where there is no room, which is so at every later look, the first piece shows it by one call. */
+function probeAndHalves(targets: readonly Target[]): readonly (readonly Target[])[] {
+  return [targets.slice(0, 1), ...halves(targets.slice(1))];
+}
+
+function halves(targets: readonly Target[]): readonly (readonly Target[])[] {
   const half = Math.ceil(targets.length / 2);
-  return [targets.slice(0, half), targets.slice(half)];
+  return [targets.slice(0, half), targets.slice(half)].filter((part) => part.length > 0);
 }

@@ -48,6 +48,13 @@ test.each<[string, number | undefined, string]>([
   expect(classify(thrown(name, status), 'CreateLoadBalancer').kind).toBe(kind);
 });
 
+test('a quota is named as the console of AWS names it', () => {
+  expect(classify(thrown('TooManyLoadBalancersException', 400), 'CreateLoadBalancer').message).toContain(
+    'the quota "Network Load Balancers per Region" is reached: raise it at AWS',
+  );
+  expect(classify(thrown('TooManyTags', 400), 'AddTags').message).not.toContain('quota');
+});
+
 describe('a call without an answer', () => {
   const reset = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
   test.each<[string, unknown, string, string]>([

@@ -13,6 +13,7 @@ import type { ErrorKind } from '../../src/core/errors.ts';
 import { credentialAdvice } from './credential-advice.ts';
 import { operations } from './operations.ts';
 import type { ElbOperation } from './operations.ts';
+import { quotaAdvice } from './quota-advice.ts';
 
 /** The fields of an SDK error that are looked at; all may be missing. */
 interface Thrown {
@@ -109,7 +110,8 @@ export function classify(thrown: unknown, operation: ElbOperation, signal?: Abor
           action: undefined,
         });
   }
-  return new SluiceError(kind, `${operation}: ${code}: ${messageOf(error, code)}`, {
+  const advice = kind === 'quota' ? quotaAdvice(code) : '';
+  return new SluiceError(kind, `${operation}: ${code}: ${messageOf(error, code)}${advice}`, {
     ...common,
     retryAfterMs: kind === 'throttled' ? retryAfter(error) : undefined,
     cause: wordsOf(thrown),

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { aNode, aPort, aService } from '../../src/core/fixtures.ts';
 import { Bench, cluster, withoutHealth } from '../../test/support/aws-bench.ts';
+import type { ClusterState } from '../../test/support/aws-bench.ts';
 
 const state = cluster();
 
@@ -151,6 +152,32 @@ describe('errors', () => {
 
     expect(failed.map(({ step }) => step.parameters['Targets'])).toEqual([[{ Id: 'i-n11', Port: 30080 }]]);
     expect(Object.keys(after.groups[0]?.targets ?? {})).toHaveLength(15);
+  });
+
+  test.each([
+    ['none of them', 0, 2],
+    ['one of them', 1, 4],
+    ['half of them', 8, 9],
+    ['all but one', 15, 10],
+  ])('of a batch for which a quota has no room, what fits is registered: %s', async (_, room, mostCalls) => {
+    const bench = new Bench({ settings: { quotas: { targetsPerLoadBalancer: 16 } } });
+    const names = (count: number): readonly string[] => Array.from({ length: count }, (_each, i) => `n${i}`);
+    const withNodes = (count: number): ClusterState => ({
+      ...state,
+      nodes: names(count).map((name) => aNode(name)),
+    });
+    await bench.ensure(withNodes(16 - room));
+
+    const { failed, after, calls } = await bench.ensure(withNodes(32 - room));
+
+    expect(Object.keys(after.groups[0]?.targets ?? {})).toHaveLength(16);
+    expect(calls.filter((name) => name === 'RegisterTargets').length).toBeLessThanOrEqual(mostCalls);
+    expect(failed.map(({ error }) => error.code)).toContain('TooManyTargets');
+    const left = failed.reduce(
+      (sum, { step }) => sum + (step.effect.kind === 'addTargets' ? step.effect.count : 0),
+      0,
+    );
+    expect(left).toBe(16 - room);
   });
 });
 

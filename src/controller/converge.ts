@@ -29,6 +29,10 @@ const settlingFirstMs = 10_000;
 const settlingMostMs = 60_000;
 /** How often targets that never became healthy are looked at. */
 const unhealthyMs = 300_000;
+/** Least time until targets are looked at again of which a quota keeps some out: each look asks for room again. */
+const partialMs = 30_000;
+/** The same where nothing else goes on: what drains makes room after some minutes, and people after more. */
+const noRoomMs = 300_000;
 /** How long to wait for the picture to show what we have seen live. */
 const catchUpMs = 500;
 
@@ -254,6 +258,7 @@ function outcomeOf(context: Context, memory: ServiceMemory, facts: Facts, execut
   const errors = execution.failed.map(({ error }) => error);
   const retry = errors.find((error) => !isFinal(error));
   if (retry) return { kind: 'retry', error: retry };
+  const jittered = (ms: number): number => ms * (0.9 + 0.2 * context.random());
   const rechecks = facts.waits.map(({ recheckMs }) => recheckMs);
   if (facts.address.kind === 'pending') {
     rechecks.push(Math.min(pendingFirstMs * 2 ** memory.pendingPasses, facts.address.recheckMs));
@@ -263,11 +268,30 @@ function outcomeOf(context: Context, memory: ServiceMemory, facts: Facts, execut
     memory.pendingPasses = 0;
   }
   rechecks.push(...settlingRecheck(memory, facts.targets, facts.address, execution.done.length > 0));
-  if (errors.length > 0) return { kind: 'terminal' };
+  if (errors.length > 0) {
+    if (!lacksRoomOnly(facts)) return { kind: 'terminal' };
+    memory.liveDue = true;
+    const ms = goesOn(facts) ? Math.max(partialMs, Math.min(noRoomMs, ...rechecks)) : noRoomMs;
+    return { kind: 'after', ms: jittered(ms) };
+  }
   // Settings that are refused do not stop what is under way: a hand-over, a balancer that comes up.
   if (rechecks.length === 0) return { kind: hasErrors(facts.problems) ? 'terminal' : 'done' };
   if (facts.waits.length > 0) memory.liveDue = true;
-  return { kind: 'after', ms: Math.min(...rechecks) * (0.9 + 0.2 * context.random()) };
+  return { kind: 'after', ms: jittered(Math.min(...rechecks)) };
+}
+
+/** Nothing failed but that a quota kept some targets out. */
+function lacksRoomOnly({ failures }: Facts): boolean {
+  return failures.every(({ step, error }) => error.kind === 'quota' && step.effect.kind === 'addTargets');
+}
+
+/** The balancer comes up; what did fit settles and takes over from others. */
+function goesOn({ address, waits, targets }: Facts): boolean {
+  return (
+    address.kind === 'pending' ||
+    waits.some(({ reason }) => reason === 'HandingOver' || reason === 'RemovalHeld') ||
+    targets.groups.some(({ settling }) => settling)
+  );
 }
 
 function isFinal(error: SluiceError): boolean {

@@ -330,7 +330,14 @@ describe('the warning', () => {
     [
       'targets that could not be changed',
       { failures: [failure(registering, 'quota')] },
-      'Warning UpdateLoadBalancerFailed: RegisterTargets for target group web-80: it was refused (SomeCode)',
+      'Warning UpdateLoadBalancerFailed: RegisterTargets for target group web-80: ' +
+        '2 targets are not registered: it was refused (SomeCode)',
+    ],
+    [
+      'pieces of a batch for which there is no room: how many targets are left out',
+      { failures: [failure(registering, 'quota'), failure(registering, 'quota')] },
+      'Warning UpdateLoadBalancerFailed: RegisterTargets for target group web-80: ' +
+        '4 targets are not registered: it was refused (SomeCode)',
     ],
     [
       'a read that failed',

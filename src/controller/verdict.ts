@@ -117,8 +117,9 @@ function inSync(facts: Facts): ConditionDraft {
       : undefined;
   if (kept) return kept;
   if (failed) {
-    const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
-    const what = failures[0] ? `${failures[0].step.subject}: ` : '';
+    const more = failures.length - (failures[0] ? sameRefusal(failures, failures[0]).length : 1);
+    const others = more > 0 ? ` (and ${more} more)` : '';
+    const what = failures[0] ? `${failures[0].step.subject}: ${leftOut(failures, failures[0])}` : '';
     return draft('InSync', 'False', reasonOfError(failed), `${what}${describeError(failed)}${others}`);
   }
   if (held[0] !== undefined) return draft('InSync', 'False', 'RemovalHeld', held.join('; '));
@@ -187,7 +188,9 @@ function warningOf({ failures, error, held, problems, withheld }: Facts): Verdic
   const failure = failures.find((one) => !isWaiting(one.error));
   const failed = failure?.error ?? (error && !isWaiting(error) ? error : undefined);
   if (failed) {
-    const what = failure ? `${failure.step.operation} for ${failure.step.subject}: ` : '';
+    const what = failure
+      ? `${failure.step.operation} for ${failure.step.subject}: ${leftOut(failures, failure)}`
+      : '';
     const reason: ReasonCode =
       failure?.step.effect.kind === 'addTargets' || failure?.step.effect.kind === 'removeTargets'
         ? 'UpdateLoadBalancerFailed'
@@ -209,6 +212,27 @@ function warningOf({ failures, error, held, problems, withheld }: Facts): Verdic
     return withheld.reason === 'PlanOnly' ? { ...told, type: 'Normal' } : told;
   }
   return undefined;
+}
+
+/** The pieces of a batch that were refused for one and the same reason: one failure to people. */
+function sameRefusal(failures: readonly Failure[], { step, error }: Failure): readonly Failure[] {
+  return failures.filter(
+    (other) =>
+      other.step.subject === step.subject &&
+      other.step.operation === step.operation &&
+      other.error.code === error.code,
+  );
+}
+
+/** How many targets a quota keeps out; empty where that is not what failed. */
+function leftOut(failures: readonly Failure[], failure: Failure): string {
+  if (failure.error.kind !== 'quota') return '';
+  const count = sameRefusal(failures, failure).reduce(
+    (sum, { step: { effect } }) => sum + (effect.kind === 'addTargets' ? effect.count : 0),
+    0,
+  );
+  if (count === 0) return '';
+  return count === 1 ? '1 target is not registered: ' : `${count} targets are not registered: `;
 }
 
 /** Throttled and busy answers are waited out, not reported: they are nobody's mistake. */

@@ -252,6 +252,25 @@ describe('a batch that is refused', () => {
     expect(result.skipped).toEqual([]);
   });
 
+  test('a piece whose forerunner was not accepted as a whole is given up without a try', async () => {
+    /** As `bisect`, each half only after the one before. */
+    const fill: Setting['split'] = (step, parameters, error) => {
+      const [first, second] = bisect(step, parameters, error) ?? [];
+      return first && second ? [first, { ...second, needs: [first.id] }] : [];
+    };
+    const full = Object.fromEntries(
+      ['r.abcdefgh', 'r.efgh', 'r.ef', 'r.f'].map((id) => [id, refusal('quota')]),
+    );
+    const result = await run([aStep('r.abcdefgh'), aStep('next', { needs: ['r.abcdefgh'] })], {
+      split: fill,
+      refuse: full,
+    });
+    expect(doneIds(result)).toBe('r.abcd r.e next');
+    expect(failedIds(result)).toBe('r.f r.gh');
+    expect(result.log.filter((line) => line.includes('gh') && !line.includes('f'))).toEqual([]);
+    expect(result.failed.map(({ error }) => error.kind)).toEqual(['quota', 'quota']);
+  });
+
   test('is a failure when it cannot be split', async () => {
     const result = await run([aStep('a'), aStep('b', { needs: ['a'] })], { refuse: { a: refusal('quota') } });
     expect([failedIds(result), ids(result.skipped)]).toEqual(['a', 'b']);

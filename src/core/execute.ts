@@ -41,6 +41,7 @@ export interface Execution<Observed = unknown> {
   readonly observed: Observed;
   /** In the order in which they ended; of a step that was split, its pieces. */
   readonly done: readonly { readonly step: Step; readonly parameters: Parameters; readonly ms: number }[];
+  /** Of a step that was split, the pieces that were given up, tried or not. */
   readonly failed: readonly { readonly step: Step; readonly error: SluiceError }[];
   /** Not tried: something they need is missing or failed, or the plan ended early. In plan order. */
   readonly skipped: readonly Step[];
@@ -48,6 +49,14 @@ export interface Execution<Observed = unknown> {
 
 /** A step may be split this often before it counts as failed: enough to find every bad target of a large batch. */
 const mostPieces = 512;
+
+/** What became of a step or a piece. */
+interface Attempted {
+  /** Undefined when it failed in a way that counts: what needs the step is skipped. */
+  readonly outputs: Outputs | undefined;
+  /** Why it is not whole: it failed, or some of it was given up. */
+  readonly lacking: SluiceError | undefined;
+}
 
 type State = 'waiting' | 'running' | 'succeeded' | 'failed' | 'skipped';
 
@@ -145,7 +154,7 @@ class Run<Observed> {
   }
 
   async #carryOut(step: Step): Promise<void> {
-    const outputs = await this.#attempt(step, { left: mostPieces });
+    const { outputs } = await this.#attempt(step, { left: mostPieces });
     if (outputs === undefined) {
       this.#states.set(step.id, 'failed');
     } else {
@@ -154,18 +163,13 @@ class Run<Observed> {
     }
   }
 
-  /** One call, and if it is refused the pieces in its place. Undefined when it failed in a way that counts. */
-  async #attempt(step: Step, budget: { left: number }): Promise<Outputs | undefined> {
+  /** One call, and if it is refused the pieces in its place. */
+  async #attempt(step: Step, budget: { left: number }): Promise<Attempted> {
     const { provider, signal, permit } = this.#input;
     const parameters = resolveRefs(step.parameters, this.#answers);
     if (parameters === undefined) {
-      this.#fail(
-        step,
-        new SluiceError('bug', `step ${step.id} refers to an answer that never came`, {
-          code: 'MissingAnswer',
-        }),
-      );
-      return undefined;
+      const message = `step ${step.id} refers to an answer that never came`;
+      return this.#fail(step, new SluiceError('bug', message, { code: 'MissingAnswer' }));
     }
     permit?.();
     const result = await this.#call(step, parameters);
@@ -173,29 +177,34 @@ class Run<Observed> {
     if (result.error === undefined) {
       this.#observed = provider.advance(this.#observed, step, parameters, result.outputs);
       this.#done.push({ step, parameters, ms: result.ms });
-      return result.outputs;
+      return { outputs: result.outputs, lacking: undefined };
     }
     const { error } = result;
     const pieces =
       (error.kind === 'invalid' || error.kind === 'quota') && budget.left > 0
         ? provider.split(step, parameters, error)
         : undefined;
-    if (pieces === undefined || pieces.length === 0) {
-      this.#fail(step, error);
-      return pieces === undefined ? undefined : {};
-    }
+    if (pieces === undefined) return this.#fail(step, error);
+    if (pieces.length === 0) return this.#giveUp(step, error);
     budget.left -= pieces.length;
     return await this.#pieces(pieces, budget);
   }
 
-  async #pieces(pieces: readonly Step[], budget: { left: number }): Promise<Outputs | undefined> {
+  async #pieces(pieces: readonly Step[], budget: { left: number }): Promise<Attempted> {
     let outputs: Outputs | undefined = {};
+    let lacking: SluiceError | undefined;
+    const lackingById = new Map<string, SluiceError>();
     for (const piece of pieces) {
-      if (this.#ended) return undefined;
-      const answer = await this.#attempt(piece, budget);
-      outputs = answer === undefined || outputs === undefined ? undefined : { ...outputs, ...answer };
+      if (this.#ended) return { outputs: undefined, lacking };
+      const before = piece.needs.map((id) => lackingById.get(id)).find((error) => error !== undefined);
+      const part: Attempted =
+        before === undefined ? await this.#attempt(piece, budget) : this.#giveUp(piece, before);
+      if (part.lacking !== undefined) lackingById.set(piece.id, part.lacking);
+      lacking ??= part.lacking;
+      outputs =
+        part.outputs === undefined || outputs === undefined ? undefined : { ...outputs, ...part.outputs };
     }
-    return outputs;
+    return { outputs, lacking };
   }
 
   async #call(
@@ -220,9 +229,15 @@ class Run<Observed> {
     return { ms, outputs, error };
   }
 
-  #fail(step: Step, error: SluiceError): void {
+  #fail(step: Step, error: SluiceError): Attempted {
     this.#failed.push({ step, error });
     if (endsPlan(error)) this.#ended = true;
+    return { outputs: undefined, lacking: error };
+  }
+
+  /** Reported like a failure; what needs the step goes on. */
+  #giveUp(step: Step, error: SluiceError): Attempted {
+    return { ...this.#fail(step, error), outputs: {} };
   }
 }
 

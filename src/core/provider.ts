@@ -178,7 +178,9 @@ export interface Provider<Settings, Wanted, Observed> {
   /** The observation after a step had its effect. Pure; saves reading back what we have just written. */
   advance(observed: Observed, step: Step, parameters: Parameters, outputs: Outputs): Observed;
   /**
-   * A refused step in smaller pieces (a batch with one bad target), or undefined when it cannot be split. Pure.
+   * A refused step in smaller pieces (a batch with one bad target, or with more than a quota has room for), or
+   * undefined when it cannot be split. Pure. A piece that `needs` an earlier one is tried only when that one was
+   * accepted as a whole; else it is given up with it.
    * An empty list means: give the step up, it is reported, and the plan goes on without it.
    */
   split(step: Step, parameters: Parameters, error: SluiceError): readonly Step[] | undefined;

@@ -6,7 +6,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { aNode, aPort, aService } from '../../src/core/fixtures.ts';
-import type { ServiceObject } from '../../src/core/objects.ts';
+import type { NodeObject, ServiceObject } from '../../src/core/objects.ts';
 import { ControllerBench, web } from '../support/controller-bench.ts';
 
 const prefix = 'service.beta.kubernetes.io/aws-load-balancer-';
@@ -140,22 +140,37 @@ test('proxy protocol with the HTTP check of policy Local is reported as a confli
   expect(bench.condition('Accepted')).toMatchObject({ reason: 'ConflictingSettings' });
 });
 
-test('a quota reached half-way through the chunks: what was registered stays, the quota is named, retries are slow', async () => {
+test('a quota reached half-way through the chunks: what fits is registered, the quota is named, retries are slow', async () => {
   const bench = new ControllerBench({ settings: { quotas: { targetsPerTargetGroup: 250 } } });
   bench.cluster.setNodes(Array.from({ length: 260 }, (_, i) => aNode(`n${i}`)));
   await applied(aService(), bench);
-  const registered = Object.keys(bench.targets()).length;
-  expect(registered).toBe(200);
+  expect(Object.keys(bench.targets())).toHaveLength(250);
   expect(bench.condition('InSync')).toMatchObject({
     status: 'False',
     reason: 'QuotaExceeded',
-    message: expect.stringContaining('TooManyTargets'),
+    message: expect.stringMatching(
+      /10 targets are not registered: .*TooManyTargets.*"Targets per Target Group per Region"/,
+    ),
   });
   expect(bench.condition('Provisioned')).toMatchObject({ status: 'True' });
+  expect(bench.condition('TargetsReady')).toMatchObject({ status: 'True' });
   const { seq } = bench;
   await bench.run(30 * minute);
-  expect(Object.keys(bench.targets())).toHaveLength(registered);
-  expect(bench.writesSince(seq).length).toBeLessThanOrEqual(30);
+  expect(Object.keys(bench.targets())).toHaveLength(250);
+  expect(bench.writesSince(seq).length).toBeLessThanOrEqual(16);
+});
+
+test('a quota of targets while nodes are replaced: the new ones come in as the old ones make room', async () => {
+  const bench = new ControllerBench({ settings: { quotas: { targetsPerTargetGroup: 6 } } });
+  const nodes = (from: number): readonly NodeObject[] =>
+    Array.from({ length: 5 }, (_, i) => aNode(`n${from + i}`));
+  bench.cluster.setNodes(nodes(0));
+  await applied(aService(), bench);
+  bench.cluster.setNodes(nodes(10));
+  // The guard looks three times, the old ones drain for five minutes, and the next look is five minutes later.
+  await bench.run(15 * minute);
+  expect(Object.keys(bench.targets()).toSorted()).toEqual([10, 11, 12, 13, 14].map((i) => `i-n${i}:30080`));
+  expect(bench.condition('InSync')).toMatchObject({ status: 'True' });
 });
 
 test.each(['RegisterTargets', 'DeregisterTargets', 'CreateListener'])(
