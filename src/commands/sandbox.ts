@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import { paint } from './shell.ts';
@@ -31,7 +31,7 @@ export const sandboxCommand = command({
   description:
     'Starts etcd and kube-apiserver (RBAC on), a simulated AWS account and the controller on loopback, in a temporary ' +
     'folder. With -- COMMAND it runs the command with KUBECONFIG set and ends with its exit code; without, it stays ' +
-    'until Ctrl-C.\n\n' +
+    'until Ctrl-C. If one of its programs ends by itself, it says so and ends with 1.\n\n' +
     'This is the mocked-provider mode for your own CI: apply your manifests with kubectl or Helm, then let ' +
     '`sluice sandbox dump` print what balancers came of them.\n\n' +
     'The binaries are taken from KUBEBUILDER_ASSETS, else from a cache, else built with Go (some minutes, once).',
@@ -65,6 +65,11 @@ export const sandboxCommand = command({
     const stop = new AbortController();
     for (const name of ['SIGINT', 'SIGTERM'] as const)
       process.on(name, () => stop.abort(new Error(`ended by ${name}`)));
+    let broken: string | undefined;
+    const fail = (message: string): number => {
+      shell.err(`${paint(shell, 'red', 'sluice:')} ${message}\n`);
+      return exit.problem;
+    };
     // Loaded only here: what runs in a cluster never carries the sandbox.
     const { startSandbox } = await import('../sandbox/sandbox.ts');
     const { apply, sandboxNode } = await import('../sandbox/objects.ts');
@@ -77,6 +82,10 @@ export const sandboxCommand = command({
         awsSettings: { rates: { read: 1_000, register: 1_000, modify: 1_000 } },
         progress: (message) => shell.err(`${message}\n`),
         signal: stop.signal,
+        onUnexpectedEnd: (message) => {
+          broken ??= `the sandbox broke down: ${message}`;
+          stop.abort(new Error(broken));
+        },
       });
       for (let index = 1; index <= flags.nodes; index += 1) await apply(sandbox.api, sandboxNode(index));
       const state: SandboxState = {
@@ -86,23 +95,22 @@ export const sandboxCommand = command({
         aws: sandbox.aws.url,
       };
       await writeFile(stateFile, JSON.stringify(state), { mode: 0o600 });
-      if (rest !== undefined) return await runIn(rest, sandbox, stateFile, stop.signal);
+      if (rest !== undefined) {
+        const code = await runIn(rest, sandbox, stateFile, stop.signal);
+        return broken === undefined ? code : fail(broken);
+      }
       shell.out(
         `export KUBECONFIG=${sandbox.kubeconfig}\n` +
           `# settings of the controller: ${sandbox.settings}\n` +
           `# simulated AWS account:      ${sandbox.aws.url} (dump: npx sluice sandbox dump)\n` +
           `# Ctrl-C ends it and leaves nothing behind\n`,
       );
-      await new Promise<void>((resolve) =>
-        stop.signal.addEventListener('abort', () => resolve(), { once: true }),
-      );
-      return exit.ok;
+      await aborted(stop.signal);
+      return broken === undefined ? exit.ok : fail(broken);
     } catch (error) {
+      if (broken !== undefined) return fail(broken);
       if (stop.signal.aborted) return exit.ok;
-      shell.err(
-        `${paint(shell, 'red', 'sluice:')} ${error instanceof Error ? error.message : String(error)}\n`,
-      );
-      return exit.problem;
+      return fail(error instanceof Error ? error.message : String(error));
     } finally {
       await rm(stateFile, { force: true });
       await sandbox?.stop();
@@ -142,6 +150,13 @@ export const sandboxDumpCommand = command({
   },
 });
 
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
 async function readState(path: string): Promise<SandboxState | undefined> {
   try {
     const state = JSON.parse(await readFile(path, 'utf8')) as SandboxState;
@@ -175,10 +190,12 @@ function runIn(
         AWS_REGION: 'eu-west-1',
       },
     });
-    signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
+    void aborted(signal).then(() => child.kill('SIGTERM'));
     child.on('error', (error: NodeJS.ErrnoException) =>
       reject(new Error(error.code === 'ENOENT' ? `there is no program called ${program}` : error.message)),
     );
-    child.on('exit', (code) => resolve(code ?? 143));
+    child.on('exit', (code, killer) =>
+      resolve(code ?? 128 + (killer === null ? 0 : constants.signals[killer])),
+    );
   });
 }

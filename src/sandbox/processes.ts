@@ -255,6 +255,12 @@ export function describeExit(exit: Exit): string {
   return exit.signal === undefined ? `exit code ${exit.code ?? 'unknown'}` : `signal ${exit.signal}`;
 }
 
+/** Tells of a program that ended although nobody stopped it: how, and the end of its log. */
+export async function lastWords(process: ManagedProcess, exit: Exit): Promise<string> {
+  const end = await process.tail(20).catch(() => '');
+  return `${process.name} ended (${describeExit(exit)}). The end of its log:\n${end.trimEnd()}`;
+}
+
 async function stop(
   clock: Clock,
   signal: (name: NodeJS.Signals) => void,

@@ -14,7 +14,7 @@ import type { SettingsInput } from '../../providers/aws/simulator/settings.ts';
 import { startAwsCloud, type AwsCloud } from './clouds.ts';
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from './control-plane.ts';
 import { apply, manifestsOf, type Manifest } from './objects.ts';
-import type { ManagedProcess, Supervisor } from './processes.ts';
+import { lastWords, type ManagedProcess, type Supervisor } from './processes.ts';
 import { until } from './demo/stage.ts';
 
 /** The checkout or the installed package. */
@@ -39,6 +39,8 @@ export interface SandboxOptions {
   readonly progress?: (message: string) => void;
   /** Ends the start-up. */
   readonly signal?: AbortSignal;
+  /** Is told when a server or a controller ends that nobody stopped, with the end of its log. */
+  readonly onUnexpectedEnd?: (message: string) => void;
 }
 
 export interface Sandbox {
@@ -72,7 +74,9 @@ export interface RunningController {
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const say = options.progress ?? (() => undefined);
   const stops: (() => Promise<void>)[] = [];
+  let stopping = false;
   const stop = async (): Promise<void> => {
+    stopping = true;
     for (const end of stops.splice(0).toReversed()) await end();
   };
   try {
@@ -80,6 +84,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       ...options.controlPlane,
       progress: say,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.onUnexpectedEnd === undefined ? {} : { onUnexpectedEnd: options.onUnexpectedEnd }),
     });
     stops.push(() => controlPlane.stop());
     const aws = await startAwsCloud(options.aws);
@@ -105,6 +110,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
         ...how,
       });
       controllers.push(controller);
+      void controller.process.exited.then(async (exit) => {
+        if (stopping || options.onUnexpectedEnd === undefined) return;
+        options.onUnexpectedEnd(await lastWords(controller.process, exit));
+      });
       stops.push(async () => {
         await controller.process.stop(graceMs);
       });

@@ -6,7 +6,13 @@
  */
 import { sleep, type Clock } from '../core/clock.ts';
 import { asSluiceError, SluiceError } from '../core/errors.ts';
-import { describeExit, type ManagedProcess, type ProcessSpec, type Supervisor } from './processes.ts';
+import {
+  describeExit,
+  lastWords,
+  type ManagedProcess,
+  type ProcessSpec,
+  type Supervisor,
+} from './processes.ts';
 
 export interface ServerOptions {
   readonly supervisor: Supervisor;
@@ -85,8 +91,7 @@ export class ServerProcess {
     const exit = await process.exited;
     const { supervisor, onUnexpectedEnd } = this.#options;
     if (this.#stopping || supervisor.closing || onUnexpectedEnd === undefined) return;
-    const end = await process.tail(tailLines).catch(() => '');
-    onUnexpectedEnd(`${this.name} ended (${describeExit(exit)}). The end of its log:\n${end}`);
+    onUnexpectedEnd(await lastWords(process, exit));
   }
 
   async #untilReady(process: ManagedProcess): Promise<void> {

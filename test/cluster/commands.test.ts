@@ -410,6 +410,42 @@ exit 7
     },
   );
 
+  test.for([
+    ['etcd', []],
+    ['kube-apiserver', []],
+    ['controller', ['--', 'sleep', '100']],
+  ] as const)('a sandbox whose %s ends by itself says so at once and ends with 1', async ([name, rest]) => {
+    const child = spawn(process.execPath, [program, 'sandbox', ...rest], {
+      env: environment({ TMPDIR: folder }),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    const ended = new Promise<number | null>((resolve) => {
+      child.on('exit', resolve);
+    });
+    // What is written once it is up.
+    await until(
+      'the sandbox to be ready',
+      async () => (await leftovers()).find((file) => file.endsWith('.json')),
+      {
+        limitMs: 60_000,
+      },
+    );
+    const isServer = (line: readonly string[]): boolean =>
+      name === 'controller' ? line[2] === 'controller' : line[0]?.endsWith(`/${name}`) === true;
+    const [victim] = (await processesIn(folder)).filter(({ line }) => isServer(line));
+    process.kill(Number(victim?.id), 'SIGKILL');
+    expect(await ended).toBe(1);
+    expect(said).toMatch(
+      new RegExp(`sluice: the sandbox broke down: ${name}\\S* ended \\(signal SIGKILL\\)`, 'u'),
+    );
+    expect(await processesIn(folder)).toEqual([]);
+    expect(await leftovers()).toEqual([]);
+  });
+
   test('demo --once tells its story to the end and leaves nothing', async () => {
     const answer = await sluice(['demo', '--once'], { TMPDIR: folder });
     expect(answer.err).toBe('');
@@ -419,13 +455,15 @@ exit 7
   });
 });
 
-/** Ids of the processes whose command line names the folder. */
-async function processesIn(folder: string): Promise<readonly string[]> {
-  const found: string[] = [];
+/** The processes whose command line names the folder. */
+async function processesIn(
+  folder: string,
+): Promise<readonly { readonly id: string; readonly line: readonly string[] }[]> {
+  const found: { id: string; line: readonly string[] }[] = [];
   for (const id of await readdir('/proc')) {
     if (!/^\d+$/u.test(id)) continue;
     const line = await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '');
-    if (line.includes(folder)) found.push(id);
+    if (line.includes(folder)) found.push({ id, line: line.split('\0') });
   }
   return found;
 }
