@@ -3,6 +3,7 @@
  * is tried, and that nothing secret is told. How a stateful AWS answers is the simulator's matter.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { quotaAdvice } from '../../providers/aws/quota-advice.ts';
 import { createAwsProvider } from '../../providers/aws/provider.ts';
 import { seededRandom } from '../../src/core/clock.ts';
 import type { ErrorKind } from '../../src/core/errors.ts';
@@ -98,7 +99,7 @@ describe.each([
     const error = await errorOf(write());
     expect(error).toMatchObject({ kind, action: 'DeleteListener', requestId: 'req-1' });
     expect([code, told]).toContain(error.code);
-    expect(error.message).toBe(`DeleteListener: ${error.code}: because`);
+    expect(error.message).toBe(`DeleteListener: ${error.code}: because${quotaAdvice(error.code)}`);
     expect(aws.host.seen).toHaveLength(tries);
     expectNoSecret(error);
   });
