@@ -4,6 +4,7 @@
  * Retries are off here: `door.ts` does them once for every kind of client, where they can be counted and
  * slowed by the account's own answers. Connections are kept and are as many as calls may be under way.
  */
+import { Agent } from 'node:https';
 import {
   AddListenerCertificatesCommand,
   AddTagsCommand,
@@ -34,7 +35,11 @@ import {
   SetSubnetsCommand,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { ElasticLoadBalancingV2ClientConfig } from '@aws-sdk/client-elastic-load-balancing-v2';
+import type { SluiceError } from '../../src/core/errors.ts';
+import { asSluiceError } from '../../src/core/errors.ts';
 import type { ElbClient, ElbInput, ElbOperation } from './operations.ts';
+import { proxyFrom } from './proxy.ts';
+import type { ProxyEnvironment } from './proxy.ts';
 
 /** What `send` takes: any one command; the SDK's types cannot say that a table of them is such. */
 type Command = Parameters<ElasticLoadBalancingV2Client['send']>[0];
@@ -78,14 +83,22 @@ export interface SdkClientOptions {
   readonly credentials?: ElasticLoadBalancingV2ClientConfig['credentials'] | undefined;
   /** Milliseconds after which a call without an answer is given up. Default 20 s. */
   readonly answerMs?: number | undefined;
+  /** Where a proxy may be named (`HTTPS_PROXY`, `NO_PROXY`); by default that of the process. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 const connectMs = 3_000;
 const answerMs = 20_000;
 const sockets = 64;
 
-/** A client of the SDK behind the seam. Throws what the SDK throws; `close` lets the process end. */
+/**
+ * A client of the SDK behind the seam. Throws what the SDK throws; `close` lets the process end.
+ *
+ * A proxy concerns end points with https, and the SDK's own search for credentials at such; plain http is for
+ * simulated accounts on this machine.
+ */
 export function createSdkClient(options: SdkClientOptions): ElbClient & { close(): void } {
+  const { proxy, mistake } = readProxy(options.env ?? process.env);
   const sdk = new ElasticLoadBalancingV2Client({
     region: options.region,
     maxAttempts: 1,
@@ -94,16 +107,33 @@ export function createSdkClient(options: SdkClientOptions): ElbClient & { close(
       requestTimeout: options.answerMs ?? answerMs,
       throwOnRequestTimeout: true,
       httpAgent: { keepAlive: true, maxSockets: sockets },
-      httpsAgent: { keepAlive: true, maxSockets: sockets },
+      httpsAgent: new Agent({
+        keepAlive: true,
+        maxSockets: sockets,
+        ...(proxy === undefined ? {} : { proxyEnv: proxy }),
+      }),
     },
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
   });
   return {
-    call(operation, input, signal) {
+    async call(operation, input, signal) {
+      if (mistake !== undefined) throw mistake;
       const command = new commands[operation](input as never) as Command;
-      return sdk.send(command, signal === undefined ? {} : { abortSignal: signal });
+      return await sdk.send(command, signal === undefined ? {} : { abortSignal: signal });
     },
     close: () => sdk.destroy(),
   };
+}
+
+/** A mistake is told by the calls, so that what needs none, such as a plan from files, goes on without. */
+function readProxy(env: Readonly<Record<string, string | undefined>>): {
+  readonly proxy?: ProxyEnvironment | undefined;
+  readonly mistake?: SluiceError;
+} {
+  try {
+    return { proxy: proxyFrom(env) };
+  } catch (error) {
+    return { mistake: asSluiceError(error) };
+  }
 }
