@@ -4,13 +4,15 @@
  *
  * A provider's annotations come from `providers/<name>/annotations.ts` (export `annotations`) and go
  * between the lines `<!-- generated: annotations -->` and `<!-- end: annotations -->` of its README; a
- * README without them gets them at its end.
+ * README without them gets them at its end. Its settings come from `providers/<name>/config-table.ts` (export
+ * `configTable`) and go to the page of all settings.
  */
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Program } from '../src/commands/table.ts';
 import { reasons } from '../src/core/reasons.ts';
+import type { Schema } from '../src/core/schema.ts';
 import type { AnnotationDoc } from '../src/core/provider.ts';
 import { metricTable } from '../src/observe/metric-table.ts';
 import { sections } from '../src/settings/table.ts';
@@ -39,12 +41,25 @@ function withAnnotations(readme: string, generated: string): string {
   return between(place, 'annotations', generated) ?? place;
 }
 
+/** `providers.<name>` → what validates that section. */
+async function providerSettings(): Promise<Readonly<Record<string, Schema<unknown>>>> {
+  const found: Record<string, Schema<unknown>> = {};
+  for (const file of globSync('providers/*/config-table.ts', { cwd: root }).toSorted()) {
+    const { configTable } = (await import(join(root, file))) as { readonly configTable: Schema<unknown> };
+    found[`providers.${basename(dirname(file))}`] = configTable;
+  }
+  return found;
+}
+
 /** One maker for each page, so that a module that does not load spoils its own page only. */
 function makers(): readonly (() => Promise<Page>)[] {
   const made: (() => Promise<Page>)[] = [
     async () => ({ path: 'docs/reference/reasons.md', text: reasonsPage(reasons) }),
     async () => ({ path: 'docs/reference/metrics.md', text: metricsPage(metricTable) }),
-    async () => ({ path: 'docs/reference/settings.md', text: settingsPage(sections) }),
+    async () => ({
+      path: 'docs/reference/settings.md',
+      text: settingsPage({ ...sections, ...(await providerSettings()) }),
+    }),
   ];
   const commands = join(root, 'src/commands/program.ts');
   if (existsSync(commands)) {

@@ -2,9 +2,10 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { configTable } from '../providers/aws/config-table.ts';
 import { reasons } from '../src/core/reasons.ts';
 import { metricTable } from '../src/observe/metric-table.ts';
-import type { Fields } from '../src/settings/schema.ts';
+import type { Fields } from '../src/core/schema.ts';
 import { sections } from '../src/settings/table.ts';
 import { root } from './run.ts';
 
@@ -51,11 +52,14 @@ describe('pages and manifests', () => {
 
   test('every setting that they name exists', () => {
     const known = new Set(
-      Object.entries(sections).flatMap(([name, { fields }]) => settingPaths(fields ?? {}, `${name}.`)),
+      Object.entries({ ...sections, 'providers.aws': configTable }).flatMap(([name, { fields }]) => [
+        name,
+        ...settingPaths(fields ?? {}, `${name}.`),
+      ]),
     );
-    expect(unknown(/`((?:controller|cluster)\.[a-zA-Z.]+)(?::[^`]*)?`/gu, (path) => known.has(path))).toEqual(
-      [],
-    );
+    expect(
+      unknown(/`((?:controller|cluster|providers)\.[a-zA-Z.-]+)(?::[^`]*)?`/gu, (path) => known.has(path)),
+    ).toEqual([]);
   });
 
   test('every npm script that they name exists', () => {

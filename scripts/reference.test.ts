@@ -1,5 +1,6 @@
 /** The generated reference: what a reader finds there. */
 import { expect, test } from 'vitest';
+import { configTable } from '../providers/aws/config-table.ts';
 import { command, program } from '../src/commands/table.ts';
 import { sections } from '../src/settings/table.ts';
 import { annotationsTable, between, commandsPage, settingsPage, table } from './reference.ts';
@@ -12,6 +13,17 @@ test('every setting is listed with its full path, value and default', () => {
   const page = settingsPage(sections);
   expect(page).toContain('| `controller.drift.surveyEvery` | a duration from 10s to 24h, or 0 | `3m` |');
   expect(page).toContain('| `cluster.id` | a UID |  |');
+});
+
+test('the settings of a provider are listed under its name, from what validates them', () => {
+  const page = settingsPage({ 'providers.aws': configTable });
+  expect(page).toContain('## providers.aws');
+  expect(page).toContain(
+    '| `providers.aws.region` | the name of a region |  | Region of the account. Needed. |',
+  );
+  expect(page).toContain(
+    '| `providers.aws.rates.modify` | calls a second, or `{perSecond, burst}` | `{perSecond: 3, burst: 18}` |',
+  );
 });
 
 test('a command is shown with its flags, environment and examples', () => {

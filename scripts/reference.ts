@@ -4,7 +4,7 @@
  */
 import type { AnnotationDoc } from '../src/core/provider.ts';
 import type { AnyCommand, Program } from '../src/commands/table.ts';
-import type { Fields } from '../src/settings/schema.ts';
+import type { Fields } from '../src/core/schema.ts';
 import type { MetricRow } from '../src/observe/metric-table.ts';
 import { defaultText } from '../src/commands/flags.ts';
 import { flagUsage } from '../src/commands/help.ts';
@@ -72,7 +72,7 @@ export function settingsPage(sections: Readonly<Record<string, { readonly fields
   return `# Settings
 
 ${note}
-One file, the same for \`sluice controller --config\`, \`sluice plan -f\` and the ConfigMap of the manifests. It is checked in full: every mistake is told at once, with file, line, field and cure. What stands under \`providers\` is described on the page of each provider.
+One file, the same for \`sluice controller --config\`, \`sluice plan -f\` and the ConfigMap of the manifests. It is checked in full: every mistake is told at once, with file, line, field and cure. A section under \`providers\` for each provider that is to be used: its settings, and on [its page](../../providers/aws/README.md) what it makes of them.
 
 \`\`\`yaml
 apiVersion: sluice.dev/v1alpha1

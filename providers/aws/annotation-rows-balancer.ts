@@ -13,7 +13,7 @@ import {
 } from './annotation-row.ts';
 import type { Reading, Row } from './annotation-row.ts';
 import { balancerAttributes } from './attributes.ts';
-import { tagMistake } from './config.ts';
+import { tagMistake } from './tags.ts';
 
 export const balancerRows: readonly Row[] = [
   served(

@@ -24,7 +24,7 @@ export const keysTag = 'sluice.dev/tags';
 export const certificatesTag = 'sluice.dev/certificates';
 
 /** Key prefixes that a user's own tags may not have. */
-export const reservedTagPrefixes: readonly string[] = ['aws:', 'sluice.dev/'];
+const reservedTagPrefixes: readonly string[] = ['aws:', 'sluice.dev/'];
 
 /** Tags that a user may add: AWS allows 50 on a resource, and some are ours. */
 export const maxUserTags = 40;
@@ -75,4 +75,16 @@ export function splitRecord(value: string | undefined): ReadonlySet<string> {
 /** The word that stands for a long key or ARN in a record: 40 of them fit into one tag. */
 export function recordWord(text: string): string {
   return shortHash(5, text);
+}
+
+/** What is wrong with a user's own tag, in words (API reference, Tag). */
+export function tagMistake(key: string, value: string): string | undefined {
+  const allowed = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
+  if (reservedTagPrefixes.some((reserved) => key.toLowerCase().startsWith(reserved))) {
+    return `the tag key "${key}" is reserved`;
+  }
+  if (key === '' || key.length > 128 || !allowed.test(key)) return `"${key}" is not a tag key that AWS takes`;
+  return value.length <= 256 && allowed.test(value)
+    ? undefined
+    : `"${value}" is not a tag value that AWS takes`;
 }

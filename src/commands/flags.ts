@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { suggest } from '../core/annotations.ts';
-import { durationForms, formatDuration, parseDuration } from '../settings/duration.ts';
+import { durationForms, formatDuration, parseDuration } from '../core/duration.ts';
 
 interface FlagBase {
   /** What it does, in one line, without a full stop at the end. */

@@ -9,8 +9,8 @@ import { isCollection, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import type { Document, YAMLMap } from 'yaml';
 import type { Problem } from '../core/problems.ts';
 import type { ProviderName } from '../core/provider.ts';
-import { quote, readMapping, reportUnknown } from './schema.ts';
-import type { Path, Report } from './schema.ts';
+import { fieldOf, quote, readMapping, reportUnknown } from '../core/schema.ts';
+import type { Path, Report } from '../core/schema.ts';
 import { apiVersion, kind, providerNames, sections } from './table.ts';
 
 export type ClusterSettings = (typeof sections.cluster)['standard'];
@@ -47,13 +47,6 @@ export interface ReadSettings {
   /** Complete even when there are problems: what could not be used has its default. */
   readonly settings: Settings;
   readonly problems: readonly FileProblem[];
-}
-
-/** `providers.aws.subnets.internal[0]`. */
-export function fieldOf(path: Path): string {
-  return path
-    .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
-    .join('');
 }
 
 function pathOf(fieldText: string): Path {

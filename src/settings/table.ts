@@ -4,8 +4,8 @@
  * What stands under `providers.<name>` belongs to the provider, which validates it itself (read.ts).
  */
 import { guardRules } from '../core/guard.ts';
-import { choice, duration, field, flag, integer, list, section, text } from './schema.ts';
-import type { Schema } from './schema.ts';
+import { choice, duration, field, flag, integer, list, section, text } from '../core/schema.ts';
+import type { Schema } from '../core/schema.ts';
 
 export const apiVersion = 'sluice.dev/v1alpha1';
 export const kind = 'Config';

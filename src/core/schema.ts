@@ -5,7 +5,7 @@
  * A schema never throws and never stops: it reports every mistake with its path and reads on with the
  * default in place of what it could not use.
  */
-import { suggest } from '../core/annotations.ts';
+import { suggest } from './annotations.ts';
 import { durationForms, formatDuration, parseDuration } from './duration.ts';
 
 export type Path = readonly (string | number)[];
@@ -39,6 +39,13 @@ type Read<F extends Fields> = {
 
 export function field<T>(schema: Schema<T>, help: string): Field<T> {
   return { schema, help };
+}
+
+/** `providers.aws.subnets.internal[0]`. */
+export function fieldOf(path: Path): string {
+  return path
+    .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .join('');
 }
 
 /** Quotes a value found, shortened. */
