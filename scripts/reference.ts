@@ -91,7 +91,7 @@ function commandPart(program: Program, command: AnyCommand): string {
     code(flagUsage(name, flag)),
     defaultText(flag) ?? '',
     flag.env ?? '',
-    flag.help,
+    flag.kind === 'list' ? `${flag.help} (may be repeated)` : flag.help,
   ]);
   const examples = command.examples.map((each) => `# ${each.does}\n${each.line}`).join('\n\n');
   const words = command.words === '' ? '' : ` ${command.words}`;

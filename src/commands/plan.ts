@@ -42,7 +42,7 @@ export const planCommand = command({
       kind: 'list',
       value: 'PATH',
       short: 'f',
-      help: 'Manifests: a file, a folder, or - for standard input; may be repeated',
+      help: 'Manifests: a file, a folder, or - for standard input',
     },
     config: configFlag,
     output: outputFlag,

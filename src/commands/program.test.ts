@@ -51,6 +51,8 @@ describe.each(sluice.commands)('$name', (command) => {
     for (const [name, flag] of Object.entries(command.flags)) {
       expect(name).toMatch(/^[a-z][a-z-]*$/u);
       expect(flag.help, `--${name}`).toMatch(/^[A-Z].*[^.]$/u);
+      // The program adds these itself, from what the flag is.
+      expect(flag.help, `--${name}`).not.toMatch(/repeated|default (?:is|\d)/u);
     }
   });
 
