@@ -1,13 +1,12 @@
 /** What every part of the controller is given: the doors, the providers, the memory and the settings. */
 import type { Clock, Random } from '../core/clock.ts';
-import type { SluiceError } from '../core/errors.ts';
 import { execute, type Execution } from '../core/execute.ts';
 import type { ObjectKey, ServiceObject } from '../core/objects.ts';
-import type { Parameters, Step } from '../core/plan.ts';
-import type { AnyProvider, ClusterIdentity, ProviderName, Stray, World } from '../core/provider.ts';
-import type { ReasonCode } from '../core/reasons.ts';
+import type { Step } from '../core/plan.ts';
+import type { AnyProvider, ClusterIdentity, ProviderName, World } from '../core/provider.ts';
 import type { ClaimRules } from '../core/claim.ts';
 import type { GuardRules } from '../core/guard.ts';
+import type { Telemetry } from '../core/telemetry.ts';
 import type { ClusterView, ClusterWriter } from './cluster.ts';
 import type { Memories } from './memory.ts';
 
@@ -25,47 +24,6 @@ export interface ControllerOptions {
   /** Milliseconds between two surveys of the account; 0 switches them off. */
   readonly surveyEveryMs: number;
 }
-
-/** Where passes report to: metrics and logs in a process, nothing in most tests. All calls are cheap and never throw. */
-export interface Telemetry {
-  step(
-    service: ObjectKey,
-    provider: ProviderName,
-    step: Step,
-    parameters: Parameters,
-    ms: number,
-    error: SluiceError | undefined,
-  ): void;
-  pass(
-    service: ObjectKey,
-    provider: ProviderName | undefined,
-    result: 'unchanged' | 'changed' | 'failed' | 'waiting',
-    ms: number,
-  ): void;
-  held(service: ObjectKey, messages: readonly string[]): void;
-  drift(service: ObjectKey, provider: ProviderName, steps: readonly Step[]): void;
-  published(service: ObjectKey, provider: ProviderName, ms: number): void;
-  /** The first target became healthy, this long after the Service was first seen without an address. */
-  healthy(service: ObjectKey, provider: ProviderName, ms: number): void;
-  stage(provider: ProviderName, stage: 'parse' | 'observe' | 'plan' | 'apply' | 'tell', ms: number): void;
-  /** Every Service has followed a change of nodes; `failed` of them could not. */
-  nodeSync(ms: number, failed: number): void;
-  strays(provider: ProviderName, strays: readonly Stray[]): void;
-  skipped(service: ObjectKey, reason: ReasonCode): void;
-}
-
-export const silent: Telemetry = {
-  step: () => {},
-  pass: () => {},
-  held: () => {},
-  drift: () => {},
-  published: () => {},
-  healthy: () => {},
-  stage: () => {},
-  nodeSync: () => {},
-  strays: () => {},
-  skipped: () => {},
-};
 
 export interface Context {
   readonly clock: Clock;

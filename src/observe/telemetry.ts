@@ -6,9 +6,9 @@
  */
 import type { SluiceError } from '../core/errors.ts';
 import type { ObjectKey } from '../core/objects.ts';
-import type { Parameters, Step } from '../core/plan.ts';
-import type { ProviderName, Stray } from '../core/provider.ts';
-import type { ReasonCode } from '../core/reasons.ts';
+import type { Parameters } from '../core/plan.ts';
+import type { ProviderName } from '../core/provider.ts';
+import type { Telemetry } from '../core/telemetry.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -31,7 +31,13 @@ function shown(parameters: Parameters): string {
 }
 
 /** Answers the calls that the controller makes (its `Telemetry`), and those of the cloud clients. */
-export function createTelemetry({ log, metrics }: { readonly log: Log; readonly metrics: Metrics }) {
+export function createTelemetry({
+  log,
+  metrics,
+}: {
+  readonly log: Log;
+  readonly metrics: Metrics;
+}): Telemetry & { readonly call: (provider: ProviderName, call: CloudCall) => void } {
   /** Strays are told when they change, not at every survey. */
   const straysTold = new Map<ProviderName, string>();
   /** Services whose targets were changed by the pass that is under way. */
@@ -39,14 +45,7 @@ export function createTelemetry({ log, metrics }: { readonly log: Log; readonly 
   /** Code with which a provider's credential is refused: told when that begins and when it is over. */
   const credentialRefused = new Map<ProviderName, string>();
   return {
-    step: (
-      service: ObjectKey,
-      provider: ProviderName,
-      step: Step,
-      parameters: Parameters,
-      ms: number,
-      error: SluiceError | undefined,
-    ): void => {
+    step: (service, provider, step, parameters, ms, error) => {
       const { operation, risk, subject, reason, effect } = step;
       if (effect.kind !== 'other') targetsChanged.add(service);
       metrics.count('steps', { provider, operation, risk, outcome: error?.kind ?? 'ok' });
@@ -55,12 +54,7 @@ export function createTelemetry({ log, metrics }: { readonly log: Log; readonly 
       else log.info(operation, { ...fields, parameters: shown(parameters) });
     },
 
-    pass: (
-      service: ObjectKey,
-      provider: ProviderName | undefined,
-      result: 'unchanged' | 'changed' | 'failed' | 'waiting',
-      ms: number,
-    ): void => {
+    pass: (service, provider, result, ms) => {
       metrics.time('passSeconds', { provider: provider ?? 'none', result }, ms);
       if (result === 'changed') metrics.count('syncs', {});
       if (result === 'failed') metrics.count('queueRetries', {});
@@ -68,44 +62,37 @@ export function createTelemetry({ log, metrics }: { readonly log: Log; readonly 
       log.debug(`pass: ${result}`, { service, provider, ms: Math.round(ms) });
     },
 
-    held: (service: ObjectKey, messages: readonly string[]): void => {
+    held: (service, messages) => {
       metrics.count('held', {});
       log.warn('held back: the plan would remove too much', { service, why: messages.join('; ') });
     },
 
-    drift: (service: ObjectKey, provider: ProviderName, steps: readonly Step[]): void => {
+    drift: (service, provider, steps) => {
       metrics.count('drift', { provider }, steps.length);
       const what = steps.map((step) => `${step.operation} ${step.subject}`).join('; ');
       log.warn('changed behind our back', { service, provider, what });
     },
 
-    published: (service: ObjectKey, provider: ProviderName, ms: number): void => {
+    published: (service, provider, ms) => {
       metrics.time('addressSeconds', { provider }, ms);
       log.info('address published', { service, provider, ms: Math.round(ms) });
     },
 
-    /** The first healthy target, this long after the Service asked for a balancer. */
-    healthy: (service: ObjectKey, provider: ProviderName, ms: number): void => {
+    healthy: (service, provider, ms) => {
       metrics.time('healthySeconds', { provider }, ms);
       log.info('first healthy target', { service, provider, ms: Math.round(ms) });
     },
 
-    /** One stage of a pass is over. */
-    stage: (
-      provider: ProviderName,
-      stage: 'parse' | 'observe' | 'plan' | 'apply' | 'tell',
-      ms: number,
-    ): void => {
+    stage: (provider, stage, ms) => {
       metrics.time('stageSeconds', { provider, stage }, ms);
     },
 
-    /** A change of nodes has reached every Service that it concerns; `failed` of them not at the first try. */
-    nodeSync: (ms: number, failed: number): void => {
+    nodeSync: (ms, failed) => {
       metrics.time('nodeSyncSeconds', {}, ms);
       if (failed > 0) metrics.count('nodeSyncErrors', {}, failed);
     },
 
-    strays: (provider: ProviderName, strays: readonly Stray[]): void => {
+    strays: (provider, strays) => {
       metrics.set('strays', { provider }, strays.length);
       const told = strays.map((stray) => `${stray.service} ${stray.uid}`).join(', ');
       if (told === (straysTold.get(provider) ?? '')) return;
@@ -113,12 +100,12 @@ export function createTelemetry({ log, metrics }: { readonly log: Log; readonly 
       if (strays.length > 0) log.warn('resources without their Service', { provider, strays: told });
     },
 
-    skipped: (service: ObjectKey, reason: ReasonCode): void => {
+    skipped: (service, reason) => {
       metrics.count('skips', { reason });
       log.debug('left alone', { service, reason });
     },
 
-    call: (provider: ProviderName, call: CloudCall): void => {
+    call: (provider, call) => {
       const { operation, ms, waitedMs, error } = call;
       metrics.count('cloudCalls', { provider, operation, outcome: error?.kind ?? 'ok' });
       metrics.time('cloudSeconds', { provider, operation }, ms);

@@ -10,18 +10,14 @@ import { Account } from '../../providers/aws/simulator/account.ts';
 import { inMemoryClient } from '../../providers/aws/simulator/client.ts';
 import type { SettingsInput } from '../../providers/aws/simulator/settings.ts';
 import type { ClusterView, ClusterWriter, EventNote, StatusPatch } from '../../src/controller/cluster.ts';
-import {
-  silent,
-  type Context,
-  type ControllerOptions,
-  type Telemetry,
-} from '../../src/controller/context.ts';
+import type { Context, ControllerOptions } from '../../src/controller/context.ts';
 import { Memories, type ServiceMemory } from '../../src/controller/memory.ts';
 import { reconcile } from '../../src/controller/reconcile.ts';
 import { finalizer } from '../../src/core/claim.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { aNode, aService } from '../../src/core/fixtures.ts';
 import { guardRules } from '../../src/core/guard.ts';
+import { silent, type Telemetry } from '../../src/core/telemetry.ts';
 import type {
   Condition,
   EndpointSliceObject,
