@@ -173,6 +173,22 @@ test('a quota of targets while nodes are replaced: the new ones come in as the o
   expect(bench.condition('InSync')).toMatchObject({ status: 'True' });
 });
 
+test.each([
+  ['is taken away at the next full comparison', 'correct', false],
+  ['is reported and stays, where the policy says so', 'report', true],
+] as const)('a target that was added by hand to a group of ours %s', async (_, policy, stays) => {
+  const bench = await applied(aService({ annotations: { 'sluice.dev/drift-policy': policy } }));
+  const stranger = { Id: 'i-of-somebody', Port: 30080 };
+  bench.account.byHand('RegisterTargets', {
+    TargetGroupArn: group(bench)['TargetGroupArn'],
+    Targets: [stranger],
+  });
+  await bench.run(90 * minute);
+  expect(Object.keys(bench.targets()).includes(`${stranger.Id}:30080`)).toBe(stays);
+  expect(bench.targets()).toMatchObject({ 'i-n1:30080': 'healthy', 'i-n2:30080': 'healthy' });
+  expect(bench.condition('InSync')?.reason).toBe(stays ? 'DriftReported' : 'InSync');
+});
+
 test.each(['RegisterTargets', 'DeregisterTargets', 'CreateListener'])(
   'two leaders for a moment: the old one’s %s lands after the new one’s work, and is put right',
   async (held) => {
