@@ -196,6 +196,11 @@ describe('TargetsReady', () => {
       'Unknown TargetsRegistering: No targets are registered yet',
     ],
     ['nothing exists: there is nothing to say', { address: { kind: 'none' } }, undefined],
+    [
+      'paused: nobody looked, and what was said last stands',
+      { targets: { groups: [] }, withheld: { reason: 'Paused', steps: [] } },
+      undefined,
+    ],
   ])('%s', (_, change, expected) => {
     expect(said(facts(change), 'TargetsReady')).toBe(expected);
   });
@@ -240,7 +245,7 @@ describe('InSync', () => {
     [
       'paused: what stands is not judged, and what ends the pause is named',
       { withheld: { reason: 'Paused', steps: [] } },
-      'Unknown Paused: Paused: what exists is left as it is, and not looked at, until annotation sluice.dev/paused is removed',
+      'Unknown Paused: What exists is left as it is, and not looked at, until annotation sluice.dev/paused is removed',
     ],
     [
       'plan only, with a plan',

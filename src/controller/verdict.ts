@@ -80,8 +80,9 @@ function provisioned({ address, failures, error, problems }: Facts): ConditionDr
   }
 }
 
-function targetsReady({ targets, address, waits }: Facts): ConditionDraft | undefined {
-  if (address.kind === 'none') return undefined;
+function targetsReady({ targets, address, waits, withheld }: Facts): ConditionDraft | undefined {
+  // While paused nobody looks: what was said last stands.
+  if (address.kind === 'none' || withheld?.reason === 'Paused') return undefined;
   const groups = targets.groups;
   const text = groups
     .map(
@@ -154,7 +155,7 @@ function inSyncWithheld(
         'InSync',
         'Unknown',
         reason,
-        'Paused: what exists is left as it is, and not looked at, until annotation sluice.dev/paused is removed',
+        'What exists is left as it is, and not looked at, until annotation sluice.dev/paused is removed',
       );
     case 'PlanOnly':
       if (steps.length === 0) return draft('InSync', 'True', reason, 'Plan only: nothing is to be done');
