@@ -109,7 +109,9 @@ export const explainCommand = command({
       const error = asSluiceError(thrown);
       const why =
         error.kind === 'gone'
-          ? `there is no Service ${name} in namespace ${namespace}; see kubectl get services -n ${namespace}`
+          ? `there is no Service ${name} in namespace ${namespace}; see kubectl get services -n ${namespace}` +
+            // Whoever writes pod/web is told that it was read as a namespace.
+            (second === undefined ? '' : ' (write svc/NAME, or NAMESPACE/NAME)')
           : error.message;
       shell.err(`${paint(shell, 'red', 'sluice:')} ${why}\n`);
       return exit.problem;

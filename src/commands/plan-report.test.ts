@@ -63,7 +63,7 @@ describe('the text', () => {
       {
         problems: [typo],
         held: [{ step: removal, message: 'it would remove 3 of 4 healthy targets' }],
-        excluded: [{ node: 'n1', reason: 'NodeDeleting', message: 'it is being deleted' }],
+        excluded: [{ node: 'n1', reason: 'NodeDeleting', message: 'node n1 is being deleted' }],
       },
       [step(), step({ id: 'modify', operation: 'SetSubnets', parameters: {} }), removal],
     );

@@ -105,7 +105,7 @@ export function planText(document: PlanDocument, paint: (style: Style, text: str
     for (const step of steps) lines.push(...stepLines(step, paint));
     for (const wait of service.waits) lines.push(`    … ${wait.message}`);
     for (const { node, message } of service.excluded)
-      lines.push(paint('dim', `    node ${node} is no target: ${message}`));
+      lines.push(paint('dim', `    node ${node} is no target: ${message.replace(`node ${node} `, 'it ')}`));
     lines.push('');
   }
   lines.push(summary(document));

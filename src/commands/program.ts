@@ -12,7 +12,7 @@ export const sluice = program({
   name: 'sluice',
   version,
   description:
-    'Opens the way from outside a Kubernetes cluster to the Services inside it: AWS NLB, Alibaba CLB and bare metal.',
+    'Opens the way from outside a Kubernetes cluster to the Services inside it, by Network Load Balancers on AWS.',
   commands: [
     controllerCommand,
     planCommand,
