@@ -173,6 +173,26 @@ test('a quota of targets while nodes are replaced: the new ones come in as the o
   expect(bench.condition('InSync')).toMatchObject({ status: 'True' });
 });
 
+test('nodes that are labelled out one after the other: half may go, then the guard waits for a settled picture', async () => {
+  const bench = new ControllerBench();
+  const nodes = Array.from({ length: 8 }, (_, i) => aNode(`n${i}`));
+  bench.cluster.setNodes(nodes);
+  await applied(aService(), bench);
+  for (let gone = 1; gone <= 6; gone += 1) {
+    bench.cluster.setNodes(nodes.slice(gone));
+    await bench.run(15_000);
+    const states = Object.values(bench.targets());
+    expect(states.filter((state) => state === 'healthy').length).toBe(Math.max(4, 8 - gone));
+  }
+  expect(bench.condition('InSync')).toMatchObject({
+    reason: 'RemovalHeld',
+    message: expect.stringContaining('with what went in the last 10 min'),
+  });
+  await bench.run(3 * minute);
+  expect(Object.keys(bench.targets())).toContain('i-n7:30080');
+  expect(bench.condition('InSync')).toMatchObject({ status: 'True' });
+});
+
 test.each([
   ['is taken away at the next full comparison', 'correct', false],
   ['is reported and stays, where the policy says so', 'report', true],
