@@ -9,7 +9,10 @@ import { nameOf } from './people.ts';
 import { attribute } from './perform.ts';
 import { fullEveryMs } from './process.ts';
 import { brokenAnnotations, prefix, takenName, type ServiceTruth } from './truth.ts';
-import { calmAccount, type World } from './world.ts';
+import { blowId, calmAccount, type World } from './world.ts';
+
+/** Standing orders of the simulation itself, and blows that a sweep has still to deal. */
+const lasting: ReadonlySet<string> = new Set(['monitor', 'trace', blowId]);
 
 /** 60 s, the longest retry, and a full drift pass with its jitter. */
 const boundMs = 60_000 + 600_000 + fullEveryMs * 1.2;
@@ -26,10 +29,7 @@ export type Ending = 'short' | 'long';
 
 export async function judge(world: World, ending: Ending): Promise<void> {
   const { clock, monitor } = world;
-  world.trace('── faults cease, users mend');
-  await heal(world);
-  const deadline = clock.now() + boundMs + (world.missed ? relistMs : 0);
-  const differences = await untilEmpty(world, deadline, workMs, () => differencesOf(world));
+  const differences = await untilEmpty(world, heal, workMs, () => differencesOf(world));
   for (const difference of differences) monitor.report('I3', difference);
   if (differences.length > 0) return;
   if (ending === 'long') {
@@ -40,24 +40,28 @@ export async function judge(world: World, ending: Ending): Promise<void> {
     await silence(world, longQuietMs, 'after a restart');
   }
   for (const difference of differencesOf(world)) monitor.report('I3', `after a quiet time: ${difference}`);
-  world.trace('── every Service is deleted');
-  monitor.eventHappened();
-  for (const service of world.server.all('services')) world.people.deleteService(nameOf(service));
-  const end = clock.now() + boundMs + (world.missed ? relistMs : 0);
-  const left = await untilEmpty(world, end, 0, () => [
+  const left = await untilEmpty(world, deleteAll, 0, () => [
     ...[...world.server.all('services')].map((service) => `Service ${nameOf(service)}`),
     ...monitor.marked().map(({ kind, name, uid }) => `${kind} ${name} of ${uid}`),
   ]);
   for (const one of left) monitor.report('I1', `left after every Service was deleted: ${one}`);
 }
 
+/** I1 speaks of a cluster in which every Service is gone: whatever is there by now has to go. */
+async function deleteAll(world: World, again: boolean): Promise<void> {
+  if (again) await heal(world);
+  world.trace('── every Service is deleted');
+  world.monitor.eventHappened();
+  for (const service of world.server.all('services')) world.people.deleteService(nameOf(service));
+}
+
 /** Faults cease and users mend: from here on nothing excuses a difference. */
 async function heal(world: World): Promise<void> {
   const { account, server, people, monitor } = world;
+  world.trace('── faults cease, users mend');
   monitor.eventHappened();
   world.endAll();
-  for (const { id } of account.faults.list())
-    if (id !== 'monitor' && id !== 'trace') account.faults.clear(id);
+  for (const { id } of account.faults.list()) if (!lasting.has(id)) account.faults.clear(id);
   account.configure(calmAccount(world.surroundings));
   account.setHealth({}, { kind: 'healthy' });
   for (const node of server.all('nodes')) {
@@ -66,7 +70,7 @@ async function heal(world: World): Promise<void> {
     account.setInstance(id, undefined);
     account.setHealth({ id }, { kind: 'healthy' });
   }
-  world.apiFaults.length = 0;
+  world.apiFaults = world.apiFaults.filter(({ due }) => due);
   world.cloudDeath = undefined;
   world.lag = undefined;
   world.revive();
@@ -126,17 +130,36 @@ function schemesByUid(world: World): ReadonlyMap<string, string> {
 /** Nobody at work for so long: targets that settle are looked at again within a minute, and then a quiet one. */
 const workMs = 130_000;
 
-/** Runs until `look` finds nothing and nobody has been at work for `calmMs`, or the deadline: what it finds then. */
+/** The longest of the faults that a sweep lets fall while a run is judged, and a little more. */
+const lateFaultMs = 80_000;
+
+/**
+ * Runs until `look` finds nothing and nobody has been at work for `stillMs`, or the bound is passed: what it
+ * finds then. `mend` comes first. A fault that falls meanwhile (the sweep's, for calls of this phase) has its
+ * time, what it left is mended again, and the bound counts from there: I3 speaks of the last fault.
+ */
 async function untilEmpty(
   world: World,
-  deadline: number,
+  mend: (world: World, again: boolean) => Promise<void>,
   stillMs: number,
   look: () => readonly string[],
 ): Promise<readonly string[]> {
   const { clock, monitor } = world;
+  let { blows } = world;
+  await mend(world, false);
+  const deadlineNow = (): number => clock.now() + boundMs + (world.missed ? relistMs : 0);
+  let deadline = deadlineNow();
   let stepMs = 2_000;
   let calmSince = clock.now();
   for (;;) {
+    if (world.blows !== blows) {
+      await clock.advance(lateFaultMs);
+      ({ blows } = world);
+      await mend(world, true);
+      deadline = deadlineNow();
+      stepMs = 2_000;
+      calmSince = clock.now();
+    }
     const writes = monitor.writes;
     await clock.advance(stepMs);
     if (monitor.writes !== writes) calmSince = clock.now();

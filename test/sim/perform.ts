@@ -18,6 +18,7 @@ import type { World } from './world.ts';
 
 export function perform(world: World, event: SimEvent): void {
   world.happened.set(event.kind, (world.happened.get(event.kind) ?? 0) + 1);
+  world.blows += 1;
   world.monitor.eventHappened();
   switch (event.kind) {
     case 'create':

@@ -14,9 +14,6 @@ const stride = Number(process.env['SLUICE_SWEEP_EVERY'] ?? 8);
  * printed like all others; any other pair that breaks fails the test.
  */
 const openDefects: readonly string[] = [
-  'row 9, made anew under its name while down, at cloud call 189',
-  'row 9, made anew under its name while up, at cloud call 190',
-  'row 23, no target ever healthy, at cloud call 179',
 ];
 
 it('keeps every invariant, whatever fault falls on whatever call of a Service’s life', async () => {

@@ -11,7 +11,7 @@ import { judge } from './judge.ts';
 import type { Violation } from './monitor.ts';
 import { perform } from './perform.ts';
 import { annotate, type Point, type SweptFault } from './sweep-faults.ts';
-import { describeError, World } from './world.ts';
+import { blowId, describeError, World } from './world.ts';
 
 const surroundings: Surroundings = {
   replicas: 1,
@@ -104,12 +104,17 @@ export async function cleanPoints(): Promise<readonly Point[]> {
   return points;
 }
 
-/** One life with one blow. */
+/** One life with one blow. Throws when the life has no such point: nothing would be shown by it. */
 export async function strike(fault: SweptFault, point: Point): Promise<readonly Violation[]> {
-  return await live({ ...surroundings, ...fault.surroundings }, (world) => {
+  let fell = false;
+  const violations = await live({ ...surroundings, ...fault.surroundings }, (world) => {
     const blow = fault.blow(point);
     const run = (): void => {
       if (blow.kind === 'events') for (const event of blow.events) perform(world, event);
+    };
+    const falls = (): void => {
+      fell = true;
+      world.blows += 1;
     };
     if (point.side === 'api') {
       const hit: ApiFault = blow.kind === 'api' ? blow.fault : { kind: 'meanwhile', run };
@@ -118,7 +123,11 @@ export async function strike(fault: SweptFault, point: Point): Promise<readonly 
         fault: hit,
         left: 1,
         skip: point.nth - 1,
-        onHit: () => world.slow(60_000),
+        due: true,
+        onHit: () => {
+          falls();
+          world.slow(60_000);
+        },
       });
       return;
     }
@@ -126,18 +135,22 @@ export async function strike(fault: SweptFault, point: Point): Promise<readonly 
       let sent = 0;
       world.beforeCloudCall = () => {
         sent += 1;
-        if (sent === point.nth) run();
+        if (sent !== point.nth) return;
+        falls();
+        run();
       };
       return;
     }
     const { effect, forMs } = blow;
     const ofProcesses = { where: ({ by }: { by: string }) => by !== 'hand' };
     world.account.faults.order({
+      id: blowId,
       match: ofProcesses,
       nth: point.nth,
       effect: {
         kind: 'hook',
         before: () => {
+          falls();
           world.monitor.eventHappened();
           lieOf(world, effect);
           if (forMs === undefined) return;
@@ -150,8 +163,11 @@ export async function strike(fault: SweptFault, point: Point): Promise<readonly 
         },
       },
     });
-    world.account.faults.order({ match: ofProcesses, nth: point.nth, effect });
+    world.account.faults.order({ id: blowId, match: ofProcesses, nth: point.nth, effect });
   });
+  if (!fell && violations.length === 0)
+    throw new Error(`${fault.name}: a life has no ${point.side} call ${point.nth}`);
+  return violations;
 }
 
 function lieOf(world: World, effect: FaultEffect): void {

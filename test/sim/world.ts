@@ -21,7 +21,12 @@ interface StandingApiFault {
   /** Requests to let pass first. */
   skip: number;
   readonly onHit?: () => void;
+  /** It has still to fall, also when all else has ceased: a sweep's. */
+  readonly due?: true;
 }
+
+/** Of the order in the account by which a sweep deals its blow. */
+export const blowId = 'blow';
 
 export interface WorldOptions {
   readonly seed: number;
@@ -54,11 +59,13 @@ export class World {
   readonly monitor: Monitor;
   readonly surroundings: Surroundings;
   readonly slots: Slot[] = [];
-  readonly apiFaults: StandingApiFault[] = [];
+  apiFaults: StandingApiFault[] = [];
   /** Writes of processes to API objects, for messages: `PATCH services/status of shop/web`. */
   readonly apiWrites: string[] = [];
   /** Kinds of what happened, for the count. */
   readonly happened = new Map<string, number>();
+  /** Events and a sweep's blows so far. */
+  blows = 0;
   /** Until then reads of a starting process come from this version. */
   lag: { version: number; untilMs: number } | undefined;
   /** Asked before each call that a process sends to the cloud. */
