@@ -28,6 +28,8 @@ export interface ServiceMemory {
   provider: ProviderName;
   /** Version of our own last write; nothing is decided on an older picture. */
   writtenVersion: string | undefined;
+  /** Monotonic milliseconds of the server's answer that there is no such object any more: a UID never comes back. */
+  vanishedAt: number | undefined;
   /** The provider's observation, folded forward by our own steps. Undefined: read before planning. */
   observed: { readonly value: unknown; readonly depth: 'quick' | 'full' } | undefined;
   /** Settings (short hash) that were last fully applied. */
@@ -65,6 +67,7 @@ export function newMemory(owner: Owner, key: ObjectKey, provider: ProviderName, 
     key,
     provider,
     writtenVersion: undefined,
+    vanishedAt: undefined,
     observed: undefined,
     appliedSettings: undefined,
     liveDue: false,

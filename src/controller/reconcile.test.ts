@@ -63,12 +63,18 @@ describe('a picture that is older than our own write', () => {
     expect((await stage.during(() => stage.pass())).outcome).not.toEqual({ kind: 'after', ms: 500 });
   });
 
-  test('that shows a Service which is gone by now: its deletion is on the way', async () => {
+  test('that shows a Service which is gone by now: nothing more is tried until its deletion comes', async () => {
     const stage = await settled();
     stage.cluster.lags = true;
     stage.cluster.drop(web);
     stage.nodes('n1');
-    expect((await stage.during(() => stage.pass())).outcome).toEqual({ kind: 'after', ms: 500 });
+    expect((await stage.during(() => stage.pass())).outcome).toEqual({ kind: 'after', ms: 300_000 });
+    stage.nodes('n1', 'n2');
+    expect(await stage.during(() => stage.pass())).toMatchObject({
+      writes: [],
+      looks: [],
+      outcome: { kind: 'after', ms: 300_000 },
+    });
   });
 });
 

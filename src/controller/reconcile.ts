@@ -20,6 +20,8 @@ import { tellFailure } from './tell.ts';
 
 /** How long to wait for the picture to show our own last write; its event wakes the key earlier. */
 const catchUpMs = 500;
+/** For how long the server's word that an object is gone goes before a picture that still shows it. */
+const vanishedMs = 300_000;
 
 export async function reconcile(context: Context, key: ObjectKey, signal: AbortSignal): Promise<Outcome> {
   const started = context.clock.now();
@@ -45,6 +47,9 @@ export async function reconcile(context: Context, key: ObjectKey, signal: AbortS
   const memory =
     context.memories.get(service.uid) ??
     remember(context, service, claim.kind === 'ours' ? claim.provider : undefined);
+
+  if (memory.vanishedAt !== undefined && context.clock.now() - memory.vanishedAt < vanishedMs)
+    return { kind: 'after', ms: vanishedMs };
 
   if (claim.kind === 'released' || leftBehind(service, claim.provider) !== undefined) {
     const from =
@@ -90,11 +95,16 @@ export async function reconcile(context: Context, key: ObjectKey, signal: AbortS
     const error = asSluiceError(thrown);
     context.telemetry.pass(key, provider.name, 'failed', context.clock.now() - started);
     if (error.kind === 'gone' && error.action?.includes('services')) {
-      // The object went while we worked; its deletion is on the way to us.
-      return { kind: 'after', ms: catchUpMs };
+      return vanished(context, memory);
     }
     return await failed(context, service, memory, thrown, signal);
   }
+}
+
+/** The object went while we worked: its deletion is on the way to us and wakes the key, however late it comes. */
+function vanished(context: Context, memory: ServiceMemory): Outcome {
+  memory.vanishedAt = context.clock.now();
+  return { kind: 'after', ms: vanishedMs };
 }
 
 async function failed(
@@ -148,7 +158,7 @@ async function releasing(
     if (signal.aborted) throw thrown;
     const error = asSluiceError(thrown);
     // The object went by itself: somebody took the finalizer off. The survey finds what is left.
-    if (error.kind === 'gone' && error.action?.includes('services')) return { kind: 'after', ms: catchUpMs };
+    if (error.kind === 'gone' && error.action?.includes('services')) return vanished(context, memory);
     return { kind: 'retry', error: tellRemovalFailure(context, service, memory, thrown) };
   }
 }
