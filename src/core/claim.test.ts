@@ -86,6 +86,30 @@ describe('claimOf', () => {
       { ...held, ...servedBy('aws'), type: 'NodePort', deleting: true },
       'released (deleted): aws',
     ],
+    [
+      'came back without an address, handed to another controller',
+      {
+        ...held,
+        annotations: {
+          'sluice.dev/served-by': 'aws',
+          'service.beta.kubernetes.io/aws-load-balancer-type': 'external',
+        },
+      },
+      'released (class): aws',
+    ],
+    [
+      'handed to another controller while it shows our address: its balancer stays',
+      {
+        ...held,
+        annotations: {
+          'sluice.dev/served-by': 'aws',
+          'service.beta.kubernetes.io/aws-load-balancer-type': 'external',
+        },
+        ingress: [{ hostname: 'a.example.com' }],
+        ingressManagers: ['sluice-controller'],
+      },
+      'ours: aws',
+    ],
     ['the record goes before the default', { ...held, ...servedBy('local') }, 'ours: local'],
     [
       'the annotation goes before the record',
@@ -148,8 +172,13 @@ describe('claimOf', () => {
         'ours: aws',
       );
     });
-    test('a Service that we hold stays ours', () => {
-      const both = { ...change, finalizers: [finalizer, ...(change?.finalizers ?? [])] };
+    test('a Service that we hold, and that shows our address, stays ours', () => {
+      const both = {
+        ...change,
+        finalizers: [finalizer, ...(change?.finalizers ?? [])],
+        ingress: [{ hostname: 'a.example.com' }],
+        ingressManagers: ['sluice-controller', ...(change?.ingressManagers ?? [])],
+      };
       expect(line(claimOf(aService(both), rules))).toBe('ours: aws');
     });
     test('says nothing where class-less Services are not claimed', () => {

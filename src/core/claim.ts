@@ -3,8 +3,9 @@
  *
  * Three rules. What is to be cleaned up is decided by our finalizer, never by the class, which the API
  * server wipes when the type changes. What bears our finalizer and is still a balancer stays ours, whatever
- * the settings or another controller say now: a settings file must not take a balancer down. And a Service
- * without a class is claimed only when nobody else shows on it.
+ * the settings or another controller say now: a settings file must not take a balancer down. Only one that
+ * shows no address of ours, and whose user names another controller, is let go. And a Service without a class
+ * is claimed only when nobody else shows on it.
  */
 import { ownPrefix, providerNames, servedByAnnotation } from './annotations.ts';
 import type { ServiceObject } from './objects.ts';
@@ -89,6 +90,9 @@ function byClass(service: ServiceObject, className: string, held: boolean, rules
 
 /** A Service without a class: what it names, else what has served it, else the default. */
 function byAnnotation(service: ServiceObject, held: boolean, rules: ClaimRules): Claim {
+  const handed = held && !showsOurAddress(service) ? handedOver(service) : undefined;
+  // As with a foreign class: the type went away and came back, and came back as another controller's.
+  if (handed !== undefined) return released(service, 'class', rules);
   const key = `${ownPrefix}provider`;
   const named = service.annotations[key];
   if (named !== undefined) {
@@ -146,6 +150,13 @@ const foreignMarks: Readonly<Record<string, string>> = {
 
 const awsType = 'service.beta.kubernetes.io/aws-load-balancer-type';
 
+/** The user's word that another controller shall serve it. */
+function handedOver(service: ServiceObject): string | undefined {
+  const type = service.annotations[awsType];
+  if (type !== 'external' && type !== 'nlb-ip') return undefined;
+  return `annotation ${awsType}: ${type} hands it to aws-load-balancer-controller`;
+}
+
 /** The controller that shows itself on a Service, and by what; undefined when none does. */
 function otherController(service: ServiceObject): string | undefined {
   for (const name of service.finalizers) {
@@ -155,10 +166,8 @@ function otherController(service: ServiceObject): string | undefined {
   for (const [key, whose] of Object.entries(foreignMarks)) {
     if (service.annotations[key] !== undefined) return `${whose} serves it (annotation ${key})`;
   }
-  const type = service.annotations[awsType];
-  if (type === 'external' || type === 'nlb-ip') {
-    return `annotation ${awsType}: ${type} hands it to aws-load-balancer-controller`;
-  }
+  const handed = handedOver(service);
+  if (handed !== undefined) return handed;
   // A person at a terminal is no controller.
   const manager = service.ingressManagers.find((name) => !/^(sluice|kubectl)/.test(name));
   return manager === undefined ? undefined : `"${manager}" writes its address (field manager of the status)`;
