@@ -93,7 +93,7 @@ export class Controller {
     this.#abort.abort(reason);
     this.#fanout.stop();
     this.#drift.stop();
-    await this.#queue.stop();
+    await this.#queue.stop(reason);
   }
 
   /** One survey of every provider now: for tests and for `sluice` commands. */
@@ -113,7 +113,7 @@ export class Controller {
 
   async #pass(key: ObjectKey, signal: AbortSignal): ReturnType<typeof reconcile> {
     const known = this.#context.memories.underKey(key)?.owner.uid;
-    const outcome = await reconcile(this.#context, key, AbortSignal.any([signal, this.#abort.signal]));
+    const outcome = await reconcile(this.#context, key, signal);
     const now = this.#context.memories.underKey(key)?.owner.uid;
     if (now !== undefined && now !== known) this.#drift.follow(key, now);
     return outcome;

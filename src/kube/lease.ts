@@ -7,6 +7,7 @@
  * written in the lease are never compared with a clock. A process that was frozen finds out by `held`,
  * which looks at the clock and at nothing else; whoever writes asks it first.
  */
+import { either } from '../core/abort.ts';
 import { sleep, systemClock } from '../core/clock.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import { SluiceError, asSluiceError, isSluiceError } from '../core/errors.ts';
@@ -161,13 +162,15 @@ export class Elector {
 
   /** Renews until the term ends or is lost. Never rejects. */
   async #keep(term: CurrentTerm, end: AbortSignal): Promise<void> {
-    while (!end.aborted && !term.signal.aborted) {
-      await this.#pause(0.8, 1, AbortSignal.any([end, term.signal]));
+    using both = either(end, term.signal);
+    const { signal } = both;
+    while (!signal.aborted) {
+      await this.#pause(0.8, 1, signal);
       if (end.aborted || !term.checkDeadline()) return;
       const at = this.#clock.now();
       const wallMs = this.#clock.wall();
       const claim = { holder: this.#identity, durationMs: this.#timings.durationMs, wallMs };
-      const limits = { timeoutMs: term.leftMs(), signal: AbortSignal.any([end, term.signal]) };
+      const limits = { timeoutMs: term.leftMs(), signal };
       try {
         term.renewed(await renewLease(this.#api, this.#lease, term.record, claim, limits), at, wallMs);
       } catch (error) {
@@ -175,7 +178,7 @@ export class Elector {
         const failure = asSluiceError(error);
         this.#report({ kind: 'failed', doing: 'renew', error: failure });
         if (failure.kind === 'conflict' || failure.kind === 'ambiguous' || failure.kind === 'gone') {
-          await this.#lookAgain(term, limits.signal);
+          await this.#lookAgain(term, signal);
         }
       }
     }

@@ -5,6 +5,7 @@
  * handlers hear each difference once, after the store has it; whatever fails (the server, a handler, an
  * object that cannot be read) is reported and the stream goes on. Only `stop` ends it.
  */
+import { either } from '../core/abort.ts';
 import { sleep, systemClock } from '../core/clock.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import { SluiceError, asSluiceError } from '../core/errors.ts';
@@ -201,8 +202,9 @@ export class Reader<K extends string, T extends Slim> {
     const [least, most] = this.#timings.watchSeconds;
     const timeoutSeconds = Math.round(least + this.#random() * (most - least));
     using end = this.#endAfter((timeoutSeconds + 30) * 1000);
+    using both = either(this.#stop.signal, end.signal);
     const options: WatchOptions = {
-      signal: AbortSignal.any([this.#stop.signal, end.signal]),
+      signal: both.signal,
       inactivityMs: this.#timings.inactivityMs,
       timeoutSeconds,
     };

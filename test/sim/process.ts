@@ -14,6 +14,7 @@ import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerOptions } from '../../src/controller/context.ts';
 import type { Telemetry } from '../../src/core/telemetry.ts';
 import { clusterWriter, Door } from '../../src/controller/door.ts';
+import { either } from '../../src/core/abort.ts';
 import { seededRandom, type Random } from '../../src/core/clock.ts';
 import type { AnyProvider, ProviderName } from '../../src/core/provider.ts';
 import { EventRecorder } from '../../src/kube/events.ts';
@@ -168,7 +169,7 @@ export class Process {
         permit: plants.permit?.(permit) ?? permit,
         ...(this.#parts.telemetry === undefined ? {} : { telemetry: this.#parts.telemetry }),
       });
-      const ended = plants.deaf ? this.#stop.signal : AbortSignal.any([term.signal, this.#stop.signal]);
+      const ended = plants.deaf ? this.#stop.signal : either(term.signal, this.#stop.signal).signal;
       const disconnect = door.connect(controller);
       this.#controller = controller;
       controller.start();

@@ -13,8 +13,7 @@ const stride = Number(process.env['SLUICE_SWEEP_EVERY'] ?? 8);
  * Pairs that break an invariant today: open defects, each to be mended and taken off this list. They are struck and
  * printed like all others; any other pair that breaks fails the test.
  */
-const openDefects: readonly string[] = [
-];
+const openDefects: readonly string[] = [];
 
 it('keeps every invariant, whatever fault falls on whatever call of a Service’s life', async () => {
   const points = await cleanPoints();
