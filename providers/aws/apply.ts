@@ -12,6 +12,7 @@ import { isElbOperation } from './operations.ts';
 import type { ElbInput, ElbOperation, ElbOutput } from './operations.ts';
 import type { Recent } from './recent.ts';
 import { clusterTag, describeOwner, fromTagList, isOwnedBy, serviceTag, uidTag } from './tags.ts';
+import { targetKey } from './target-key.ts';
 
 export interface ApplySources {
   readonly door: Door;
@@ -48,8 +49,11 @@ export async function apply(
     const outputs = outputsOf(operation, output);
     for (const arn of createdArns(operation, outputs)) recent.create(arn);
     for (const arn of deletedArns(operation, parameters)) recent.delete(arn);
+    noteTargets(recent, operation, parameters);
     return outputs;
   } catch (error) {
+    if (isSluiceError(error) && error.kind === 'ambiguous' && operation === 'DeregisterTargets')
+      noteTargets(recent, operation, parameters);
     const uid = isSluiceError(error) && error.kind === 'ambiguous' ? ownerOfCreation(parameters) : undefined;
     if (uid !== undefined) recent.doubt(uid);
     if (isSluiceError(error) && error.kind === 'gone') {
@@ -243,4 +247,14 @@ function probeAndHalves(targets: readonly Target[]): readonly (readonly Target[]
 function halves(targets: readonly Target[]): readonly (readonly Target[])[] {
   const half = Math.ceil(targets.length / 2);
   return [targets.slice(0, half), targets.slice(half)].filter((part) => part.length > 0);
+}
+
+function noteTargets(recent: Recent, operation: ElbOperation, parameters: Parameters): void {
+  if (operation !== 'RegisterTargets' && operation !== 'DeregisterTargets') return;
+  const { TargetGroupArn: group = '', Targets = [] } = parameters as unknown as ElbInput<typeof operation>;
+  for (const { Id: instance = '', Port: port = 0 } of Targets) {
+    const target = targetKey({ instance, port });
+    if (operation === 'RegisterTargets') recent.register(group, target);
+    else recent.deregister(group, target);
+  }
 }

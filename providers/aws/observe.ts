@@ -188,7 +188,10 @@ class Observation {
         const answer = await this.#orGone(() =>
           this.#sources.door.call('DescribeTargetHealth', { TargetGroupArn: arn }, this.#request.signal),
         );
-        return [arn, toTargets(answer?.TargetHealthDescriptions)] as const;
+        return [
+          arn,
+          this.#sources.recent.judgeHealth(arn, toTargets(answer?.TargetHealthDescriptions)),
+        ] as const;
       }),
     );
     return new Map(entries);

@@ -2,16 +2,25 @@
  * What we made or deleted moments ago.
  *
  * ELBv2 is eventually consistent: for some seconds a read may miss what a create call has answered with, or
- * still show what is deleted. Within that window our own memory is the better witness; after it, AWS is.
+ * still show what is deleted, or as healthy a target that was taken out. Within that window our own memory is the better witness; after it, AWS is.
  */
 import type { Clock } from '../../src/core/clock.ts';
+import type { ObservedTarget } from './observed.ts';
 
 const windowMs = 30_000;
+
+/** In AWS's words. */
+const starting: ObservedTarget = { health: 'initial', reason: 'Elb.RegistrationInProgress' };
+const leaving: ObservedTarget = { health: 'draining', reason: 'Target.DeregistrationInProgress' };
 
 export class Recent {
   readonly #clock: Clock;
   readonly #created = new Map<string, number>();
   readonly #deleted = new Map<string, number>();
+  /** Group's ARN and target → when we took it out. */
+  readonly #deregistered = new Map<string, number>();
+  /** The same → when we put it in. */
+  readonly #registered = new Map<string, number>();
   /** Owner's UID → when a creation for it ended without an answer. */
   readonly #doubtful = new Map<string, number>();
 
@@ -27,6 +36,31 @@ export class Recent {
   delete(arn: string): void {
     this.#note(this.#deleted, arn);
     this.#created.delete(arn);
+  }
+
+  register(group: string, target: string): void {
+    this.#note(this.#registered, `${group}|${target}`);
+  }
+
+  deregister(group: string, target: string): void {
+    this.#note(this.#deregistered, `${group}|${target}`);
+    this.#registered.delete(`${group}|${target}`);
+  }
+
+  /**
+   * A target that we took out moments ago and that a read shows healthy is read as it was before: it is no
+   * successor of another one yet.
+   */
+  judgeHealth(
+    group: string,
+    targets: Readonly<Record<string, ObservedTarget>>,
+  ): Readonly<Record<string, ObservedTarget>> {
+    const judged = Object.entries(targets).map(([target, read]) => {
+      const key = `${group}|${target}`;
+      if (read.health !== 'healthy' || !this.#within(this.#deregistered, key)) return [target, read] as const;
+      return [target, this.#within(this.#registered, key) ? starting : leaving] as const;
+    });
+    return Object.fromEntries(judged);
   }
 
   /** A creation for this owner ended without an answer: what it made, if anything, may not be visible yet. */
