@@ -74,7 +74,7 @@ export async function converge(
     (neverServed || service.annotations[servedByAnnotation] !== provider.name)
   ) {
     current = await context.writer.addFinalizer(service, { [servedByAnnotation]: provider.name }, signal);
-    memory.writtenVersion = current.resourceVersion;
+    memory.written = current;
     // The writer may have met a newer object than the one that all of this was computed from.
     if (current.deleting || serviceMatters(service, current))
       return unchanged({ kind: 'after', ms: catchUpMs });

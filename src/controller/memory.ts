@@ -6,7 +6,7 @@
  */
 import type { HandOverMemory, Plan, Wait } from '../core/plan.ts';
 import type { GuardMemory } from '../core/guard.ts';
-import type { ObjectKey, Uid } from '../core/objects.ts';
+import type { ObjectKey, ServiceObject, Uid } from '../core/objects.ts';
 import type { Problem } from '../core/problems.ts';
 import type { Exclusion, Owner, ProviderName, TargetsReport } from '../core/provider.ts';
 
@@ -26,8 +26,8 @@ export interface ServiceMemory {
   readonly owner: Owner;
   readonly key: ObjectKey;
   provider: ProviderName;
-  /** Version of our own last write; nothing is decided on an older picture. */
-  writtenVersion: string | undefined;
+  /** The Service as our own last write left it, until the picture shows it: nothing is decided on an older one. */
+  written: ServiceObject | undefined;
   /** Monotonic milliseconds of the server's answer that there is no such object any more: a UID never comes back. */
   vanishedAt: number | undefined;
   /** The provider's observation, folded forward by our own steps. Undefined: read before planning. */
@@ -66,7 +66,7 @@ export function newMemory(owner: Owner, key: ObjectKey, provider: ProviderName, 
     owner,
     key,
     provider,
-    writtenVersion: undefined,
+    written: undefined,
     vanishedAt: undefined,
     observed: undefined,
     appliedSettings: undefined,

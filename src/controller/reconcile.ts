@@ -12,6 +12,7 @@ import type { ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { AnyProvider, ProviderName } from '../core/provider.ts';
 import type { Outcome } from '../core/queue.ts';
 import { converge } from './converge.ts';
+import { compareVersions } from '../kube/version.ts';
 import type { Context } from './context.ts';
 import { newMemory, type ServiceMemory } from './memory.ts';
 import { servedBy } from './served.ts';
@@ -25,17 +26,19 @@ const vanishedMs = 300_000;
 
 export async function reconcile(context: Context, key: ObjectKey, signal: AbortSignal): Promise<Outcome> {
   const started = context.clock.now();
-  const service = context.view.service(key);
+  const seen = context.view.service(key);
   const before = context.memories.underKey(key);
-  if (before && before.owner.uid !== service?.uid) {
+  if (before && before.owner.uid !== seen?.uid) {
     const outcome = await settleForgotten(context, before, signal);
     if (outcome.kind !== 'done') return outcome;
   }
-  if (!service) return { kind: 'done' };
+  if (!seen) return { kind: 'done' };
 
   // Whose it is, too, is not decided on a picture that is older than our own write.
-  const written = context.memories.get(service.uid)?.writtenVersion;
-  if (written !== undefined && !context.view.caughtUp(key, written)) return { kind: 'after', ms: catchUpMs };
+  const written = context.memories.get(seen.uid)?.written;
+  if (written !== undefined && !context.view.caughtUp(key, written.resourceVersion))
+    return { kind: 'after', ms: catchUpMs };
+  const service = newest(context, seen, written);
 
   const claim = claimOf(service, context.options.claim);
   if (claim.kind === 'none') return await forgetService(context, service, signal);
@@ -105,6 +108,15 @@ export async function reconcile(context: Context, key: ObjectKey, signal: AbortS
 function vanished(context: Context, memory: ServiceMemory): Outcome {
   memory.vanishedAt = context.clock.now();
   return { kind: 'after', ms: vanishedMs };
+}
+
+/** The picture may have caught up with all else and have missed our own write: an event is lost now and then. */
+function newest(context: Context, seen: ServiceObject, written: ServiceObject | undefined): ServiceObject {
+  if (written !== undefined && compareVersions(seen.resourceVersion, written.resourceVersion) === 'older')
+    return written;
+  const memory = context.memories.get(seen.uid);
+  if (memory !== undefined) memory.written = undefined;
+  return seen;
 }
 
 async function failed(

@@ -44,12 +44,11 @@ export async function tell(
   const ingress = ingressToPublish(facts.address, done?.early ?? false);
   const ingressChanged = ingress !== undefined && !sameIngress(service.ingress, ingress);
   if (ingressChanged || !sameConditions(service.conditions, conditions)) {
-    const after = await context.writer.patchStatus(
+    memory.written = await context.writer.patchStatus(
       service,
       { conditions, ...(ingressChanged ? { ingress } : {}) },
       signal,
     );
-    memory.writtenVersion = after.resourceVersion;
   }
   if (ingressChanged && ingress && ingress.length > 0 && done) {
     if (memory.pendingSince !== undefined && memory.sawPending)
@@ -195,8 +194,7 @@ export async function tellFailure(
   );
   const conditions = mergeConditions(service.conditions, drafts, context.clock.wall());
   if (!sameConditions(service.conditions, conditions)) {
-    const after = await context.writer.patchStatus(service, { conditions }, signal);
-    memory.writtenVersion = after.resourceVersion;
+    memory.written = await context.writer.patchStatus(service, { conditions }, signal);
   }
   warnOnce(context, service, memory, verdict.warning);
   return error;
