@@ -149,7 +149,7 @@ export class Account {
 
   /** The whole account as plain JSON. */
   dump(): AccountDump {
-    return describeAccount(this.#context(false, this.#store, this.clock.now()));
+    return describeAccount({ ...this.#context(false, this.#store, this.clock.now()), seesAll: true });
   }
 
   /** An instance comes, changes its state, or is unknown again. */

@@ -25,6 +25,8 @@ export interface Context {
   /** Milliseconds since the epoch. */
   readonly wall: number;
   readonly mutating: boolean;
+  /** The look of who runs the simulator: nothing is hidden from it. */
+  readonly seesAll?: true;
   readonly settings: Settings;
   readonly store: Store;
   readonly world: World;
@@ -33,6 +35,7 @@ export interface Context {
 
 /** False for a record that an ordered fault or the eventual-consistency window hides from this call. */
 export function isVisible(context: Context, record: AnyRecord): boolean {
+  if (context.seesAll) return true;
   const hiddenUntil = context.world.hidden.get(record.arn);
   if (hiddenUntil !== undefined && context.now < hiddenUntil) return false;
   const lag = context.settings.consistency.referenceLagMs;

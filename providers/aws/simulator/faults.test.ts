@@ -152,6 +152,7 @@ describe('what happens to them', () => {
     const register = { TargetGroupArn, Targets: [{ Id: 'i-1' }] };
     expect(codeOf('DescribeTargetGroups', { Names: ['web'] })).toBe('TargetGroupNotFound');
     expect(codeOf('RegisterTargets', register)).toBe('TargetGroupNotFound');
+    expect(account.dump().targetGroups).toMatchObject([{ TargetGroupName: 'web' }]);
     clock.advance(10_000);
     expect(codeOf('DescribeTargetGroups', { Names: ['web'] })).toBe('accepted');
     expect(codeOf('RegisterTargets', register)).toBe('accepted');
