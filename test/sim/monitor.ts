@@ -63,6 +63,8 @@ export class Monitor {
   readonly #shown = new Map<string, Set<string>>();
   /** Balancers that were protected by hand. */
   readonly #protected = new Set<string>();
+  /** Instance → since when its targets fail their checks. */
+  readonly #illSince = new Map<string, number>();
   #lastEventAt = 0;
   #seq = 0;
   #apiWrites = 0;
@@ -97,6 +99,12 @@ export class Monitor {
   /** Something happens from outside: writes are to be expected. */
   eventHappened(): void {
     this.#lastEventAt = this.#parts.clock.now();
+  }
+
+  /** The targets on this instance pass their checks from now on, or fail them. */
+  healthChanged(instance: string, healthy: boolean): void {
+    if (healthy) this.#illSince.delete(instance);
+    else if (!this.#illSince.has(instance)) this.#illSince.set(instance, this.#parts.clock.now());
   }
 
   report(invariant: Invariant, message: string): void {
@@ -282,13 +290,22 @@ export class Monitor {
         'I7',
         `${truth.key}: ${gone.length} of ${healthy.length} healthy targets go at once, on the word of less than a minute`,
       );
-    const left = healthy.filter((target) => !removed.has(target));
+    const left = (health ?? [])
+      .map(({ Target }) => `${Target?.Id}|${Target?.Port}`)
+      .filter((target) => !removed.has(target) && (healthy.includes(target) || this.#fellIllNow(target)));
     const known = [...removed].filter((target) => healthy.includes(target) && this.#mayServe(truth, target));
     if (left.length === 0 && known.length > 0 && truth.targets.size > 0)
       this.report(
         'I7',
         `${truth.key}: the last healthy targets (${known.join(', ')}) go before a successor is healthy`,
       );
+  }
+
+  /** It was healthy when the controller looked, as far as it could see. */
+  #fellIllNow(target: string): boolean {
+    const { clock, liedTo, lagMs, liveLagMs } = this.#parts;
+    const since = this.#illSince.get(target.split('|')[0] ?? '');
+    return since !== undefined && clock.now() - since < (liedTo() ? lagMs() : liveLagMs());
   }
 
   /** Its node is there and may be a target, and it has not been unwanted for as long as patience lasts. */

@@ -399,6 +399,7 @@ function performHand(world: World, event: HandEvent): void {
       const condition = event.healthy
         ? ({ kind: 'healthy' } as const)
         : ({ kind: 'unhealthy', reason: 'Target.FailedHealthChecks' } as const);
+      world.monitor.healthChanged(id, event.healthy);
       return account.setHealth({ id }, condition);
     }
     default:
