@@ -76,7 +76,18 @@ export async function tell(
   if (facts.address.kind === 'ready') memory.pendingSince = undefined;
   announce(context, service, facts, done);
   sayEmpty(context, service, memory, facts);
-  warnOnce(context, service, memory, verdict.warning);
+  if (!stands(service, verdict)) warnOnce(context, service, memory, verdict.warning);
+}
+
+/**
+ * What the user wrote is wrong as it was before, and the condition has said so since: it is not said again,
+ * in this process or the next, or a typo would cause writes for as long as it stands.
+ */
+function stands({ conditions }: ServiceObject, { drafts, warning }: Verdict): boolean {
+  if (warning?.action !== 'Validate') return false;
+  const before = conditions.find(({ type }) => type === 'Accepted');
+  const now = drafts.find(({ type }) => type === 'Accepted');
+  return before?.reason === now?.reason && before?.message === now?.message;
 }
 
 /** Says a warning, unless the same one was said a short while ago. Undefined: all is well, forget the last one. */

@@ -2,7 +2,7 @@
  * Events (events.k8s.io/v1) about what happened to an object, for `kubectl describe`.
  *
  * Never in the way: recording neither throws nor waits. The same event again within ten minutes becomes a
- * series on the first one, written at growing intervals; each object has a bucket of new events, so that a
+ * series on the first one, written at growing intervals and soon after its end; each object has a bucket of new events, so that a
  * Service in trouble cannot flood the API server. What is not sent is counted.
  */
 import { systemClock } from '../core/clock.ts';
@@ -46,6 +46,8 @@ export interface EventTimings {
   readonly seriesIdleMs: number;
   /** Between two writes of a series: from the first figure, doubling to the second. */
   readonly seriesGapMs: readonly [number, number];
+  /** What a series has counted is written this long after its last event at the latest: the end of a trouble is quiet. */
+  readonly seriesSettleMs: number;
 }
 
 export const eventTimings: EventTimings = {
@@ -53,6 +55,7 @@ export const eventTimings: EventTimings = {
   refillMs: 30_000,
   seriesIdleMs: 600_000,
   seriesGapMs: [60_000, 360_000],
+  seriesSettleMs: 40_000,
 };
 
 export interface EventCounts {
@@ -86,6 +89,8 @@ interface Series {
   /** The count that the API server knows. */
   writtenCount: number;
   gapMs: number;
+  /** Monotonic milliseconds from which on it may be written again. */
+  dueAt: number;
   waiting: (() => void) | undefined;
   /** In the queue, or being written. */
   queued: boolean;
@@ -165,6 +170,7 @@ export class EventRecorder {
       written: false,
       writtenCount: 0,
       gapMs: this.#timings.seriesGapMs[0],
+      dueAt: this.#clock.now() + this.#timings.seriesGapMs[0],
       waiting: undefined,
       queued: false,
     });
@@ -195,20 +201,28 @@ export class EventRecorder {
     this.#repeated += 1;
     this.#series.delete(series.key);
     this.#series.set(series.key, series);
-    if (!series.queued && series.waiting === undefined) this.#later(series);
+    if (!series.queued) this.#later(series);
   }
 
-  /** The count has grown beyond what the API server knows: it hears of it after the gap. */
+  /**
+   * The count has grown beyond what the API server knows: it hears of it after the gap, or as soon as no more
+   * of it comes.
+   */
   #later(series: Series): void {
     if (this.#stopped) {
       this.#enqueue(series);
       return;
     }
-    series.waiting = this.#clock.schedule(series.gapMs, () => {
+    series.waiting?.();
+    const now = this.#clock.now();
+    const { seriesGapMs, seriesSettleMs } = this.#timings;
+    const ms = Math.max(0, Math.min(series.dueAt, series.lastAt + seriesSettleMs) - now);
+    series.waiting = this.#clock.schedule(ms, () => {
       series.waiting = undefined;
+      series.gapMs = Math.min(series.gapMs * 2, seriesGapMs[1]);
+      series.dueAt = this.#clock.now() + series.gapMs;
       this.#enqueue(series);
     });
-    series.gapMs = Math.min(series.gapMs * 2, this.#timings.seriesGapMs[1]);
   }
 
   #remember(series: Series): void {

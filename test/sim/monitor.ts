@@ -63,6 +63,8 @@ export class Monitor {
   readonly #shown = new Map<string, Set<string>>();
   /** Balancers that were protected by hand. */
   readonly #protected = new Set<string>();
+  /** Processes and the Services that they have left to others. */
+  readonly #greetings = new Set<string>();
   /** Instance → since when its targets fail their checks. */
   readonly #illSince = new Map<string, number>();
   #lastEventAt = 0;
@@ -116,11 +118,9 @@ export class Monitor {
   /** A request of a process to the API server, just after its effect. */
   apiCall(call: ApiCall): void {
     if (!call.write || call.resource.startsWith('leases')) return;
-    const reminder = this.#isReminder(call);
-    if (!reminder) this.#apiWrites += 1;
+    if (!this.#isGreeting(call)) this.#apiWrites += 1;
     this.#checkNews(call);
-    if (call.service !== undefined && !reminder)
-      this.#countWrite(call.service, `${call.method} ${call.path}`);
+    if (call.service !== undefined) this.#countWrite(call.service, `${call.method} ${call.path}`);
     if (call.method !== 'PATCH' || !call.resource.startsWith('services') || call.code !== 200) return;
     const entry = this.#parts.server.journal('services').at(-1);
     if (entry === undefined) return;
@@ -142,12 +142,17 @@ export class Monitor {
       this.report('I6', `${call.service} is told of a new address, and it has had ${shown.size}`);
   }
 
-  /** A warning about what the user wrote, said again now and then for as long as it stands. */
-  #isReminder(call: ApiCall): boolean {
-    if (!call.resource.startsWith('events')) return false;
-    const { action } = (call.body ?? {}) as { action?: string };
-    // A series is written late, after what it counts.
-    return call.method === 'PATCH' || action === 'Validate' || action === 'Claim';
+  /**
+   * That a Service is left to somebody else: nothing can be noted on an object that is not ours, so that each
+   * process says it once, as a part of its start.
+   */
+  #isGreeting({ by, method, resource, service, body }: ApiCall): boolean {
+    const { action } = (body ?? {}) as { action?: string };
+    if (method !== 'POST' || !resource.startsWith('events') || action !== 'Claim') return false;
+    const greeting = `${by} ${service}`;
+    if (this.#greetings.has(greeting)) return false;
+    this.#greetings.add(greeting);
+    return true;
   }
 
   /** Our resources by UID: what bears the cluster's mark. */
