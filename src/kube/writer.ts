@@ -40,12 +40,17 @@ interface MetaChange {
   readonly annotations?: Readonly<Record<string, string | null>>;
 }
 
-/** Rounds of read-and-patch before another writer's persistence becomes the caller's problem. */
-const rounds = 5;
+/**
+ * Rounds of read-and-patch before another writer's persistence becomes the caller's problem, who waits longer
+ * each time. From then on each try is a live read and one patch, or the gaps would be full of writes.
+ */
+const rounds = 2;
 
 export class Writer {
   readonly #api: Api;
   readonly #intern: Intern;
+  /** UIDs of objects on which another writer was faster in every round of the last try. */
+  readonly #contested = new Set<string>();
 
   constructor(api: Api, intern: Intern = makeIntern()) {
     this.#api = api;
@@ -125,19 +130,21 @@ export class Writer {
       ...(change.ingress === undefined ? {} : { loadBalancer: { ingress: change.ingress } }),
       ...(conditions.length === 0 ? {} : { conditions }),
     };
-    let base = service;
+    const alike = (live: ServiceObject): boolean =>
+      sameIngress(live.ingress, service.ingress) || sameIngress(live.ingress, change.ingress ?? []);
+    let base = await this.#start(service, options);
+    let met: unknown;
     for (let round = 1; ; round += 1) {
+      // The addresses that someone else wrote are not ours to replace.
+      if (change.ingress !== undefined && !alike(base)) throw rivalled(service, met);
       try {
         // Conditions merge by type and need no lock; the list of addresses does.
         const locked = change.ingress !== undefined;
         return await this.#patchService(base, { status }, 'strategic', 'status', locked, options);
       } catch (error) {
-        if (!isSluiceError(error) || error.kind !== 'conflict' || round >= rounds) throw error;
-        const live = await this.#again(service, options);
-        if (!sameIngress(live.ingress, service.ingress) && !sameIngress(live.ingress, change.ingress ?? [])) {
-          throw error;
-        }
-        base = live;
+        if (!this.#mayRepeat(error, service, round)) throw error;
+        met = error;
+        base = await this.#again(service, options);
       }
     }
   }
@@ -183,7 +190,7 @@ export class Writer {
     options: CallOptions,
     wanted: (live: ServiceObject) => MetaChange | undefined,
   ): Promise<ServiceObject> {
-    let live = service;
+    let live = await this.#start(service, options);
     for (let round = 1; ; round += 1) {
       const metadata = wanted(live);
       if (metadata === undefined) return live;
@@ -191,10 +198,25 @@ export class Writer {
         const locked = metadata.finalizers !== undefined;
         return await this.#patchService(live, { metadata }, 'merge', undefined, locked, options);
       } catch (error) {
-        if (!isSluiceError(error) || error.kind !== 'conflict' || round >= rounds) throw error;
+        if (!this.#mayRepeat(error, service, round)) throw error;
         live = await this.#again(service, options);
       }
     }
+  }
+
+  /** Where another writer has been faster all along, what the caller holds is old. */
+  async #start(service: ServiceObject, options: CallOptions): Promise<ServiceObject> {
+    return this.#contested.has(service.uid) ? await this.#again(service, options) : service;
+  }
+
+  #mayRepeat(error: unknown, { uid }: ServiceRef, round: number): boolean {
+    if (!isSluiceError(error) || error.kind !== 'conflict') {
+      this.#contested.delete(uid);
+      return false;
+    }
+    if (round < rounds && !this.#contested.has(uid)) return true;
+    this.#contested.add(uid);
+    return false;
   }
 
   async #patchService(
@@ -212,7 +234,11 @@ export class Writer {
     };
     const path = `${servicePath(service.key)}${subresource === undefined ? '' : `/${subresource}`}`;
     try {
-      return this.#slim(await this.patch(path, { ...body, metadata }, { type, signal: options.signal }));
+      const after = this.#slim(
+        await this.patch(path, { ...body, metadata }, { type, signal: options.signal }),
+      );
+      this.#contested.delete(service.uid);
+      return after;
     } catch (error) {
       // The API server refuses to change a uid with 422: another object has the name.
       if (isSluiceError(error) && error.kind === 'invalid' && error.message.includes('metadata.uid:')) {
@@ -250,6 +276,14 @@ export function servicePath(key: ObjectKey): string {
 function replaced(service: ServiceRef, cause: unknown): SluiceError {
   return new SluiceError('gone', `service ${service.key} was deleted; another one has its name now`, {
     code: 'UidChanged',
+    action: 'patch services',
+    cause,
+  });
+}
+
+function rivalled(service: ServiceRef, cause: unknown): SluiceError {
+  return new SluiceError('conflict', `service ${service.key}: someone else wrote its addresses meanwhile`, {
+    code: 'Conflict',
     action: 'patch services',
     cause,
   });
