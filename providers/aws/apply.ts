@@ -21,7 +21,7 @@ export interface ApplySources {
 }
 
 /** How long a reference to something that we just made may fail before it is believed. */
-const notYetVisibleMs = 1_500;
+const notYetVisibleMs = 5_000;
 /**
  * A creation that answers with something older than this has met somebody else's of the same name. AWS refuses
  * requests of a clock that is off by as much, so a wrong clock cannot be taken for it.
@@ -40,8 +40,11 @@ export async function apply(
       code: 'UnknownStep',
     });
   }
+  const named = arnsIn(parameters);
+  if (!recent.mayTry(named)) throw notYetVisible(operation, undefined);
   try {
     const output = await door.call(operation, parameters, signal);
+    recent.accept(named);
     if (operation === 'CreateLoadBalancer') {
       refuseOlder(output as ElbOutput<'CreateLoadBalancer'>, clock);
       await refuseAnothers(door, output as ElbOutput<'CreateLoadBalancer'>, parameters, signal);
@@ -61,22 +64,26 @@ export async function apply(
         for (const arn of deletedArns(operation, parameters)) recent.delete(arn);
         return {};
       }
-      if (arnsIn(parameters).some((arn) => recent.wasCreated(arn))) {
-        throw new SluiceError(
-          'busy',
-          `${operation}: what it names was made a moment ago and is not visible yet`,
-          {
-            code: error.code,
-            retryAfterMs: notYetVisibleMs,
-            action: operation,
-            requestId: error.requestId,
-            cause: error,
-          },
-        );
+      const young = named.filter((arn) => recent.wasCreated(arn));
+      if (young.length > 0) {
+        recent.refuse(young);
+        throw notYetVisible(operation, error);
       }
     }
     throw error;
+  } finally {
+    recent.tried(named);
   }
+}
+
+function notYetVisible(operation: string, cause: SluiceError | undefined): SluiceError {
+  return new SluiceError('busy', `${operation}: what it names was made a moment ago and is not visible yet`, {
+    code: cause?.code ?? 'NotYetVisible',
+    retryAfterMs: notYetVisibleMs,
+    action: operation,
+    requestId: cause?.requestId,
+    cause,
+  });
 }
 
 /**

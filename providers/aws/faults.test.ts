@@ -37,7 +37,7 @@ describe('eventual consistency', () => {
     const bench = new Bench({ settings: { consistency: { referenceLagMs: 5_000 } } });
 
     const first = await bench.ensure(state);
-    expect(first.failed.map(({ error }) => [error.kind, error.retryAfterMs])).toContainEqual(['busy', 1_500]);
+    expect(first.failed.map(({ error }) => [error.kind, error.retryAfterMs])).toContainEqual(['busy', 5_000]);
 
     await bench.clock.advance(6_000);
     await bench.ensure(state);

@@ -17,6 +17,10 @@ export class Recent {
   readonly #clock: Clock;
   readonly #created = new Map<string, number>();
   readonly #deleted = new Map<string, number>();
+  /** What a call named and was answered that it is not there, although we had made it. */
+  readonly #refused = new Map<string, number>();
+  /** Those of them that a call is asking for again. */
+  readonly #probed = new Set<string>();
   /** Group's ARN and target → when we took it out. */
   readonly #deregistered = new Map<string, number>();
   /** The same → when we put it in. */
@@ -36,6 +40,30 @@ export class Recent {
   delete(arn: string): void {
     this.#note(this.#deleted, arn);
     this.#created.delete(arn);
+  }
+
+  /**
+   * Whether a call may name these now. Where AWS has just said that it does not know one of them, one call asks
+   * for it at a time: what would be refused with it is not sent.
+   */
+  mayTry(arns: readonly string[]): boolean {
+    const refused = arns.filter((arn) => this.#within(this.#refused, arn));
+    if (refused.some((arn) => this.#probed.has(arn))) return false;
+    for (const arn of refused) this.#probed.add(arn);
+    return true;
+  }
+
+  /** A call that `mayTry` let pass has its answer. */
+  tried(arns: readonly string[]): void {
+    for (const arn of arns) this.#probed.delete(arn);
+  }
+
+  refuse(arns: readonly string[]): void {
+    for (const arn of arns) this.#note(this.#refused, arn);
+  }
+
+  accept(arns: readonly string[]): void {
+    for (const arn of arns) this.#refused.delete(arn);
   }
 
   register(group: string, target: string): void {
