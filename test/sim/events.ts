@@ -150,6 +150,10 @@ export interface History {
   readonly steps: readonly HistoryStep[];
 }
 
+export interface NamedHistory extends History {
+  readonly name: string;
+}
+
 /** One line a step, for people. */
 export function describeHistory(history: History): string {
   const { seed, surroundings, steps } = history;

@@ -7,7 +7,7 @@ import { eventKinds, randomHistory } from './random-history.ts';
 import { runHistory } from './run.ts';
 import { report, shrink } from './shrink.ts';
 
-const historiesByDefault = 3_000;
+const historiesByDefault = 20_000;
 /** Failures that are made small and shown: more of them say little more. */
 const mostShown = 3;
 

@@ -4,6 +4,9 @@
  */
 import { expect, it } from 'vitest';
 import type { History, HistoryStep, Surroundings } from './events.ts';
+import { keptForOthers } from './kept-others.ts';
+import { keptForSilence } from './kept-silence.ts';
+import { keptForWrites } from './kept-writes.ts';
 import { runHistory } from './run.ts';
 
 const calm: Surroundings = {
@@ -123,6 +126,11 @@ const histories: readonly {
 
 it.each(histories)('$name', async ({ surroundings, steps }) => {
   const history: History = { seed: 4, surroundings: { ...calm, ...surroundings }, steps };
+  const { violations } = await runHistory(history, { checkSchema: true });
+  expect(violations).toEqual([]);
+});
+
+it.each([...keptForWrites, ...keptForSilence, ...keptForOthers])('$name', async (history) => {
   const { violations } = await runHistory(history, { checkSchema: true });
   expect(violations).toEqual([]);
 });

@@ -33,8 +33,6 @@ export interface SweptFault {
   readonly at: (point: Point) => boolean;
   readonly blow: (point: Point) => Blow;
   readonly surroundings?: Partial<Surroundings>;
-  /** Every how manyth point is enough, where a run is long. */
-  readonly every?: number;
 }
 
 const api = ({ side }: Point): boolean => side === 'api';
@@ -100,21 +98,18 @@ export const faults: readonly SweptFault[] = [
     name: 'Service event never told',
     at: anywhere,
     blow: meet({ kind: 'watch-miss', of: 'services' }),
-    every: 4,
   },
   {
     row: 8,
     name: 'Node event never told',
     at: anywhere,
     blow: meet({ kind: 'watch-miss', of: 'nodes' }),
-    every: 4,
   },
   {
     row: 8,
     name: 'slice event never told',
     at: anywhere,
     blow: meet({ kind: 'watch-miss', of: 'endpointslices' }),
-    every: 4,
   },
   {
     row: 9,
@@ -325,7 +320,6 @@ export const faults: readonly SweptFault[] = [
     name: '1,000 node changes in a minute',
     at: anywhere,
     blow: meet({ kind: 'node-storm', changes: 1_000, overMs: 60_000 }),
-    every: 8,
   },
 ];
 
