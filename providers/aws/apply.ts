@@ -21,7 +21,7 @@ export interface ApplySources {
 }
 
 /** How long a reference to something that we just made may fail before it is believed. */
-const notYetVisibleMs = 5_000;
+const notYetVisibleMs = 10_000;
 /**
  * A creation that answers with something older than this has met somebody else's of the same name. AWS refuses
  * requests of a clock that is off by as much, so a wrong clock cannot be taken for it.
@@ -41,7 +41,7 @@ export async function apply(
     });
   }
   const named = arnsIn(parameters);
-  if (!recent.mayTry(named)) throw notYetVisible(operation, undefined);
+  if (!(await recent.mayTry(named))) throw notYetVisible(operation, undefined);
   try {
     const output = await door.call(operation, parameters, signal);
     recent.accept(named);

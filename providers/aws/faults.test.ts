@@ -37,7 +37,10 @@ describe('eventual consistency', () => {
     const bench = new Bench({ settings: { consistency: { referenceLagMs: 5_000 } } });
 
     const first = await bench.ensure(state);
-    expect(first.failed.map(({ error }) => [error.kind, error.retryAfterMs])).toContainEqual(['busy', 5_000]);
+    expect(first.failed.map(({ error }) => [error.kind, error.retryAfterMs])).toContainEqual([
+      'busy',
+      10_000,
+    ]);
 
     await bench.clock.advance(6_000);
     await bench.ensure(state);

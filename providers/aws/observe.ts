@@ -362,8 +362,16 @@ class Observation {
     }
   }
 
-  /** Adds back what we made moments ago and AWS does not show yet. */
+  /** Adds back what we made moments ago and AWS does not show yet, and notes which it is. */
   #withRecent(observed: AwsObserved): AwsObserved {
+    const merged = this.#mergeRecent(observed);
+    const seen = new Set(arnsOf(observed));
+    const unseen = arnsOf(merged).filter((arn) => !seen.has(arn));
+    this.#sources.recent.looked([...seen], unseen);
+    return merged;
+  }
+
+  #mergeRecent(observed: AwsObserved): AwsObserved {
     const { previous } = this.#request;
     if (previous === undefined) return observed;
     const made = (one: { readonly arn: string }): boolean => this.#sources.recent.wasCreated(one.arn);
@@ -407,4 +415,9 @@ class Observation {
     if (mine === undefined) return observed;
     return { ...observed, balancer: await this.#judgeBalancer(mine, [], tags, []) };
   }
+}
+
+function arnsOf({ balancer, groups }: AwsObserved): readonly string[] {
+  const parts = balancer === undefined ? [] : [balancer, ...balancer.listeners];
+  return [...parts, ...groups].map(({ arn }) => arn);
 }

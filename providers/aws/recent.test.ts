@@ -31,13 +31,33 @@ test('after half a minute the read is the better witness', async () => {
   expect(recent.judgeHealth('group', { 'i-1:80': healthy })['i-1:80']).toEqual(healthy);
 });
 
-test('what a call was told is not there is asked for by one call at a time', () => {
-  expect(recent.mayTry(['balancer', 'group'])).toBe(true);
+test('what a call was told is not there is asked for by one call, and the others wait for its answer', async () => {
+  expect(await recent.mayTry(['balancer'])).toBe(true);
   recent.refuse(['balancer']);
-  recent.tried(['balancer', 'group']);
-  expect(recent.mayTry(['balancer', 'group'])).toBe(true);
-  expect(recent.mayTry(['balancer', 'other'])).toBe(false);
-  expect(recent.mayTry(['other'])).toBe(true);
-  recent.accept(['balancer', 'group']);
-  expect(recent.mayTry(['balancer', 'other'])).toBe(true);
+  recent.tried(['balancer']);
+  expect(await recent.mayTry(['balancer', 'one'])).toBe(true);
+  const other = recent.mayTry(['balancer', 'other']);
+  expect(await recent.mayTry(['other'])).toBe(true);
+  recent.accept(['balancer', 'one']);
+  recent.tried(['balancer', 'one']);
+  expect(await other).toBe(true);
+});
+
+test('where the answer is no again, the others are not sent', async () => {
+  recent.refuse(['balancer']);
+  await recent.mayTry(['balancer']);
+  const other = recent.mayTry(['balancer', 'other']);
+  recent.tried(['balancer']);
+  expect(await other).toBe(false);
+});
+
+test('what a look did not show is not named until a look shows it or the window is over', async () => {
+  recent.create('balancer');
+  recent.looked([], ['balancer']);
+  expect(await recent.mayTry(['balancer'])).toBe(false);
+  recent.looked(['balancer'], []);
+  expect(await recent.mayTry(['balancer'])).toBe(true);
+  recent.looked([], ['balancer']);
+  await clock.advance(30_000);
+  expect(await recent.mayTry(['balancer'])).toBe(true);
 });

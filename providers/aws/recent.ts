@@ -19,8 +19,10 @@ export class Recent {
   readonly #deleted = new Map<string, number>();
   /** What a call named and was answered that it is not there, although we had made it. */
   readonly #refused = new Map<string, number>();
-  /** Those of them that a call is asking for again. */
-  readonly #probed = new Set<string>();
+  /** Those of them that a call is asking for again → whether they are there. */
+  readonly #probes = new Map<string, PromiseWithResolvers<boolean>>();
+  /** What the last look did not show although we had made it. */
+  readonly #unseen = new Set<string>();
   /** Group's ARN and target → when we took it out. */
   readonly #deregistered = new Map<string, number>();
   /** The same → when we put it in. */
@@ -43,19 +45,35 @@ export class Recent {
   }
 
   /**
-   * Whether a call may name these now. Where AWS has just said that it does not know one of them, one call asks
-   * for it at a time: what would be refused with it is not sent.
+   * Whether a call may name these now. What the last look did not show yet is not named at all; where AWS has
+   * said of one that it does not know it, one call asks for it first, and the others wait for its answer.
    */
-  mayTry(arns: readonly string[]): boolean {
-    const refused = arns.filter((arn) => this.#within(this.#refused, arn));
-    if (refused.some((arn) => this.#probed.has(arn))) return false;
-    for (const arn of refused) this.#probed.add(arn);
+  async mayTry(arns: readonly string[]): Promise<boolean> {
+    for (;;) {
+      const probe = arns.map((arn) => this.#probes.get(arn)).find((one) => one !== undefined);
+      if (probe === undefined) break;
+      if (!(await probe.promise)) return false;
+    }
+    if (arns.some((arn) => this.#unseen.has(arn) && this.wasCreated(arn))) return false;
+    for (const arn of arns)
+      if (this.#within(this.#refused, arn)) this.#probes.set(arn, Promise.withResolvers<boolean>());
     return true;
   }
 
   /** A call that `mayTry` let pass has its answer. */
   tried(arns: readonly string[]): void {
-    for (const arn of arns) this.#probed.delete(arn);
+    for (const arn of arns) {
+      const probe = this.#probes.get(arn);
+      this.#probes.delete(arn);
+      probe?.resolve(!this.#within(this.#refused, arn));
+    }
+  }
+
+  /** What a look showed, and what it did not although we had made it. */
+  looked(seen: readonly string[], unseen: readonly string[]): void {
+    for (const arn of seen) this.#unseen.delete(arn);
+    for (const arn of unseen) this.#unseen.add(arn);
+    for (const arn of this.#unseen) if (!this.wasCreated(arn)) this.#unseen.delete(arn);
   }
 
   refuse(arns: readonly string[]): void {

@@ -201,6 +201,8 @@ function remember(
   memory.observed = certain ? { value: execution.observed, depth: view.depth } : undefined;
   const waiting = execution.failed.length > 0 && execution.failed.every(({ error }) => isWaiting(error));
   memory.waitingSince = waiting ? (memory.waitingSince ?? now) : undefined;
+  // Whether it is busy still can be read; a write would ask the same and be refused.
+  if (execution.failed.some(({ error }) => error.kind === 'busy')) memory.liveDue = true;
   if (execution.failed.length === 0 && execution.skipped.length === 0 && prepared.mode === 'apply')
     memory.appliedSettings = prepared.settingsHash;
 }
