@@ -79,6 +79,8 @@ async function heal(world: World): Promise<void> {
   world.revive();
   // What a fault hid is seen again by then.
   await world.clock.advance(10_000);
+  // What users mend now is an event like any other change of theirs.
+  monitor.eventHappened();
   for (const { kind, arn } of account.resources())
     if (kind === 'load-balancer') attribute(world, arn, 'deletion_protection.enabled', 'false');
   for (const { kind, name, arn, tags } of account.resources())

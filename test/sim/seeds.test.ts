@@ -4,6 +4,7 @@
  */
 import { expect, it } from 'vitest';
 import type { History, HistoryStep, Surroundings } from './events.ts';
+import { keptForCreations } from './kept-creations.ts';
 import { keptForOthers } from './kept-others.ts';
 import { keptForSilence } from './kept-silence.ts';
 import { keptForWrites } from './kept-writes.ts';
@@ -130,7 +131,10 @@ it.each(histories)('$name', async ({ surroundings, steps }) => {
   expect(violations).toEqual([]);
 });
 
-it.each([...keptForWrites, ...keptForSilence, ...keptForOthers])('$name', async (history) => {
-  const { violations } = await runHistory(history, { checkSchema: true });
-  expect(violations).toEqual([]);
-});
+it.each([...keptForWrites, ...keptForCreations, ...keptForSilence, ...keptForOthers])(
+  '$name',
+  async (history) => {
+    const { violations } = await runHistory(history, { checkSchema: true });
+    expect(violations).toEqual([]);
+  },
+);
