@@ -7,8 +7,6 @@ export const projects: readonly {
   readonly include: string[];
   readonly timeoutMs: number;
   readonly maxWorkers?: number;
-  /** Times that a failed test is tried again: only where a real, shared machine sets the pace. */
-  readonly retry?: number;
 }[] = [
   {
     name: 'unit',
@@ -26,7 +24,7 @@ export const projects: readonly {
   // Pure computing: a worker for each core.
   { name: 'sim', include: ['test/sim/**/*.test.ts'], timeoutMs: 900_000, maxWorkers: 2 },
   // They mostly wait, each for a control plane of its own: more at once than there are cores.
-  { name: 'cluster', include: ['test/cluster/**/*.test.ts'], timeoutMs: 300_000, maxWorkers: 3, retry: 2 },
+  { name: 'cluster', include: ['test/cluster/**/*.test.ts'], timeoutMs: 300_000, maxWorkers: 3 },
 ];
 
 const report = process.env[reportVariable];
@@ -34,7 +32,7 @@ const report = process.env[reportVariable];
 export default defineConfig({
   test: {
     reporters: report === undefined ? ['default'] : ['default', lineReporter(report)],
-    projects: projects.map(({ name, include, timeoutMs, maxWorkers, retry }) => ({
+    projects: projects.map(({ name, include, timeoutMs, maxWorkers }) => ({
       test: {
         name,
         include,
@@ -42,7 +40,6 @@ export default defineConfig({
         hookTimeout: timeoutMs,
         environment: 'node' as const,
         ...(maxWorkers === undefined ? {} : { maxWorkers }),
-        ...(retry === undefined ? {} : { retry }),
       },
     })),
   },
