@@ -272,12 +272,14 @@ export class DecisionTracker {
     };
     for (const key of this.#dirty) {
       const held = this.#held.get(key);
-      if (held !== undefined) this.#decide(key, held, touch);
+      if (held !== undefined) this.#decide(held, touch);
     }
     for (const key of touched) this.#serve(key);
     for (const key of this.#dirty) {
       const held = this.#held.get(key);
-      if (held !== undefined) this.#observe(key, held);
+      if (held === undefined) continue;
+      this.#observe(key, held);
+      if (held.service === undefined && held.slices.length === 0) this.#held.delete(key);
     }
     // Losing or winning a destination changes the UDP facts of Services that are not dirty themselves.
     for (const key of touched) {
@@ -288,7 +290,7 @@ export class DecisionTracker {
   }
 
   /** What the Service asks for now, and its claims. */
-  #decide(key: ObjectKey, held: Held, touch: (key: DecisionKey) => void): void {
+  #decide(held: Held, touch: (key: DecisionKey) => void): void {
     if (held.service !== undefined) held.frame ??= frameOf(held.service, this.#view);
     const wanted = held.frame === undefined ? [] : decideFrame(held.frame, held.slices, this.#view);
     const createdAt = held.service?.createdAt ?? 0;
@@ -327,7 +329,6 @@ export class DecisionTracker {
       touch(entry.raw.key);
       entry.raw = undefined;
     }
-    if (held.service === undefined && held.slices.length === 0) this.#held.delete(key);
   }
 
   /** What is served of it, and what was before. */
