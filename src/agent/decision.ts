@@ -52,15 +52,19 @@ export interface Decision {
 
   /** Port at the cluster IP, the external IPs and the balancer IPs. */
   readonly port: number;
+  /** Undefined only where another Service has this address, protocol and port; `nodePort` is 0 then likewise. */
   readonly clusterIP: string | undefined;
-  /** Sorted, without repeats. Addresses of this family only. */
+  /** Sorted, without repeats, none of them a balancer IP as well. Addresses of this family only. */
   readonly externalIPs: readonly string[];
   /** `status.loadBalancer.ingress[].ip` whose `ipMode` is not Proxy; sorted, of this family only. */
   readonly balancerIPs: readonly string[];
   /** 0: none. */
   readonly nodePort: number;
 
-  /** Usable under policy Cluster (readiness, terminating fallback and topology hints applied); sorted, unique. */
+  /**
+   * Usable under policy Cluster (readiness, terminating fallback and topology hints applied); sorted, unique. Empty where
+   * no policy of the port asks for it, as `local` is. The two are one array where they are equal.
+   */
   readonly cluster: readonly Endpoint[];
   /** Usable under policy Local on this node; sorted, unique. */
   readonly local: readonly Endpoint[];
@@ -79,8 +83,9 @@ export interface Decision {
   /** `sessionAffinity: ClientIP`: seconds without a new connection after which a client is forgotten. */
   readonly affinitySeconds: number | undefined;
   /**
-   * `loadBalancerSourceRanges` of this family, canonical and sorted; who is outside them is dropped at the balancer IPs.
-   * Undefined: open. Holds each balancer IP itself, as /32 or /128, where the node's own address is in a range.
+   * `loadBalancerSourceRanges` of this family, canonical and sorted, none inside another; who is outside them is dropped
+   * at the balancer IPs, endpoints or none. Undefined: open. Empty: nobody is let in. Holds each guarded address itself,
+   * as /32 or /128, where the node's own address is in a range.
    */
   readonly sourceRanges: readonly string[] | undefined;
   /** The ranges guard the external IPs and the node port too (opt-in). */
