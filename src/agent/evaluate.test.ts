@@ -244,6 +244,8 @@ describe('node ports', () => {
     expect(meet(clusterPolicy, inside, '127.0.0.1', 30080, { nodePortAddresses: 'all' })).toBe('untouched');
     expect(meet(clusterPolicy, inside, '127.0.0.1', 30080, on)).toBe(masked);
     expect(meet(localWithout, inside, '127.0.0.1', 30080, on)).toBe('10.244.2.2+');
+    const another = { ...inside, source: '127.0.0.7' };
+    expect(meet(localWithout, another, '127.0.0.7', 30080, on)).toBe('10.244.2.2+');
     expect(meet(clusterPolicy, 'stranger', '127.0.0.1', 30080, on)).toBe('untouched');
   });
 

@@ -17,7 +17,7 @@ export const agentAnnotation = {
     'weights',
     'zone:NAME=N, node:NAME=N, ADDRESS=N, RANGE=N, default=N',
     '',
-    'Share of new connections of the endpoints in a zone, on a node or in an address range, 1 to 64; the first that fits, addresses before nodes before zones.',
+    'Share of new connections of the endpoints in a zone, on a node or in an address range, 1 to 64; the narrowest range counts before a node, a node before a zone.',
   ),
   guardEverything: doc(
     'guard-everything',

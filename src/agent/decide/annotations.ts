@@ -97,8 +97,21 @@ function weightRules(text: string, wrong: (message: string) => void): readonly W
     if (weight === undefined || who === undefined) good = false;
     else rules.push({ ...who, weight });
   }
-  const order = ['range', 'node', 'zone', 'default'] as const;
-  return good ? rules.toSorted((a, b) => order.indexOf(a.by) - order.indexOf(b.by)) : [];
+  return good ? rules.toSorted((a, b) => precedence(a) - precedence(b)) : [];
+}
+
+/** Addresses and the narrowest ranges first, then nodes, zones, and the default. */
+function precedence({ by, value }: WeightRule): number {
+  switch (by) {
+    case 'range':
+      return -Number(value.slice(value.indexOf('/') + 1));
+    case 'node':
+      return 1;
+    case 'zone':
+      return 2;
+    case 'default':
+      return 3;
+  }
 }
 
 function selector(key: string): Pick<WeightRule, 'by' | 'value'> | undefined {
@@ -113,7 +126,7 @@ function selector(key: string): Pick<WeightRule, 'by' | 'value'> | undefined {
   return range === undefined ? undefined : { by: 'range', value: range };
 }
 
-/** The first rule that fits, in the order address or range, node, zone, default; without one, 1. */
+/** The first rule that fits: the narrowest range, then node, zone, default; without one, 1. */
 export function weightOf(
   rules: readonly WeightRule[],
   address: string,

@@ -312,6 +312,12 @@ describe('endpoints', () => {
       ['10.244.1.2:8080 here'],
     ],
     [
+      '§1.10: one hint is missing, in whatever order',
+      [aSlice('a', [hinted(here, ['z1']), there])],
+      ['10.244.1.2:8080 here', '10.244.2.2:8080'],
+      ['10.244.1.2:8080 here'],
+    ],
+    [
       '§1.10: no hint names our zone, so none holds',
       [aSlice('a', [hinted(here, ['z2']), hinted(there, ['z2'])])],
       ['10.244.1.2:8080 here', '10.244.2.2:8080'],
@@ -352,6 +358,16 @@ describe('endpoints', () => {
 
     expect(addresses(decision.cluster)).toStrictEqual(cluster);
     expect(addresses(decision.local)).toStrictEqual(local);
+  });
+
+  test('O14: of copies with different hints the slice that comes first by name counts, in whatever order they came', () => {
+    const copies = [
+      aSlice('a', [hinted(here, ['z1']), hinted(there, ['z1'])]),
+      aSlice('b', [hinted(here, ['z2']), hinted(there, ['z1'])]),
+    ];
+
+    expect(decideOne({}, copies).cluster).toHaveLength(2);
+    expect(decideOne({}, copies.toReversed()).cluster).toHaveLength(2);
   });
 
   test('§1.10: a node without a zone heeds no zone hints', () => {

@@ -85,9 +85,15 @@ function loaded(world: AgentWorld): DecisionTracker {
 }
 
 describe('any history', () => {
-  property.prop([agentWorld, fc.array(fc.tuple(worldChange, fc.boolean()), { maxLength: 15 })], {
-    numRuns: 400,
-  })('ends in the decisions, conflicts and facts of a cold start', (start, history) => {
+  property.prop(
+    [
+      agentWorld,
+      fc.array(fc.tuple(worldChange, fc.constantFrom('wait', 'settle', 'look')), { maxLength: 15 }),
+    ],
+    {
+      numRuns: 400,
+    },
+  )('ends in the decisions, conflicts and facts of a cold start', (start, history) => {
     const tracker = loaded(start);
     const believer = new Believer();
     const health = new Map<string, number>();
@@ -97,19 +103,25 @@ describe('any history', () => {
       believer.hear(tracker.changes());
       for (const { before, after } of tracker.healthChanges()) {
         const { service, family } = after ?? before ?? { service: '', family: '' };
+        expect(health.get(`${service} ${family}`)).toBe(before?.ready);
         if (after === undefined) health.delete(`${service} ${family}`);
         else health.set(`${service} ${family}`, after.ready);
       }
       for (const { before, after } of tracker.udpChanges()) {
-        if (after !== undefined) udp.set(after.key, after);
-        else if (before !== undefined) udp.delete(before.key);
+        const key = (after ?? before)?.key;
+        if (key === undefined) continue;
+        expect(udp.get(key)).toStrictEqual(before);
+        if (after !== undefined) udp.set(key, after);
+        else udp.delete(key);
       }
     };
     look();
-    for (const [change, looksNow] of history) {
+    for (const [change, then] of history) {
       world = changed(world, change);
       take(tracker, change);
-      if (looksNow) look();
+      // Asking for anything does the work, and must not swallow what has not been given.
+      if (then === 'settle') tracker.conflicts();
+      if (then === 'look') look();
     }
     look();
     const view = viewNode(world.node, world.settings);
@@ -306,6 +318,14 @@ describe('when something is given', () => {
     expect(tracker.node[0]?.nodePortAddresses).toStrictEqual(['10.0.0.2']);
   });
 
+  test('O10: an address that turns up on another node is a change', () => {
+    const tracker = aTracker([aService()], [aSlice('s', [anEndpoint('10.244.1.2', 'n2')])]);
+    tracker.changes();
+    tracker.setSlice(aSlice('s', [anEndpoint('10.244.1.2', 'n1')]));
+
+    expect(tracker.changes()).toMatchObject([{ after: { cluster: [{ local: true }] } }]);
+  });
+
   test('lists that stay equal inside a decision that changes stay the same array', () => {
     const tracker = aTracker([aService()], [aSlice('s', [anEndpoint('10.244.1.2', 'n1')])]);
     tracker.changes();
@@ -345,6 +365,12 @@ describe('health (H2)', () => {
     expect(tracker.healthChanges()).toStrictEqual([
       { before: undefined, after: { service: webKey, family: 'IPv4', port: 31000, ready: 2 } },
     ]);
+  });
+
+  test('an endpoint in a slice that has no port of the Service does not count', () => {
+    const other = aSlice('s', [anEndpoint('10.244.1.2', 'n1')], { ports: [] });
+
+    expect(aTracker([local], [other]).healthChanges()).toMatchObject([{ after: { ready: 0 } }]);
   });
 
   test('the last one that begins to terminate makes it 0, though it goes on serving and no decision changes', () => {
@@ -453,6 +479,32 @@ describe('two Services that want one destination', () => {
     tracker.deleteService(older.key);
     expect(tracker.changes()).toMatchObject([{ after: undefined }, { after: { externalIPs: shared } }]);
     expect(tracker.conflicts()).toStrictEqual([]);
+  });
+
+  test('made anew under its name, the older one is the younger', () => {
+    const tracker = aTracker([younger, older]);
+    tracker.changes();
+    tracker.setService({ ...older, createdAt: 3 });
+
+    expect(tracker.changes().map(({ after }) => [after?.service, after?.externalIPs])).toStrictEqual([
+      ['default/new', shared],
+      ['default/old', []],
+    ]);
+  });
+
+  test('K3: UDP flows to what passed from one to the other are the other’s', () => {
+    const udp = [aPort({ protocol: 'UDP', nodePort: 0 })];
+    const tracker = aTracker([
+      { ...younger, ports: udp },
+      { ...older, ports: udp },
+    ]);
+    tracker.udpChanges();
+    tracker.deleteService(older.key);
+
+    expect(tracker.udpChanges().map(({ after }) => after?.addresses)).toStrictEqual([
+      undefined,
+      ['10.96.0.2', ...shared],
+    ]);
   });
 
   test('nobody takes a cluster IP by writing it as an external IP, however old', () => {

@@ -319,7 +319,7 @@ export class DecisionTracker {
             };
             const next = adopt(entry.raw, decision);
             if (!kept.has(decision.key)) this.#claims.add(next, createdAt, touch);
-            if (next !== entry.raw || !kept.has(decision.key)) touch(decision.key);
+            if (next !== entry.raw) touch(decision.key);
             entry.raw = next;
             this.#entries.set(decision.key, entry);
             return entry;
