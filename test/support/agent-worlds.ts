@@ -19,6 +19,7 @@ import type {
   TransportProtocol,
 } from '../../src/core/objects.ts';
 import { objectKey } from '../../src/core/objects.ts';
+import { familyOf, isLoopback } from '../../src/agent/decide/addresses.ts';
 import type { Conflict } from '../../src/agent/decide/claims.ts';
 import { indexDestinations } from '../../src/agent/decide/destinations.ts';
 import type { DestinationIndex } from '../../src/agent/decide/destinations.ts';
@@ -485,13 +486,8 @@ export function agentPacket(family: IpFamily): fc.Arbitrary<Packet> {
   return fc.oneof({ weight: 19, arbitrary: usual }, { weight: 1, arbitrary: inside });
 }
 
-/** A packet of either family. */
-export const anyPacket: fc.Arbitrary<Packet> = fc
-  .constantFrom(...families)
-  .chain((family) => agentPacket(family));
-
 /** A packet to a destination that some decision of this world holds, or just beside it. */
-export function aimedPacket({ node: { family }, decisions }: DecidedWorld): fc.Arbitrary<Packet> {
+export function aimedPacket({ node: { family }, decisions, facts }: DecidedWorld): fc.Arbitrary<Packet> {
   const targets = decisions.flatMap(
     ({ protocol, port, nodePort, clusterIP, balancerIPs: l, externalIPs: e }) => [
       ...[...(clusterIP === undefined ? [] : [clusterIP]), ...l, ...e].map((destination) => ({
@@ -510,9 +506,14 @@ export function aimedPacket({ node: { family }, decisions }: DecidedWorld): fc.A
   );
   const any = agentPacket(family);
   if (targets.length === 0) return any;
+  // A process may have any address of its node as its source, also a balancer IP that the node holds.
+  const own = [...facts.addresses].filter((text) => familyOf(text) === family && !isLoopback(text));
   const aimed = fc
-    .record({ packet: any, target: fc.constantFrom(...targets) })
-    .map(({ packet, target }) => (packet.source === packet.destination ? packet : { ...packet, ...target }));
+    .record({ packet: any, target: fc.constantFrom(...targets), source: fc.constantFrom(...own) })
+    .map(({ packet, target, source }): Packet => {
+      if (isLoopback(packet.source)) return packet;
+      return packet.from.kind === 'process' ? { ...packet, ...target, source } : { ...packet, ...target };
+    });
   return fc.oneof({ weight: 4, arbitrary: aimed }, { weight: 1, arbitrary: any });
 }
 

@@ -7,7 +7,7 @@
  */
 import type { EndpointSliceObject, IpFamily, ServiceObject, ServicePort } from '../../core/objects.ts';
 import { decisionKey } from '../decision.ts';
-import type { Decision, DecisionKey, Endpoint, Fate } from '../decision.ts';
+import type { Decision, Endpoint, Fate } from '../decision.ts';
 import { canonical, sortedSet } from './addresses.ts';
 import { serviceOptions } from './annotations.ts';
 import type { WeightRule } from './annotations.ts';
@@ -224,9 +224,4 @@ function fate(
   if (policy === 'cluster') return cluster.length > 0 ? toCluster : reject;
   if (local.length > 0) return toLocal;
   return anywhere ? drop : reject;
-}
-
-/** The key that a port of a Service has in one family. */
-export function keyOfPort(service: ServiceObject, port: ServicePort, family: IpFamily): DecisionKey {
-  return decisionKey(service.key, port.name, port.protocol, family);
 }
