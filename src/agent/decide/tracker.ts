@@ -28,15 +28,11 @@ import { awaited, decideNode } from './node.ts';
 import { decideFrame, frameOf } from './service.ts';
 import type { Frame } from './service.ts';
 import type { AgentSettings } from './settings.ts';
+import { Turns } from './turns.ts';
+import type { Turned } from './turns.ts';
 import { sameView, viewNode } from './view.ts';
 import type { NodeView } from './view.ts';
 import { compareConflicts } from './world.ts';
-
-/** Something that is told with its state before and after; undefined: it was not there, or is not any more. */
-export interface Turned<T> {
-  readonly before: T | undefined;
-  readonly after: T | undefined;
-}
 
 interface Entry {
   /** As the Service asks. Undefined while it is being removed. */
@@ -69,12 +65,10 @@ export class DecisionTracker {
   readonly #claims = new ClaimTable();
   readonly #dirty = new Set<ObjectKey>();
   readonly #listed = new Set<'services' | 'slices'>();
-  /** What was last given of each decision, health check and UDP fact that may have changed since. */
+  /** What was last given of each decision that may have changed since. */
   readonly #before = new Map<DecisionKey, Decision | undefined>();
-  readonly #health = new Map<string, HealthCheck>();
-  readonly #healthBefore = new Map<string, HealthCheck | undefined>();
-  readonly #udp = new Map<DecisionKey, UdpFact>();
-  readonly #udpBefore = new Map<DecisionKey, UdpFact | undefined>();
+  readonly #health = new Turns<string, HealthCheck>((a, b) => a.port === b.port && a.ready === b.ready);
+  readonly #udp = new Turns<DecisionKey, UdpFact>(sameUdpFact);
   #node: NodeObject | undefined;
   #addresses: readonly string[] = [];
   #view: NodeView;
@@ -192,13 +186,13 @@ export class DecisionTracker {
   /** Health checks that came, went or changed since the last call. */
   healthChanges(): readonly Turned<HealthCheck>[] {
     this.#settle();
-    return turned(this.#healthBefore, this.#health, (a, b) => a.port === b.port && a.ready === b.ready);
+    return this.#health.take();
   }
 
   /** UDP ports whose destinations or serving endpoints changed since the last call. */
   udpChanges(): readonly Turned<UdpFact>[] {
     this.#settle();
-    return turned(this.#udpBefore, this.#udp, sameUdpFact);
+    return this.#udp.take();
   }
 
   /** All decisions, of one family or of all, in no particular order. */
@@ -342,7 +336,7 @@ export class DecisionTracker {
     entry.served = next;
     if (next !== undefined) return;
     this.#entries.delete(key);
-    turn(this.#udp, this.#udpBefore, key, undefined);
+    this.#udp.set(key, undefined);
   }
 
   /** Health and UDP, which may change while decisions do not. */
@@ -354,14 +348,14 @@ export class DecisionTracker {
         port === undefined || held.frame === undefined
           ? undefined
           : { service: key, family, port, ready: localReady(held.frame, held.slices, family, this.#view) };
-      turn(this.#health, this.#healthBefore, `${key} ${family}`, check);
+      this.#health.set(`${key} ${family}`, check);
     }
     for (const entry of held.entries) if (entry.raw?.protocol === 'UDP') this.#observeUdp(entry);
   }
 
   #observeUdp({ served, owner }: Entry): void {
     if (served === undefined) return;
-    turn(this.#udp, this.#udpBefore, served.key, udpFact(served, owner.slices, this.#view));
+    this.#udp.set(served.key, udpFact(served, owner.slices, this.#view));
   }
 }
 
@@ -376,29 +370,4 @@ function adopt(old: Decision | undefined, next: Decision): Decision {
       ? old.local
       : next.local;
   return { ...next, cluster, local };
-}
-
-/** Sets the current value and remembers the one that was last given. */
-function turn<K, T>(now: Map<K, T>, before: Map<K, T | undefined>, key: K, value: T | undefined): void {
-  const held = now.get(key);
-  if (held === undefined && value === undefined) return;
-  if (!before.has(key)) before.set(key, held);
-  if (value === undefined) now.delete(key);
-  else now.set(key, value);
-}
-
-/** What turned since last asked; equal values have not. */
-function turned<K, T>(
-  before: Map<K, T | undefined>,
-  now: ReadonlyMap<K, T>,
-  same: (a: T, b: T) => boolean,
-): readonly Turned<T>[] {
-  const changed: Turned<T>[] = [];
-  for (const [key, was] of before) {
-    const is = now.get(key);
-    if (is === was || (is !== undefined && was !== undefined && same(is, was))) continue;
-    changed.push({ before: was, after: is });
-  }
-  before.clear();
-  return changed;
 }
