@@ -23,13 +23,6 @@ export async function cleanUp(
   { keepSets = false }: { readonly keepSets?: boolean } = {},
 ): Promise<number> {
   const tools = makeTools(spawn, variant, family);
-  const refuse = (refusal: Refusal | undefined): void => {
-    if (refusal === undefined) return;
-    throw new SluiceError('transient', `cannot remove our rules: ${refusal.message}`, {
-      code: 'CleanupRefused',
-      cause: refusal,
-    });
-  };
   const { chains, jumps } = readTables(await tools.save());
   const texts: string[] = [];
   const first = new RestoreText();
@@ -52,6 +45,14 @@ export async function cleanUp(
   const sets = keepSets ? [] : ourSets(await tools.saveSets(), family);
   refuse(await tools.sets(sets.map((name) => `destroy ${name}`)));
   return jumps.length + chains.size + sets.length;
+}
+
+function refuse(refusal: Refusal | undefined): void {
+  if (refusal === undefined) return;
+  throw new SluiceError('transient', `cannot remove our rules: ${refusal.message}`, {
+    code: 'CleanupRefused',
+    cause: refusal,
+  });
 }
 
 function ourSets(saved: string, family: IpFamily): string[] {

@@ -8,8 +8,8 @@ import { SluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
 import { sameAddress } from './bytecode.ts';
 import type { Abilities } from './layout.ts';
-import { prefix } from './names.ts';
-import { program, run, saveTables, type Finished, type Spawn, type Variant } from './programs.ts';
+import { chain, prefix } from './names.ts';
+import { makeTools, program, run, saveTables, type Refusal, type Spawn, type Variant } from './programs.ts';
 
 export interface Detected {
   readonly variant: Variant;
@@ -23,7 +23,10 @@ export interface Detected {
  * @throws SluiceError invalid where neither variant is installed.
  */
 export async function detectVariant(spawn: Spawn, family: IpFamily): Promise<Detected> {
-  const [legacy, nft] = await Promise.all([tablesOf(spawn, 'legacy', family), tablesOf(spawn, 'nft', family)]);
+  const [legacy, nft] = await Promise.all([
+    tablesOf(spawn, 'legacy', family),
+    tablesOf(spawn, 'nft', family),
+  ]);
   if (legacy === undefined && nft === undefined) {
     throw new SluiceError(
       'invalid',
@@ -57,31 +60,48 @@ async function tablesOf(spawn: Spawn, variant: Variant, family: IpFamily): Promi
 }
 
 /**
- * Asks the tool, without writing, what it takes.
+ * What tool and kernel can do, asked by a chain that nothing leads to and that is gone at once. Where our rules stand
+ * already they tell, and nothing is written.
  *
  * @throws SluiceError invalid where something is missing that there is no way around.
  */
 export async function probe(spawn: Spawn, variant: Variant, family: IpFamily): Promise<Abilities> {
-  const name = program(variant, family, '-restore');
-  const takes = (rule: string): Promise<Finished> =>
-    run(spawn, name, ['--noflush', '-w', '5', '-W', '100000', '--test'], `*nat\n:SLUICE-PROBE - [0:0]\n-A SLUICE-PROBE ${rule}\nCOMMIT\n`);
-  const plain = await takes('-m addrtype --dst-type LOCAL -m conntrack --ctstate NEW -j MASQUERADE');
-  if (plain.code !== 0) {
-    throw new SluiceError(/permission|permitted/i.test(plain.error) ? 'denied' : 'invalid', `${name}: ${plain.error}`, {
-      code: 'KernelLacks',
-      action: name,
-    });
+  const saved = await saveTables(spawn, variant, family, 'nat');
+  const ours = saved.split('\n').filter((line) => line.startsWith(`-A ${chain.postrouting} `));
+  if (ours.some((line) => line.includes('MASQUERADE'))) {
+    return {
+      randomFully: ours.some((line) => line.includes('--random-fully')),
+      bpf: ours.some((line) => line.includes('-m bpf')),
+    };
   }
-  const sets = await run(spawn, 'ipset', ['version']);
+  const tools = makeTools(spawn, variant, family);
+  const takes = (rule: string): Promise<Refusal | undefined> =>
+    tools.restore(
+      `*nat\n:${trial} - [0:0]\n-A ${trial} ${rule}\nCOMMIT\n*nat\n:${trial} - [0:0]\n-X ${trial}\nCOMMIT\n`,
+    );
+  const needed =
+    '-p tcp -m addrtype --dst-type LOCAL -m conntrack --ctstate NEW -m statistic --mode random --probability 0.5';
+  const plain = await takes(`${needed} -j MASQUERADE`);
+  if (plain !== undefined) {
+    throw new SluiceError(
+      'invalid',
+      `the kernel or ${program(variant, family, '')} lacks what is needed: ${plain.message}`,
+      {
+        code: 'KernelLacks',
+        action: program(variant, family, '-restore'),
+      },
+    );
+  }
+  const sets = await run(spawn, 'ipset', ['list', '-n']);
   if (sets.code !== 0) {
-    throw new SluiceError('invalid', `ipset does not work here: ${sets.error}; install ipset (kernel module ip_set)`, {
+    throw new SluiceError('invalid', `ipset does not work here (kernel module ip_set): ${sets.error}`, {
       code: 'KernelLacks',
       action: 'ipset',
     });
   }
-  const [random, bpf] = await Promise.all([
-    takes('-j MASQUERADE --random-fully'),
-    takes(`-m bpf --bytecode "${sameAddress(family)}" -j RETURN`),
-  ]);
-  return { randomFully: random.code === 0, bpf: bpf.code === 0 };
+  const random = await takes('-j MASQUERADE --random-fully');
+  const bpf = await takes(`-m bpf --bytecode "${sameAddress(family)}" -j RETURN`);
+  return { randomFully: random === undefined, bpf: bpf === undefined };
 }
+
+const trial = 'SLUICE-PROBE';

@@ -43,6 +43,8 @@ export async function run(
   const error: string[] = [];
   stdout.setEncoding('utf8').on('data', (text: string) => out.push(text));
   stderr.setEncoding('utf8').on('data', (text: string) => error.push(text));
+  // A program that ends early closes its input (EPIPE): its own words are what matters then.
+  stdin.on('error', () => undefined);
   const fed = feed(input, stdin);
   try {
     const [code] = (await once(child, 'close')) as [number | null];
@@ -58,13 +60,12 @@ export async function run(
   }
 }
 
-/** A program that ends early closes its input: its own words are what matters then. */
 async function feed(input: string | Iterable<string>, stdin: NodeJS.WritableStream): Promise<void> {
   try {
     if (typeof input === 'string') stdin.end(input);
     else await pipeline(Readable.from(input), stdin);
   } catch {
-    // EPIPE: `run` reports the exit code.
+    // The exit code is reported.
   }
 }
 
@@ -105,7 +106,7 @@ export function makeTools(spawn: Spawn, variant: Variant, family: IpFamily): Too
       const { code, error } = await run(spawn, name, ['--noflush', ...lockWait], text);
       if (code === 0) return undefined;
       failHard(name, code, error);
-      return { line: lineOf(error), message: error };
+      return { line: lineOf(error), message: plain(error) };
     },
     sets: async (lines) => {
       if (lines.length === 0) return undefined;
@@ -171,6 +172,14 @@ function failHard(name: string, code: number | undefined, error: string): void {
       action: name,
     });
   }
+}
+
+/** Without the advice that the tools add to every message. */
+function plain(error: string): string {
+  return error
+    .split('\n')
+    .filter((line) => !/^(Ignoring deprecated|Try `)/.test(line))
+    .join('\n');
 }
 
 function lineOf(error: string): number | undefined {
