@@ -37,7 +37,7 @@ export interface Jump {
 
 export const jumps: readonly Jump[] = [
   { table: 'nat', from: 'PREROUTING', rule: `-j ${chain.services}` },
-  { table: 'nat', from: 'OUTPUT', rule: `-j ${chain.services}` },
+  { table: 'nat', from: 'OUTPUT', rule: `-j ${chain.processes}` },
   { table: 'nat', from: 'POSTROUTING', rule: `-j ${chain.postrouting}` },
   { table: 'filter', from: 'INPUT', rule: `-j ${chain.input}` },
   { table: 'filter', from: 'FORWARD', rule: `-j ${chain.forward}` },
@@ -58,29 +58,33 @@ export function setMark(layout: Layout): string {
   return `-j MARK --or-mark ${bit(layout)}`;
 }
 
-/**
- * Options that hold for packets of pods (`not`: of everybody else), as [before the matches, among the matches]; undefined
- * where nobody is known to be a pod.
- */
-export function podSource(
-  family: IpFamily,
-  source: LocalSource,
-  not: boolean,
-): readonly [string, string] | undefined {
+/** How rules tell pods (or everybody but pods) by their packets. */
+export type SourceMatch =
+  | { readonly kind: 'nobody' }
+  | { readonly kind: 'everybody' }
+  /** Options before the destination's (`-s`), after it (`-i`), and among the matches. */
+  | { readonly kind: 'some'; readonly source: string; readonly way: string; readonly match: string };
+
+function some(part: Partial<Record<'source' | 'way' | 'match', string>>): SourceMatch {
+  return { kind: 'some', source: '', way: '', match: '', ...part };
+}
+
+export function podSource(family: IpFamily, source: LocalSource, not = false): SourceMatch {
   const no = not ? '! ' : '';
   switch (source.kind) {
     case 'none':
-      return undefined;
+      return { kind: not ? 'everybody' : 'nobody' };
     case 'interface':
-      return [`${no}-i ${source.name}`, ''];
+      return some({ way: `${no}-i ${source.name}` });
     case 'interface-prefix':
-      return [`${no}-i ${source.prefix}+`, ''];
+      return some({ way: `${no}-i ${source.prefix}+` });
     case 'cidrs': {
       const [only, ...more] = source.cidrs;
-      if (only === undefined) return undefined;
+      if (only === undefined) return { kind: not ? 'everybody' : 'nobody' };
+      if (source.cidrs.some(anySource)) return { kind: not ? 'nobody' : 'everybody' };
       return more.length === 0
-        ? [anySource(only) ? '' : `${no}-s ${only}`, '']
-        : ['', matchSet(family, 'PODS', 'src', not)];
+        ? some({ source: `${no}-s ${only}` })
+        : some({ match: matchSet(family, 'PODS', 'src', not) });
     }
   }
 }
@@ -94,37 +98,44 @@ export function rule(...parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join(' ');
 }
 
-/** Options by which a packet is for an address that node ports answer at. */
-function atNode({ family, node }: Layout): readonly [string, string] {
-  if (node.nodePortAddresses !== 'all') return ['', matchSet(family, 'NODE', 'dst')];
-  const loopback = family === 'IPv4' ? '127.0.0.0/8' : '::1/128';
-  return [node.localhostNodePorts ? '' : `! -d ${loopback}`, '-m addrtype --dst-type LOCAL'];
+/** A rule for packets to a port in a set, at the addresses where node ports answer from outside. */
+function atNode({ family, node }: Layout): (name: SetName, action: string) => string {
+  return (name, action) => {
+    const port = matchSet(family, name, 'dst,dst');
+    if (node.nodePortAddresses !== 'all') return rule(port, matchSet(family, 'NODE', 'dst'), action);
+    const loopback = family === 'IPv4' ? '127.0.0.0/8' : '::1/128';
+    return rule(`! -d ${loopback}`, port, '-m addrtype --dst-type LOCAL', action);
+  };
 }
 
 export function rejectWith(family: IpFamily): string {
   return `-j REJECT --reject-with ${family === 'IPv4' ? 'icmp' : 'icmp6'}-port-unreachable`;
 }
 
-/** Every chain whose rules follow from the node alone; `dispatch`, `nodePorts` and `drop` only have their beginning. */
+/** Every chain whose rules follow from the node alone; dispatch and drops only have their beginning. */
 export function nodeChains(layout: Layout): ReadonlyMap<string, { table: Table; rules: readonly string[] }> {
   const { family, node, abilities } = layout;
-  const [where, whereMatch] = atNode(layout);
+  const nodePort = atNode(layout);
   const mark = bit(layout);
   const fresh = '-m conntrack --ctstate NEW';
   const translated = '-m conntrack --ctstate DNAT';
   const reject = rejectWith(family);
-  const unreachable = rule(matchSet(family, 'CIP', 'dst'), reject);
+  const closed = rule(matchSet(family, 'CIP', 'dst'), reject);
   const hairpin = abilities.bpf
     ? `-m bpf --bytecode "${sameAddress(family)}"`
     : matchSet(family, 'LOOP', 'dst,dst,src');
+  const loopback = (name: SetName, action: string): string[] =>
+    node.localhostNodePorts ? [rule('-d 127.0.0.0/8', matchSet(family, name, 'dst,dst'), action)] : [];
   const nat: [string, string[]][] = [
     [
       chain.services,
       [
         rule(matchSet(family, 'DST', 'dst,dst'), `-g ${chain.dispatch}`),
-        rule(where, matchSet(family, 'NP', 'dst,dst'), whereMatch, `-g ${chain.nodePorts}`),
+        nodePort('NP', `-g ${chain.nodePorts}`),
       ],
     ],
+    // From outside, a packet to a loopback address is a martian; only the node's own processes have node ports there.
+    [chain.processes, [...loopback('NP', `-g ${chain.nodePorts}`), `-g ${chain.services}`]],
     [chain.dispatch, clusterMasquerade(layout)],
     [chain.nodePorts, []],
     [
@@ -153,20 +164,32 @@ export function nodeChains(layout: Layout): ReadonlyMap<string, { table: Table; 
       chain.forward,
       [
         ...(node.dropInvalid ? ['-m conntrack --ctstate INVALID -j DROP'] : []),
-        rule(fresh, `-j ${chain.filter}`),
+        rule(fresh, `-j ${chain.unknown}`),
         `-m mark --mark ${mark}/${mark} -j ACCEPT`,
         '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
       ],
     ],
-    [chain.output, [rule(fresh, `-g ${chain.filter}`)]],
+    [chain.output, [rule(fresh, `-g ${chain.unknown}`)]],
     [
       chain.filter,
       [
         rule(translated, '-j RETURN'),
         rule(matchSet(family, 'DST', 'dst,dst'), `-g ${chain.refuse}`),
-        rule(where, matchSet(family, 'NPD', 'dst,dst'), whereMatch, '-j DROP'),
-        rule(where, matchSet(family, 'NPR', 'dst,dst'), whereMatch, reject),
-        unreachable,
+        nodePort('NPD', `-g ${chain.dropPorts}`),
+        nodePort('NPR', reject),
+      ],
+    ],
+    // Not on INPUT: what listens on the node itself, say a DNS cache at a cluster IP, is let alone.
+    [
+      chain.unknown,
+      [
+        rule(translated, '-j RETURN'),
+        rule(matchSet(family, 'DST', 'dst,dst'), `-g ${chain.refuse}`),
+        ...loopback('NPD', `-g ${chain.dropPorts}`),
+        ...loopback('NPR', reject),
+        nodePort('NPD', `-g ${chain.dropPorts}`),
+        nodePort('NPR', reject),
+        closed,
         ...node.serviceRanges.map((range) => rule(anySource(range) ? '' : `-d ${range}`, '-j DROP')),
       ],
     ],
@@ -176,10 +199,11 @@ export function nodeChains(layout: Layout): ReadonlyMap<string, { table: Table; 
         rule(matchSet(family, 'DRP', 'dst,dst'), `-g ${chain.drop}`),
         rule(matchSet(family, 'REJ', 'dst,dst'), reject),
         // Between the end of a Service's rules and the end of its set entry, nothing of it goes out untranslated.
-        unreachable,
+        closed,
       ],
     ],
     [chain.drop, []],
+    [chain.dropPorts, []],
   ];
   const chains = new Map<string, { table: Table; rules: readonly string[] }>();
   for (const [name, rules] of nat) chains.set(name, { table: 'nat', rules });
@@ -193,10 +217,10 @@ function clusterMasquerade(layout: Layout): string[] {
   const toClusterIP = matchSet(family, 'CIP', 'dst');
   if (node.masqueradeAll) return [rule(toClusterIP, setMark(layout))];
   const others = podSource(family, node.localSource, true);
-  if (others === undefined) return [];
-  // A single range of length 0: everybody is a pod.
-  if (others[0] === '' && others[1] === '') return [];
-  return [rule(others[0], toClusterIP, others[1], setMark(layout))];
+  // Where nobody can be told to be a pod, nobody can be told to be none.
+  if (node.localSource.kind === 'none' || others.kind === 'nobody') return [];
+  if (others.kind === 'everybody') return [rule(toClusterIP, setMark(layout))];
+  return [rule(others.source, others.way, toClusterIP, others.match, setMark(layout))];
 }
 
 /** Entries of the sets that follow from the node alone. */
@@ -204,7 +228,7 @@ export function nodeMembers({ node }: Layout): readonly (readonly [SetName, stri
   const addresses =
     node.nodePortAddresses === 'all'
       ? []
-      : [...node.nodePortAddresses, ...(node.localhostNodePorts ? ['127.0.0.1'] : [])];
+      : node.nodePortAddresses.filter((address) => address !== '::1' && !address.startsWith('127.'));
   const pods =
     node.localSource.kind === 'cidrs' && node.localSource.cidrs.length > 1 ? node.localSource.cidrs : [];
   return [

@@ -4,8 +4,8 @@
  * The model remembers decisions and, for each destination, who claims it; the text of service chains is made afresh
  * when it is needed, so that memory follows the decisions and not the rules. A change gives a `Delta` of exactly what
  * it touched. The state depends only on the set of decisions, never on the order in which they came: dispatch chains
- * are sorted, and a destination that two decisions claim belongs to the lower rank (cluster IP, external IP, balancer
- * IP) and then to the lower key.
+ * are sorted, and a destination that two decisions claim belongs to the lower rank (cluster IP, balancer IP,
+ * external IP) and then to the lower key.
  *
  * The dispatch is a tree over the last bits of the address (and ranges of node ports), because rules are walked one by
  * one: with 10,000 Services a packet passes some 40 rules and not 10,000.
@@ -126,7 +126,7 @@ export class Model {
     if (!same(before, after)) {
       if (after.length === 0) this.#exceptions.delete(id);
       else this.#exceptions.set(id, after);
-      this.#touch(`filter ${chain.drop}`, delta);
+      this.#touch(`filter ${id.startsWith(':') ? chain.dropPorts : chain.drop}`, delta);
     }
   }
 
@@ -192,8 +192,9 @@ export class Model {
   #dispatchChain(id: ChainId): readonly string[] | undefined {
     const name = id.slice(id.indexOf(' ') + 1);
     const start = this.#fixed.get(name)?.rules ?? [];
-    if (name === chain.drop) {
+    if (name === chain.drop || name === chain.dropPorts) {
       const exceptions = [...this.#exceptions.keys()]
+        .filter((key) => key.startsWith(':') === (name === chain.dropPorts))
         .toSorted()
         .flatMap((key) => this.#exceptions.get(key) ?? []);
       return [...start, ...exceptions, '-j DROP'];
@@ -244,7 +245,7 @@ export class Model {
 
   /** All other chains, targets before those that jump to them. */
   sharedChains(): readonly (readonly [ChainId, readonly string[]])[] {
-    const dynamic = new Set<string>([chain.drop, chain.dispatch, chain.nodePorts]);
+    const dynamic = new Set<string>([chain.dispatch, chain.nodePorts]);
     const ids: ChainId[] = [
       ...[...this.#leaves.keys()].toSorted().map((name) => `nat ${name}` as const),
       ...[...this.#branches.keys()]
@@ -254,16 +255,19 @@ export class Model {
       `nat ${chain.dispatch}`,
       `nat ${chain.nodePorts}`,
       `filter ${chain.drop}`,
+      `filter ${chain.dropPorts}`,
     ];
     const made = ids.map((id) => [id, this.#dispatchChain(id) ?? []] as const);
     const order = [
       chain.refuse,
       chain.filter,
+      chain.unknown,
       chain.input,
       chain.forward,
       chain.output,
       chain.postrouting,
       chain.services,
+      chain.processes,
     ];
     const fixed = order.map((name) => {
       const { table, rules } = this.#fixed.get(name) ?? { table: 'filter', rules: [] };
@@ -286,7 +290,11 @@ export class Model {
         ...won.flatMap((claim) =>
           claim.rule === undefined ? [] : [`-A ${place(claim).leaf} ${claim.rule}`],
         ),
-        ...won.flatMap((claim) => claim.exceptions.map((text) => `-A ${chain.drop} ${text}`)),
+        ...won.flatMap((claim) =>
+          claim.exceptions.map(
+            (text) => `-A ${claim.at.kind === 'address' ? chain.drop : chain.dropPorts} ${text}`,
+          ),
+        ),
         ...compiled.chains.toReversed().flatMap(([name, rules]) => rules.map((text) => `-A ${name} ${text}`)),
       ],
       members: [...won.flatMap((claim) => entries(claim, this.layout)), ...compiled.members],
@@ -371,7 +379,8 @@ function bits({ family }: Layout, name: string): string {
 /** How far from the root of the dispatch a chain stands, 0 where it is no part of it. */
 function depth(id: ChainId): number {
   const name = id.slice(id.indexOf(' ') + 1);
-  if (name === chain.dispatch || name === chain.nodePorts || name === chain.drop) return 1;
+  if (name === chain.dispatch || name === chain.nodePorts || name === chain.drop || name === chain.dropPorts)
+    return 1;
   if (/^SLUICE-DST-.$/.test(name)) return 2;
   return /^SLUICE-(DST|NP)-/.test(name) ? 3 : 0;
 }

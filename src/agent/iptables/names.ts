@@ -15,6 +15,7 @@ export const prefix = 'SLUICE-';
 /** Chains that exist whatever the decisions are, with their table. */
 export const chain = {
   services: 'SLUICE-SERVICES',
+  processes: 'SLUICE-PROCESSES',
   dispatch: 'SLUICE-DISPATCH',
   nodePorts: 'SLUICE-NODEPORTS',
   postrouting: 'SLUICE-POSTROUTING',
@@ -22,8 +23,10 @@ export const chain = {
   forward: 'SLUICE-FORWARD',
   output: 'SLUICE-OUTPUT',
   filter: 'SLUICE-FILTER',
+  unknown: 'SLUICE-UNKNOWN',
   refuse: 'SLUICE-REFUSE',
   drop: 'SLUICE-DROP',
+  dropPorts: 'SLUICE-DROP-NP',
 } as const;
 
 const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';

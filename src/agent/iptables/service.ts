@@ -10,7 +10,7 @@
 import { SluiceError } from '../../core/errors.ts';
 import type { Decision, Endpoint, Fate } from '../decision.ts';
 import { hashBelow } from './bytecode.ts';
-import { podSource, rule, setMark, type Layout } from './layout.ts';
+import { podSource, rejectWith, rule, setMark, type Layout } from './layout.ts';
 import {
   endpointChain,
   everyAddress,
@@ -32,7 +32,7 @@ export interface Claim {
   readonly rule: string | undefined;
   /** What becomes of packets that no rule sent to an endpoint. */
   readonly refuse: 'reject' | 'drop' | undefined;
-  /** Rules before the drop: for packets sent to an endpoint that is the destination itself, so not translated. */
+  /** Rules before the drop: for who is in the ranges, and for packets whose endpoint is the destination itself. */
   readonly exceptions: readonly string[];
 }
 
@@ -80,13 +80,11 @@ export function compile(decision: Decision, layout: Layout): Compiled {
   const balancesOutside = hasExternal && (external.kind === 'balance' || shortcut?.kind === 'balance');
   if (balancesOutside) chains.push([names.external, externalRules(decision, names, layout)]);
   const guarded =
-    balancesOutside &&
-    decision.sourceRanges !== undefined &&
-    (decision.balancerIPs.length > 0 || decision.guardEverything);
-  if (guarded) {
+    decision.sourceRanges !== undefined && (decision.balancerIPs.length > 0 || decision.guardEverything);
+  if (guarded && balancesOutside) {
     chains.push([
       names.firewall,
-      (decision.sourceRanges ?? []).map((range) => `${from(range)}-g ${names.external}`),
+      (decision.sourceRanges ?? []).map((range) => rule(from(range), `-g ${names.external}`)),
     ]);
   }
   return {
@@ -136,8 +134,9 @@ function externalRules(decision: Decision, names: ServiceChains, layout: Layout)
   const rules: string[] = [];
   const short = chainOf(shortcut);
   const go = short === undefined ? '-j RETURN' : `-g ${short}`;
-  const pods = podSource(layout.family, layout.node.localSource, false);
-  if (pods !== undefined) rules.push(rule(pods[0], pods[1], go));
+  const pods = podSource(layout.family, layout.node.localSource);
+  if (pods.kind === 'some') rules.push(rule(pods.source, pods.way, pods.match, go));
+  if (pods.kind === 'everybody') return [go];
   const node = '-m addrtype --src-type LOCAL';
   if (short !== undefined) rules.push(rule(node, setMark(layout)));
   rules.push(rule(node, go));
@@ -167,7 +166,7 @@ function claims(
     rule:
       to === undefined
         ? undefined
-        : `-d ${address}/${single(decision)} -p ${protocol} -m ${protocol} --dport ${decision.port} -m comment --comment "${label} ${what}" -g ${to}`,
+        : `${addressMatch(decision, address)} -m comment --comment "${label} ${what}" -g ${to}`,
   });
   const found: Claim[] = [];
   if (decision.clusterIP !== undefined) {
@@ -178,69 +177,80 @@ function claims(
       exceptions: [],
     });
   }
-  const outside = (guard: boolean): { to: string | undefined; refuse: Claim['refuse'] } => {
-    if (!balancesOutside)
-      return { to: undefined, refuse: external.kind === 'balance' ? undefined : external.kind };
+  const outside = (
+    guard: boolean,
+    to: string,
+  ): Pick<Claim, 'refuse' | 'exceptions'> & { to: string | undefined } => {
+    const refuse = external.kind === 'balance' ? undefined : external.kind;
+    if (!guard) {
+      const some = balancesOutside && refuse === 'drop';
+      return {
+        to: balancesOutside ? names.external : undefined,
+        refuse,
+        exceptions: some ? selfExceptions(decision, to, layout) : [],
+      };
+    }
+    const inside = (action: string): string[] =>
+      (decision.sourceRanges ?? []).map((range) => rule(from(range), to, action));
     return {
-      to: guard ? names.firewall : names.external,
-      refuse: guard ? 'drop' : external.kind === 'balance' ? undefined : external.kind,
+      to: balancesOutside ? names.firewall : undefined,
+      // Who is outside the ranges is dropped whatever there is behind them.
+      refuse: 'drop',
+      exceptions: !balancesOutside
+        ? refuse === 'reject'
+          ? inside(rejectWith(layout.family))
+          : []
+        : isItself(decision, to)
+          ? inside('-j RETURN')
+          : [],
     };
   };
   const vip = (address: string, rank: number, what: string, guard: boolean): void => {
-    const { to, refuse } = outside(guard);
-    found.push({
-      ...at(address, rank, what, to),
-      refuse,
-      exceptions:
-        refuse === 'drop' && to !== undefined ? selfExceptions(decision, address, guard, layout) : [],
-    });
+    const { to, ...rest } = outside(guard, addressMatch(decision, address));
+    found.push({ ...at(address, rank, what, to), ...rest });
   };
+  for (const address of decision.balancerIPs) vip(address, 1, 'loadbalancer IP', guarded);
   for (const address of decision.externalIPs) {
-    vip(address, 1, 'external IP', guarded && decision.guardEverything);
+    vip(address, 2, 'external IP', guarded && decision.guardEverything);
   }
-  for (const address of decision.balancerIPs) vip(address, 2, 'loadbalancer IP', guarded);
   if (decision.nodePort !== 0) {
-    const { to, refuse } = outside(guarded && decision.guardEverything);
+    const match = `-p ${protocol} -m ${protocol} --dport ${decision.nodePort}`;
+    const { to, ...rest } = outside(guarded && decision.guardEverything, match);
     found.push({
       at: { kind: 'node-port' },
       protocol,
       port: decision.nodePort,
-      rule:
-        to === undefined
-          ? undefined
-          : `-p ${protocol} -m ${protocol} --dport ${decision.nodePort} -m comment --comment "${label}" -g ${to}`,
-      refuse,
-      exceptions: [],
+      rule: to === undefined ? undefined : `${match} -m comment --comment "${label}" -g ${to}`,
+      ...rest,
     });
   }
   return found;
+}
+
+function addressMatch(decision: Decision, address: string): string {
+  const protocol = lower(decision.protocol);
+  return `-d ${address}/${single(decision)} -p ${protocol} -m ${protocol} --dport ${decision.port}`;
 }
 
 /**
  * An endpoint may have the destination's very address and port (host network behind the node's own address). Sending
  * a packet there translates nothing, so the filter cannot see that it was allowed.
  */
-function selfExceptions(decision: Decision, address: string, guard: boolean, layout: Layout): string[] {
-  const itself = [...decision.cluster, ...decision.local].some(
-    (endpoint) => endpoint.address === address && endpoint.port === decision.port,
+function isItself(decision: Decision, match: string): boolean {
+  return [...decision.cluster, ...decision.local].some(
+    ({ address, port }) => port === decision.port && match === addressMatch(decision, address),
   );
-  if (!itself) return [];
-  const protocol = lower(decision.protocol);
-  const to = `-d ${address}/${single(decision)}`;
-  const port = `-p ${protocol} -m ${protocol} --dport ${decision.port}`;
-  if (guard) {
-    return (decision.sourceRanges ?? []).map((range) => `${from(range)}${to} ${port} -j RETURN`);
-  }
-  const pods = podSource(layout.family, layout.node.localSource, false);
+}
+
+function selfExceptions(decision: Decision, match: string, layout: Layout): string[] {
+  if (!isItself(decision, match)) return [];
+  const space = match.indexOf(' -p ');
+  const [to, port] = [match.slice(0, space), match.slice(space + 1)];
+  const pods = podSource(layout.family, layout.node.localSource);
   return [
-    ...(pods === undefined
-      ? []
-      : [
-          pods[0].startsWith('-i')
-            ? rule(to, pods[0], port, '-j RETURN')
-            : rule(pods[0], to, port, pods[1], '-j RETURN'),
-        ]),
-    `${to} ${port} -m addrtype --src-type LOCAL -j RETURN`,
+    ...(pods.kind === 'some' ? [rule(pods.source, to, pods.way, port, pods.match, '-j RETURN')] : []),
+    ...(pods.kind === 'everybody' ? [rule(match, '-j RETURN')] : []),
+    rule(match, '-m addrtype --src-type LOCAL -j RETURN'),
   ];
 }
 
@@ -290,9 +300,9 @@ export function target({ address, port }: Pick<Endpoint, 'address' | 'port'>): s
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** `-s RANGE `, or nothing where the range holds everybody: the tools leave it out as well. */
+/** `-s RANGE`, or nothing where the range holds everybody: the tools leave it out as well. */
 function from(range: string): string {
-  return range.endsWith('/0') ? '' : `-s ${range} `;
+  return range.endsWith('/0') ? '' : `-s ${range}`;
 }
 
 function single({ family }: Pick<Decision, 'family'>): 32 | 128 {
