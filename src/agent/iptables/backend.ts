@@ -201,9 +201,20 @@ export class IptablesBackend implements Backend {
     for (const [id, rules] of delta.chains) text.chain(id, rules);
     return (
       (await this.#tools.sets(before)) ??
-      (text.operations === 0 ? undefined : await this.#tools.restore(text.toString())) ??
+      (text.operations === 0 ? undefined : await this.#restoreOrUndo([text.toString()], before)) ??
       (await this.#tools.sets(after))
     );
+  }
+
+  /** Takes the set entries back where the rules that they were for could not be tried at all (the lock is held). */
+  async #restoreOrUndo(texts: Iterable<string>, before: readonly string[]): Promise<Refusal | undefined> {
+    try {
+      return await this.#tools.restore(texts);
+    } catch (error) {
+      const added = before.filter((line) => line.startsWith('add '));
+      await this.#tools.sets(added.map((line) => line.replace('add', 'del')));
+      throw error;
+    }
   }
 
   /** Reads the kernel and writes what differs. `refused`: decisions to leave out in the next try. */
@@ -237,7 +248,7 @@ export class IptablesBackend implements Backend {
     const plan = planRestore(model, saved, this.variant);
     operations += plan.operations;
     if (plan.operations > 0) {
-      const refusal = await this.#tools.restore(plan.texts());
+      const refusal = await this.#restoreOrUndo(plan.texts(), before);
       if (refusal !== undefined) {
         const line = refusal.line === undefined ? undefined : lineAt(plan.texts(), refusal.line);
         return { operations: 0, refused: [await this.#culprit(model, refusal, line, saved)] };
