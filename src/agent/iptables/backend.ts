@@ -6,6 +6,7 @@
  * A refused write is undone and tried again in halves, so one bad decision costs only itself. When even the undoing is
  * refused, the error says that the kernel's state is unknown, and the caller replaces.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { asSluiceError, SluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
@@ -47,6 +48,12 @@ const beforeRules: ReadonlySet<SetName> = new Set([
   'LOOP',
 ]);
 
+/** What the kernel holds of ours. */
+type Held = readonly [SavedTables, ReadonlyMap<SetName, SavedSet>];
+
+/** The listing programs stand still while nobody reads what they say. */
+const decisionsBetweenReads = 100;
+
 export class IptablesBackend implements Backend {
   readonly name = 'iptables';
   readonly family: IpFamily;
@@ -84,21 +91,32 @@ export class IptablesBackend implements Backend {
 
   async replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
     const layout: Layout = { family: this.family, node, abilities: this.#options.abilities };
+    // The kernel lists while the model is made.
+    let reading: Promise<Held> | undefined = this.#read();
+    reading.catch(() => undefined);
     const model = new Model(layout);
     const quarantined: Quarantined[] = [];
-    const scratch = emptyDelta();
+    let scratch = emptyDelta();
+    let made = 0;
     for (const decision of decisions) {
       try {
         model.put(decision.key, decision, scratch);
       } catch (error) {
         quarantined.push({ key: decision.key, message: asSluiceError(error).message });
       }
+      made += 1;
+      if (made % decisionsBetweenReads === 0) {
+        scratch = emptyDelta();
+        await nextTurn();
+      }
     }
     // Until the end nothing is known about the kernel: a failure on the way must not leave a model that lies.
     this.#model = undefined;
     let operations = 0;
     for (;;) {
-      const result = await this.#writing(() => this.#reconcile(model));
+      const held = await (reading ?? this.#read());
+      reading = undefined;
+      const result = await this.#writing(() => this.#reconcile(model, held));
       operations += result.operations;
       if (result.refused === undefined) break;
       for (const { key } of result.refused) model.put(key, undefined, scratch);
@@ -108,6 +126,7 @@ export class IptablesBackend implements Backend {
       await this.#options.allowLocalhost?.();
       this.#localhostAllowed = true;
     }
+    model.forgetTexts();
     this.#model = model;
     return { operations, quarantined };
   }
@@ -217,12 +236,12 @@ export class IptablesBackend implements Backend {
     }
   }
 
-  /** Reads the kernel and writes what differs. `refused`: decisions to leave out in the next try. */
+  /** Writes what differs from what the kernel held. `refused`: decisions to leave out in the next try. */
   async #reconcile(
     model: Model,
+    [saved, sets]: Held,
   ): Promise<{ readonly operations: number; readonly refused: readonly Quarantined[] | undefined }> {
     const { family } = this;
-    const [saved, sets] = await this.#read();
     const before: string[] = [];
     const after: string[] = [];
     for (const name of setNames) {
@@ -258,7 +277,7 @@ export class IptablesBackend implements Backend {
     return refused === undefined ? { operations, refused } : { operations: 0, refused };
   }
 
-  async #read(): Promise<readonly [SavedTables, ReadonlyMap<SetName, SavedSet>]> {
+  async #read(): Promise<Held> {
     const [nat, filter, sets] = await Promise.all([
       this.#tools.save('nat'),
       this.#tools.save('filter'),

@@ -47,6 +47,8 @@ export class Model {
   readonly #exceptions = new Map<string, readonly string[]>();
   readonly #members = new Map<SetName, Map<string, number>>();
   readonly #fixed: ReturnType<typeof nodeChains>;
+  /** Chains of each decision, while everything is written and they are needed more than once. */
+  #texts: Map<DecisionKey, Compiled['chains']> | undefined = new Map();
 
   constructor(layout: Layout) {
     this.layout = layout;
@@ -70,6 +72,13 @@ export class Model {
     this.#claim(key, old?.claims ?? [], fresh?.claims ?? [], delta);
     if (after === undefined) this.decisions.delete(key);
     else this.decisions.set(key, after);
+    if (fresh === undefined) this.#texts?.delete(key);
+    else this.#texts?.set(key, fresh.chains);
+  }
+
+  /** From now on texts are made when they are asked for. */
+  forgetTexts(): void {
+    this.#texts = undefined;
   }
 
   #chainsOf(old: Compiled | undefined, fresh: Compiled | undefined, delta: Delta): void {
@@ -238,7 +247,7 @@ export class Model {
   /** Chains of the decisions, one decision after the other. */
   *serviceChains(): Generator<readonly [DecisionKey, readonly (readonly [ChainId, readonly string[]])[]]> {
     for (const [key, decision] of this.decisions) {
-      const { chains } = compile(decision, this.layout);
+      const chains = this.#texts?.get(key) ?? compile(decision, this.layout).chains;
       yield [key, chains.map(([name, rules]) => [`nat ${name}`, rules] as const)];
     }
   }

@@ -81,7 +81,22 @@ export function editSet(
   return Array.from(entries, (entry) => `${action} ${set} ${entry}`);
 }
 
+const probability = '--probability ';
 const kernelSteps = 2 ** 31;
+/** There are few different ones, and each stands in thousands of rules. */
+const steps = new Map<string, string>();
+
+/** A probability as the kernel holds it: `#` and parts of 2^31. */
+function stepsOf(text: string): string {
+  if (text.startsWith('#')) return text;
+  let found = steps.get(text);
+  if (found === undefined) {
+    if (steps.size > 10_000) steps.clear();
+    found = `#${Math.round(Number(text) * kernelSteps)}`;
+    steps.set(text, found);
+  }
+  return found;
+}
 
 /**
  * A rule in the one form that both our text and `iptables-save` have: marks as mask and value, probabilities as the
@@ -89,11 +104,11 @@ const kernelSteps = 2 ** 31;
  */
 export function canonical(rule: string): string {
   let text = rule;
-  if (text.includes('--probability')) {
-    text = text.replace(
-      /--probability ([\d.]+)/,
-      (_, value: string) => `--probability #${Math.round(Number(value) * kernelSteps)}`,
-    );
+  const option = rule.indexOf(probability);
+  if (option >= 0) {
+    const start = option + probability.length;
+    const end = rule.indexOf(' ', start);
+    text = `${rule.slice(0, start)}${stepsOf(rule.slice(start, end))}${rule.slice(end)}`;
   }
   if (text.includes('-mark ')) {
     text = text
