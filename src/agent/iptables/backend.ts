@@ -18,7 +18,7 @@ import { ownerOf, rulesRefused, wrongType } from './blame.ts';
 import { emptyDelta, Model, type Delta } from './model.ts';
 import { setNames, type SetName } from './names.ts';
 import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
-import { readSets, readTables, rightType, type SavedSet, type SavedTables } from './saved.ts';
+import { readSets, rightType, TableReader, type SavedSet, type SavedTables } from './saved.ts';
 import { isSaved, lineAt, planRestore } from './plan.ts';
 import { createSet, editSet, RestoreText } from './text.ts';
 import { watchKernel } from './watch.ts';
@@ -278,12 +278,18 @@ export class IptablesBackend implements Backend {
   }
 
   async #read(): Promise<Held> {
-    const [nat, filter, sets] = await Promise.all([
-      this.#tools.save('nat'),
-      this.#tools.save('filter'),
+    const nat = new TableReader();
+    const filter = new TableReader();
+    const [, , sets] = await Promise.all([
+      this.#tools.save('nat', nat.take),
+      this.#tools.save('filter', filter.take),
       this.#tools.saveSets(),
     ]);
-    return [readTables(`${filter}\n${nat}`), readSets(sets, this.family)];
+    const tables = {
+      chains: new Map([...filter.chains, ...nat.chains]),
+      jumps: [...filter.jumps, ...nat.jumps],
+    };
+    return [tables, readSets(sets, this.family)];
   }
 
   /** The decision that a refused line belongs to. */

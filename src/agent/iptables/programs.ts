@@ -26,6 +26,7 @@ export interface Finished {
 /**
  * Runs a program to its end.
  *
+ * @param onOut takes the standard output piece by piece; `out` is empty then.
  * @throws SluiceError invalid where it cannot be started.
  */
 export async function run(
@@ -33,6 +34,7 @@ export async function run(
   name: string,
   args: readonly string[],
   input: string | Iterable<string> = '',
+  onOut?: (text: string) => void,
 ): Promise<Finished> {
   const child = spawn(name, args);
   const { stdin, stdout, stderr } = child;
@@ -41,7 +43,7 @@ export async function run(
   }
   const out: string[] = [];
   const error: string[] = [];
-  stdout.setEncoding('utf8').on('data', (text: string) => out.push(text));
+  stdout.setEncoding('utf8').on('data', onOut ?? ((text: string) => void out.push(text)));
   stderr.setEncoding('utf8').on('data', (text: string) => error.push(text));
   // A program that ends early closes its input (EPIPE): its own words are what matters then.
   stdin.on('error', () => undefined);
@@ -72,8 +74,8 @@ async function feed(input: string | Iterable<string>, stdin: NodeJS.WritableStre
 export interface Tools {
   readonly variant: Variant;
   readonly family: IpFamily;
-  /** Output of `iptables-save`, of all tables or one. */
-  save(table?: string): Promise<string>;
+  /** Output of `iptables-save`, of all tables or one, whole or piece by piece. */
+  save(table?: string, onOut?: (text: string) => void): Promise<string>;
   /** One `iptables-restore --noflush`. Undefined, or what it said against it. */
   restore(text: string | Iterable<string>): Promise<Refusal | undefined>;
   /** One `ipset restore`; entries that are there (or not) already are no error. */
@@ -100,7 +102,7 @@ export function makeTools(spawn: Spawn, variant: Variant, family: IpFamily): Too
   return {
     variant,
     family,
-    save: (table) => saveTables(spawn, variant, family, table),
+    save: (table, onOut) => saveTables(spawn, variant, family, table, onOut),
     restore: async (text) => {
       const name = program(variant, family, '-restore');
       const { code, error } = await run(spawn, name, ['--noflush', ...lockWait], text);
@@ -128,9 +130,10 @@ export async function saveTables(
   variant: Variant,
   family: IpFamily,
   table?: string,
+  onOut?: (text: string) => void,
 ): Promise<string> {
   const name = program(variant, family, '-save');
-  const { code, out, error } = await run(spawn, name, table === undefined ? [] : ['-t', table]);
+  const { code, out, error } = await run(spawn, name, table === undefined ? [] : ['-t', table], '', onOut);
   if (code !== 0) throw unreadable(name, error);
   return out;
 }

@@ -10,37 +10,60 @@ import type { ChainId } from './model.ts';
 import { fullSetName, prefix, setNames, setType, type SetName } from './names.ts';
 import { canonical } from './text.ts';
 
+export interface SavedJump {
+  readonly table: Table;
+  readonly from: string;
+  readonly rule: string;
+}
+
 export interface SavedTables {
   /** Rules in canonical form. */
   readonly chains: ReadonlyMap<ChainId, readonly string[]>;
   /** Rules of other chains that lead into ours, as they were saved, in order. */
-  readonly jumps: readonly { readonly table: Table; readonly from: string; readonly rule: string }[];
+  readonly jumps: readonly SavedJump[];
 }
 
 const ourTarget = new RegExp(`-[jg] ${prefix}`);
 
-/** Reads the output of `iptables-save`, of one table or all. */
-export function readTables(output: string): SavedTables {
-  const chains = new Map<ChainId, string[]>();
-  const jumps: { table: Table; from: string; rule: string }[] = [];
-  let table: Table | undefined;
-  for (const line of output.split('\n')) {
+/** Reads the output of `iptables-save`, of one table or all, as it comes. */
+export class TableReader {
+  readonly chains = new Map<ChainId, string[]>();
+  readonly jumps: SavedJump[] = [];
+  #table: Table | undefined;
+  /** The last line, which may go on in the next piece. */
+  #rest = '';
+
+  readonly take = (text: string): void => {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) this.#line(line);
+  };
+
+  #line(line: string): void {
     if (line.startsWith('*')) {
       const name = line.slice(1);
-      table = name === 'nat' || name === 'filter' ? name : undefined;
-    } else if (table === undefined) {
-      continue;
-    } else if (line.startsWith(`:${prefix}`)) {
-      chains.set(`${table} ${line.slice(1, line.indexOf(' '))}`, []);
+      this.#table = name === 'nat' || name === 'filter' ? name : undefined;
+      return;
+    }
+    const table = this.#table;
+    if (table === undefined) return;
+    if (line.startsWith(`:${prefix}`)) {
+      this.chains.set(`${table} ${line.slice(1, line.indexOf(' '))}`, []);
     } else if (line.startsWith('-A ')) {
       const end = line.indexOf(' ', 3);
       const from = line.slice(3, end);
       const rule = line.slice(end + 1);
-      if (from.startsWith(prefix)) chains.get(`${table} ${from}`)?.push(canonical(rule));
-      else if (ourTarget.test(rule)) jumps.push({ table, from, rule });
+      if (from.startsWith(prefix)) this.chains.get(`${table} ${from}`)?.push(canonical(rule));
+      else if (ourTarget.test(rule)) this.jumps.push({ table, from, rule });
     }
   }
-  return { chains, jumps };
+}
+
+/** Reads a whole output at once. */
+export function readTables(output: string): SavedTables {
+  const reader = new TableReader();
+  reader.take(`${output}\n`);
+  return reader;
 }
 
 export interface SavedSet {
