@@ -96,19 +96,15 @@ export class IptablesBackend implements Backend {
     reading.catch(() => undefined);
     const model = new Model(layout);
     const quarantined: Quarantined[] = [];
-    let scratch = emptyDelta();
     let made = 0;
     for (const decision of decisions) {
       try {
-        model.put(decision.key, decision, scratch);
+        model.put(decision.key, decision, undefined);
       } catch (error) {
         quarantined.push({ key: decision.key, message: asSluiceError(error).message });
       }
       made += 1;
-      if (made % decisionsBetweenReads === 0) {
-        scratch = emptyDelta();
-        await nextTurn();
-      }
+      if (made % decisionsBetweenReads === 0) await nextTurn();
     }
     // Until the end nothing is known about the kernel: a failure on the way must not leave a model that lies.
     this.#model = undefined;
@@ -119,7 +115,7 @@ export class IptablesBackend implements Backend {
       const result = await this.#writing(() => this.#reconcile(model, held));
       operations += result.operations;
       if (result.refused === undefined) break;
-      for (const { key } of result.refused) model.put(key, undefined, scratch);
+      for (const { key } of result.refused) model.put(key, undefined, undefined);
       quarantined.push(...result.refused);
     }
     if (node.localhostNodePorts && !this.#localhostAllowed) {

@@ -57,16 +57,17 @@ export class Model {
   }
 
   /**
-   * Puts a decision in the place of the one with its key, or takes it out, and notes in `delta` what that touches.
+   * Puts a decision in the place of the one with its key, or takes it out, and notes in `delta` what that touches: undefined
+   * where everything is compared later anyway.
    *
    * @throws SluiceError invalid, with nothing changed, where the decision cannot be written.
    */
-  put(key: DecisionKey, after: Decision | undefined, delta: Delta): void {
+  put(key: DecisionKey, after: Decision | undefined, delta: Delta | undefined): void {
     const before = this.decisions.get(key);
     if (before === after) return;
     const fresh = after === undefined ? undefined : compile(after, this.layout);
     const old = before === undefined ? undefined : compile(before, this.layout);
-    this.#chainsOf(old, fresh, delta);
+    if (delta !== undefined) chainsOf(old, fresh, delta);
     for (const [set, entry] of fresh?.members ?? []) this.#count(set, entry, 1, delta);
     for (const [set, entry] of old?.members ?? []) this.#count(set, entry, -1, delta);
     this.#claim(key, old?.claims ?? [], fresh?.claims ?? [], delta);
@@ -81,21 +82,7 @@ export class Model {
     this.#texts = undefined;
   }
 
-  #chainsOf(old: Compiled | undefined, fresh: Compiled | undefined, delta: Delta): void {
-    const before = new Map(old?.chains);
-    for (const [name, rules] of fresh?.chains ?? []) {
-      const was = before.get(name);
-      before.delete(name);
-      if (was === undefined || !same(was, rules)) {
-        // Deleted first, so that a chain that changes twice takes its place behind its new targets.
-        delta.chains.delete(`nat ${name}`);
-        delta.chains.set(`nat ${name}`, rules);
-      }
-    }
-    for (const name of before.keys()) delta.chains.set(`nat ${name}`, undefined);
-  }
-
-  #claim(key: DecisionKey, old: readonly Claim[], fresh: readonly Claim[], delta: Delta): void {
+  #claim(key: DecisionKey, old: readonly Claim[], fresh: readonly Claim[], delta: Delta | undefined): void {
     const touched = new Map<string, Claim | undefined>();
     for (const claim of old) {
       const id = destination(claim);
@@ -124,7 +111,7 @@ export class Model {
   }
 
   /** One destination has (perhaps) changed hands: its dispatch rule and its set entries follow. */
-  #settle(id: string, was: Claim | undefined, is: Claim | undefined, delta: Delta): void {
+  #settle(id: string, was: Claim | undefined, is: Claim | undefined, delta: Delta | undefined): void {
     if (was?.rule !== is?.rule) this.#route(id, was ?? is, is?.rule, delta);
     for (const [set, entry] of is === undefined ? [] : entries(is, this.layout))
       this.#count(set, entry, 1, delta);
@@ -139,7 +126,7 @@ export class Model {
     }
   }
 
-  #route(id: string, claim: Claim | undefined, text: string | undefined, delta: Delta): void {
+  #route(id: string, claim: Claim | undefined, text: string | undefined, delta: Delta | undefined): void {
     if (claim === undefined) return;
     const { branch, leaf: name } = place(claim);
     let leaf = this.#leaves.get(name);
@@ -161,7 +148,7 @@ export class Model {
     this.#touch(`nat ${name}`, delta);
   }
 
-  #link(branch: string, leaf: string, delta: Delta): void {
+  #link(branch: string, leaf: string, delta: Delta | undefined): void {
     let leaves = this.#branches.get(branch);
     if (leaves === undefined) {
       leaves = new Set();
@@ -172,7 +159,7 @@ export class Model {
     this.#touch(`nat ${branch}`, delta);
   }
 
-  #unlink(branch: string, leaf: string, delta: Delta): void {
+  #unlink(branch: string, leaf: string, delta: Delta | undefined): void {
     const leaves = this.#branches.get(branch);
     leaves?.delete(leaf);
     if (leaves?.size === 0) {
@@ -183,9 +170,9 @@ export class Model {
   }
 
   /** The chain's text is made when the delta is complete: see `finish`. */
-  #touch(id: ChainId, delta: Delta): void {
-    delta.chains.delete(id);
-    delta.chains.set(id, undefined);
+  #touch(id: ChainId, delta: Delta | undefined): void {
+    delta?.chains.delete(id);
+    delta?.chains.set(id, undefined);
   }
 
   /** Fills in the dispatch chains that a delta touched, leaves before branches before the root. */
@@ -320,6 +307,21 @@ export class Model {
 
 export function emptyDelta(): Delta {
   return { chains: new Map(), add: new Map(), remove: new Map() };
+}
+
+/** Own chains of a decision that differ. */
+function chainsOf(old: Compiled | undefined, fresh: Compiled | undefined, delta: Delta): void {
+  const before = new Map(old?.chains);
+  for (const [name, rules] of fresh?.chains ?? []) {
+    const was = before.get(name);
+    before.delete(name);
+    if (was === undefined || !same(was, rules)) {
+      // Deleted first, so that a chain that changes twice takes its place behind its new targets.
+      delta.chains.delete(`nat ${name}`);
+      delta.chains.set(`nat ${name}`, rules);
+    }
+  }
+  for (const name of before.keys()) delta.chains.set(`nat ${name}`, undefined);
 }
 
 function same(a: readonly string[], b: readonly string[]): boolean {

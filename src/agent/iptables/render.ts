@@ -1,7 +1,7 @@
 /** The whole of the rules as text: for `--dry-run`, for the tracer, and for a bare restore to measure against. */
 import type { Decision, NodeDecision } from '../decision.ts';
 import { jumps, type Abilities } from './layout.ts';
-import { emptyDelta, Model } from './model.ts';
+import { Model } from './model.ts';
 import { setNames } from './names.ts';
 import { createSet, editSet, RestoreText } from './text.ts';
 
@@ -23,8 +23,7 @@ export function render(
   abilities: Abilities = { bpf: true, randomFully: true },
 ): Rendered {
   const model = new Model({ family: node.family, node, abilities });
-  const scratch = emptyDelta();
-  for (const decision of decisions) model.put(decision.key, decision, scratch);
+  for (const decision of decisions) model.put(decision.key, decision, undefined);
   return renderModel(model);
 }
 

@@ -33,17 +33,25 @@ export function watchKernel(options: WatchOptions): void {
   if (options.variant === 'nft') monitor(options);
 }
 
+/** A look at many rules takes long: at most one part in fifty of the time goes into looking. */
+const restPerLook = 50;
+
 function poll(options: WatchOptions): void {
   const { clock, signal, pollMs } = options;
   let told = '';
+  let took = 0;
   const again = (): void => {
     if (signal.aborted) return;
-    const cancel = clock.schedule(pollMs, () => {
+    const cancel = clock.schedule(Math.max(pollMs, took * restPerLook), () => {
       signal.removeEventListener('abort', cancel);
+      const start = clock.now();
       // An unreadable kernel is no change; the writer meets the same trouble and reports it.
       look()
         .catch(() => undefined)
-        .finally(again);
+        .finally(() => {
+          took = clock.now() - start;
+          again();
+        });
     });
     signal.addEventListener('abort', cancel, { once: true });
   };
