@@ -4,7 +4,8 @@ import type { IpFamily } from '../../core/objects.ts';
 import { IptablesBackend } from './backend.ts';
 import { cleanUp } from './cleanup.ts';
 import { detectVariant, probe } from './detect.ts';
-import type { Spawn, Variant } from './programs.ts';
+import { prefix } from './names.ts';
+import { saveTables, type Spawn, type Variant } from './programs.ts';
 
 export interface OpenOptions {
   readonly family: IpFamily;
@@ -42,13 +43,15 @@ export async function openIptables(options: OpenOptions): Promise<Opened> {
  * connection finds neither.
  *
  * @returns how many objects there were.
+ * @throws SluiceError where they are there and cannot be removed.
  */
 export async function leaveOtherVariant(backend: IptablesBackend, spawn: Spawn): Promise<number> {
   const other = backend.variant === 'nft' ? 'legacy' : 'nft';
   try {
-    return await cleanUp(spawn, other, backend.family, { keepSets: true });
+    if (!(await saveTables(spawn, other, backend.family)).includes(prefix)) return 0;
   } catch {
     // It is not installed, or the kernel has no such tables: then there is nothing of ours in it.
     return 0;
   }
+  return cleanUp(spawn, other, backend.family, { keepSets: true });
 }

@@ -7,9 +7,11 @@ import {
   worldChange,
   worldWithPackets,
 } from '../../../test/support/agent-worlds.ts';
+import { aDecision, aNodeDecision } from '../../../test/packets/iptables-bench.ts';
 import type { Decision } from '../decision.ts';
 import { evaluate } from '../evaluate.ts';
-import type { Outcome } from '../packet.ts';
+import { indexDestinations } from '../decide/destinations.ts';
+import type { Outcome, Packet } from '../packet.ts';
 import { emptyDelta, Model } from './model.ts';
 import { render, renderModel } from './render.ts';
 import { Tracer, type Traced } from './tracer.ts';
@@ -91,6 +93,70 @@ property.prop(
   const delta = emptyDelta();
   for (const decision of before) cold.put(decision.key, decision, delta);
   expect(sorted(renderModel(model))).toEqual(sorted(renderModel(cold)));
+});
+
+describe('an endpoint in the host network whose address and port are a destination', () => {
+  const facts = { addresses: new Set(['10.0.0.1', '127.0.0.1']) };
+  const itself = { address: '10.0.0.1', port: 80, local: true, weight: 1 };
+  const all = { kind: 'balance', to: 'cluster' } as const;
+  const sources: readonly Pick<Packet, 'source' | 'from'>[] = [
+    { source: '192.0.2.9', from: { kind: 'interface', name: 'eth0' } },
+    { source: '198.18.0.9', from: { kind: 'interface', name: 'eth0' } },
+    { source: '10.244.1.2', from: { kind: 'interface', name: 'veth1' } },
+    { source: '10.0.0.1', from: { kind: 'process' } },
+  ];
+  const worlds: readonly (readonly [string, readonly Decision[]])[] = [
+    [
+      'of the Service itself, behind source ranges',
+      [
+        aDecision(1, {
+          endpoints: 0,
+          some: { cluster: [itself], balancerIPs: ['10.0.0.1'], sourceRanges: ['192.0.2.0/24'] },
+        }),
+      ],
+    ],
+    [
+      'of the Service itself, under policy Local',
+      [
+        aDecision(1, {
+          endpoints: 0,
+          some: { cluster: [itself], externalIPs: ['10.0.0.1'], external: { kind: 'drop' }, shortcut: all },
+        }),
+      ],
+    ],
+    [
+      'of another Service that refuses it',
+      [
+        aDecision(1, { endpoints: 0, some: { cluster: [itself] } }),
+        aDecision(2, {
+          endpoints: 0,
+          some: { externalIPs: ['10.0.0.1'], internal: { kind: 'reject' }, external: { kind: 'reject' } },
+        }),
+      ],
+    ],
+  ];
+
+  test.each(worlds)('%s, is reached by who may', (_, decisions) => {
+    for (const localSource of [
+      { kind: 'cidrs', cidrs: ['10.244.0.0/16'] },
+      { kind: 'cidrs', cidrs: ['10.244.0.0/16', '10.245.0.0/16'] },
+      { kind: 'interface-prefix', prefix: 'veth' },
+      { kind: 'none' },
+    ] as const) {
+      const node = aNodeDecision({ localSource });
+      const index = indexDestinations(decisions, 'IPv4');
+      const { sets, rules } = render(node, decisions);
+      const tracer = new Tracer('IPv4', rules, sets);
+      for (const { source, from } of sources) {
+        for (const destination of ['10.0.0.1', '10.96.0.1', '10.96.0.2']) {
+          const packet: Packet = { family: 'IPv4', protocol: 'TCP', source, destination, port: 80, from };
+          expect(plain(tracer.trace(packet, facts)), JSON.stringify({ localSource, packet })).toEqual(
+            plain(evaluate(node, index, facts, packet)),
+          );
+        }
+      }
+    }
+  });
 });
 
 /** Service chains may come in any order. */
