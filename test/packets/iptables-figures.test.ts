@@ -131,6 +131,7 @@ test.each(variants)(
     // Other work on the machine widens the bounds; the figures to reach stand in the benchmark.
     expect(row('first load 2,000 × 10', loads, bareLoads)).toBeLessThan(2.5);
     expect(row('one endpoint changes', changes, bareChanges)).toBeLessThan(2);
-    expect(row('restart, nothing to write', restarts, listings)).toBeLessThan(3);
+    row('restart, nothing to write', restarts, listings);
+    expect(median(restarts)).toBeLessThan(2 * median(listings) + 500);
   },
 );
