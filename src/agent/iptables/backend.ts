@@ -62,6 +62,7 @@ export class IptablesBackend implements Backend {
   readonly #tools: Tools;
   readonly #clock: Clock;
   readonly #ownPids = new Set<number>();
+  readonly #closed = new AbortController();
   #model: Model | undefined;
   /** Grows at the start and the end of each write, so it is odd while one runs: a watcher then accuses nobody. */
   #writes = 0;
@@ -348,11 +349,12 @@ export class IptablesBackend implements Backend {
       writes: () => this.#writes,
       look: () => this.verify(),
       onChange,
-      signal,
+      signal: AbortSignal.any([signal, this.#closed.signal]),
     });
   }
 
   close(): Promise<void> {
+    this.#closed.abort();
     this.#model = undefined;
     return Promise.resolve();
   }
