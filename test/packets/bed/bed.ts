@@ -19,6 +19,7 @@ import {
   planTopology,
   sysctls,
   underlay,
+  underlayRules,
   type ClientPlace,
   type NodePlace,
   type PodPlace,
@@ -118,6 +119,7 @@ export class Bed implements AsyncDisposable {
     for (const [place, kind] of kinds) {
       await tool.call('sysctl', { namespace: this.#nameOf(place), values: sysctls(kind) });
     }
+    await this.succeed(underlay, 'nft', ['-f', '-'], { input: underlayRules });
     for (const batches of buildSteps(this.topology, this.#nameOf)) {
       await Promise.all(
         batches.map(({ program: command, place, lines }) =>

@@ -222,6 +222,19 @@ export function buildSteps(
   ];
 }
 
+/**
+ * Rules of the underlay: what nobody has a route for is answered with "host unreachable". A route of type `unreachable`
+ * would answer only about once a second (net.ipv4.route.error_cost, which is not per namespace).
+ */
+export const underlayRules = `table inet underlay {
+  chain prerouting {
+    type filter hook prerouting priority 0
+    ip daddr != { 172.31.0.0/24, 10.244.0.0/16, 127.0.0.0/8, 255.255.255.255, 224.0.0.0/4 } reject with icmp type host-unreachable
+    ip6 daddr != { fd00:172:31::/64, fd00:10:244::/48, fe80::/10, ff00::/8, ::1 } reject with icmpv6 type addr-unreachable
+  }
+}
+`;
+
 /** A client's way to everything but the underlay: through one node. */
 export function defaultRoutes(via: NodePlace): string[] {
   return families.map((family) => `route replace ${everything[family]} via ${via.address[family]} dev eth0`);

@@ -63,6 +63,8 @@ export interface Tally {
   readonly self: Readonly<Record<string, number>>;
   readonly local: Readonly<Record<string, number>>;
   readonly peer: Readonly<Record<string, number>>;
+  /** The peer's addresses that each server saw. */
+  readonly seen: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 /** One try of a prober or a flow: start and duration in microseconds of the monotonic clock. */

@@ -272,12 +272,20 @@ type tally struct {
 	Self  map[string]int `json:"self"`
 	Local map[string]int `json:"local"`
 	Peer  map[string]int `json:"peer"`
+	// The same by both: name, then peer's address.
+	Seen map[string]map[string]int `json:"seen"`
 	// All tries by kind of outcome.
 	Kinds map[string]int `json:"kinds"`
 }
 
 func many(args manyArgs) (any, error) {
-	result := tally{map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}}
+	result := tally{
+		Self:  map[string]int{},
+		Local: map[string]int{},
+		Peer:  map[string]int{},
+		Seen:  map[string]map[string]int{},
+		Kinds: map[string]int{},
+	}
 	var lock sync.Mutex
 	var group sync.WaitGroup
 	turns := make(chan struct{}, args.Count)
@@ -298,6 +306,10 @@ func many(args manyArgs) (any, error) {
 					result.Local[one.Local]++
 					if peer, err := netip.ParseAddrPort(one.Peer); err == nil {
 						result.Peer[peer.Addr().String()]++
+						if result.Seen[one.Self] == nil {
+							result.Seen[one.Self] = map[string]int{}
+						}
+						result.Seen[one.Self][peer.Addr().String()]++
 					}
 				}
 				lock.Unlock()
