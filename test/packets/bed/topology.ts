@@ -183,8 +183,8 @@ export interface Batch {
 }
 
 /**
- * What builds the bed once its namespaces exist: the first batches make the devices, the second set them up. All
- * batches of one phase may run at once.
+ * What builds the bed once its namespaces exist: in phases, whose batches may run at
+ * once: devices, then their addresses and routes, then the forwarding entries of the overlay.
  *
  * @param nameOf the namespace of a place
  */
@@ -215,6 +215,9 @@ export function buildSteps(
         lines: clientLines(client, topology),
       })),
       ...pods.map((pod): Batch => ({ program: 'ip', place: pod.name, lines: podLines(pod, topology) })),
+    ],
+    // Of devices that the batches before have made.
+    [
       ...nodes
         .filter(() => nodes.length > 1)
         .map((node): Batch => ({ program: 'bridge', place: node.name, lines: forwarding(node, nodes) })),
