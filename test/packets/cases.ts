@@ -495,17 +495,23 @@ export const cases: readonly Case[] = [
         to: E('web'),
         expect: reaches('node', 'n1-a', 'n2-a'),
       },
-      { rule: 'L2 Z', says: 'without endpoints all are refused', from: 'x1', to: L('none'), expect: refused },
       {
         rule: 'L2 Z',
-        says: 'also who is outside',
-        from: 'x2',
+        says: 'without endpoints who is inside is refused',
+        from: 'x1',
         to: L('none'),
         expect: refused,
+      },
+      {
+        rule: 'L2 Z',
+        says: 'and who is outside is dropped',
+        from: 'x2',
+        to: L('none'),
+        expect: silence,
         differs: {
-          'kube-proxy nftables': {
-            expect: silence,
-            why: 'kube-proxy in nftables mode looks at the ranges first, whether or not there are endpoints',
+          'kube-proxy iptables': {
+            expect: refused,
+            why: 'kube-proxy in iptables mode lifts the ranges while there are no endpoints',
           },
         },
       },

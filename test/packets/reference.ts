@@ -43,7 +43,7 @@ function newSign(bed: Bed): {
   // Services of a world are numbered from 0: the place in the list makes the addresses.
   const name = `sign-${count}`;
   const padding = Array.from({ length: count % 8 }, (_, index) => ({ name: `no-${index}`, endpoints: [] }));
-  const atlas = new Atlas(bed, [...padding, { name, endpoints: [{ at: 'n1-a' }] }], block);
+  const atlas = new Atlas(bed.topology, [...padding, { name, endpoints: [{ at: 'n1-a' }] }], block);
   const manifests = atlas.manifests().filter((object) => !object.metadata?.name?.startsWith('no-'));
   return {
     manifests,

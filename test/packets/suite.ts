@@ -82,7 +82,7 @@ async function runCase(
   block: number,
   { reference }: SuiteOptions,
 ): Promise<string[]> {
-  const atlas = new Atlas(bed, given.world, block);
+  const atlas = new Atlas(bed.topology, given.world, block);
   const owned = (given.owns ?? []).flatMap(({ at, of }) =>
     families.map((family) => `${atlas.address(of, at, family)} dev lo`),
   );
@@ -111,9 +111,9 @@ async function runStory(
 ): Promise<string[]> {
   const wrong: string[] = [];
   for (const family of story.families ?? families) {
-    const atlas = new Atlas(bed, story.world, block);
+    const atlas = new Atlas(bed.topology, story.world, block);
     await programmer.become(atlas);
-    const become = (world: World): Promise<void> => programmer.become(new Atlas(bed, world, block));
+    const become = (world: World): Promise<void> => programmer.become(new Atlas(bed.topology, world, block));
     const found = await story.run({ bed, atlas, family, become, iptables });
     wrong.push(...found.map((text) => `${family}: ${text}`));
   }

@@ -6,7 +6,7 @@
  */
 import type { IpFamily, TransportProtocol } from '../../src/core/objects.ts';
 import type { Manifest } from '../../src/sandbox/objects.ts';
-import type { Bed } from './bed/bed.ts';
+import type { Topology } from './bed/topology.ts';
 
 export interface WorldEndpoint {
   /** The pod or node that serves; a node's address makes it a host-network endpoint. */
@@ -74,10 +74,10 @@ const servicesPerWorld = 8;
 export class Atlas {
   readonly world: World;
   readonly #block: number;
-  readonly #bed: Bed;
+  readonly #topology: Topology;
 
-  constructor(bed: Bed, world: World, block: number) {
-    this.#bed = bed;
+  constructor(topology: Topology, world: World, block: number) {
+    this.#topology = topology;
     this.world = world;
     this.#block = block;
   }
@@ -119,7 +119,7 @@ export class Atlas {
 
   /** The address of a place of the bed: `n1`, `n1-a`, `x1`, or `n1/second`. */
   place(name: string, family: IpFamily): string {
-    const { nodes, pods, clients } = this.#bed.topology;
+    const { nodes, pods, clients } = this.#topology;
     const [bare, second] = name.split('/');
     const node = nodes.find((place) => place.name === bare);
     if (node !== undefined && second === 'second') return node.second[family];

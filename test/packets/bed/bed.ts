@@ -57,6 +57,12 @@ export interface Ongoing<Result> {
   close(): Promise<Result>;
 }
 
+/** What a server has done: connections or datagrams so far, connections that were still open. */
+export interface Served {
+  readonly served: number;
+  readonly open: number;
+}
+
 export interface Prober extends Ongoing<readonly Attempt[]> {
   /** What came in since the last look. */
   peek(): Promise<readonly Attempt[]>;
@@ -186,7 +192,7 @@ export class Bed implements AsyncDisposable {
   }
 
   /** Starts an echo server: it tells each client its own name, where it was reached and which peer it saw. */
-  serve(place: string, options: ServeOptions): Promise<Ongoing<unknown>> {
+  serve(place: string, options: ServeOptions): Promise<Ongoing<Served>> {
     const { name = place, port, protocol = 'TCP', fast = false, delayMs = 0, family = 'IPv4' } = options;
     const address = options.address ?? (family === 'IPv6' ? '::' : '0.0.0.0');
     return this.#open(
@@ -269,7 +275,7 @@ export class Bed implements AsyncDisposable {
   }
 
   /** Starts servers from a process of their own, so that a load on them does not slow down everything else. */
-  async serveApart(place: string, options: ServeOptions): Promise<Ongoing<unknown>> {
+  async serveApart(place: string, options: ServeOptions): Promise<Ongoing<Served>> {
     const { name = place, port, protocol = 'TCP', fast = false, delayMs = 0, family = 'IPv4' } = options;
     const address = options.address ?? (family === 'IPv6' ? '::' : '0.0.0.0');
     const tool = await this.#startTool(await bedProgram());
@@ -376,7 +382,7 @@ export class Bed implements AsyncDisposable {
     return { timeoutMs: 1000, ...options, namespace: this.#nameOf(from), address, port, protocol };
   }
 
-  async #open(op: string, args: object, tool: Tool): Promise<Ongoing<unknown>> {
+  async #open(op: string, args: object, tool: Tool): Promise<Ongoing<Served>> {
     const { handle } = await tool.call<{ handle: number }>(op, args);
     return { close: () => tool.call('close', { handle }) };
   }
