@@ -102,7 +102,13 @@ function kindsOf(expected: 'refused' | 'silence' | 'untouched'): string[] {
   }
 }
 
-function destination(atlas: Atlas, target: Target, protocol: 'TCP' | 'UDP', family: IpFamily): Destination {
+/** Where a row goes. */
+export function destination(
+  atlas: Atlas,
+  target: Target,
+  protocol: 'TCP' | 'UDP',
+  family: IpFamily,
+): Destination {
   if (target.at === 'free cluster IP') return { address: atlas.freeClusterIP(family), port: 80, protocol };
   if (target.at === 'node port') {
     const address = target.address ?? atlas.place(target.node ?? 'n1', family);

@@ -74,10 +74,10 @@ const servicesPerWorld = 8;
 export class Atlas {
   readonly world: World;
   readonly #block: number;
-  readonly #topology: Topology;
+  readonly topology: Topology;
 
   constructor(topology: Topology, world: World, block: number) {
-    this.#topology = topology;
+    this.topology = topology;
     this.world = world;
     this.#block = block;
   }
@@ -119,7 +119,7 @@ export class Atlas {
 
   /** The address of a place of the bed: `n1`, `n1-a`, `x1`, or `n1/second`. */
   place(name: string, family: IpFamily): string {
-    const { nodes, pods, clients } = this.#topology;
+    const { nodes, pods, clients } = this.topology;
     const [bare, second] = name.split('/');
     const node = nodes.find((place) => place.name === bare);
     if (node !== undefined && second === 'second') return node.second[family];
