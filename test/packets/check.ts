@@ -6,14 +6,14 @@ import { unreachable } from '../../src/core/errors.ts';
 import type { IpFamily } from '../../src/core/objects.ts';
 import type { Bed } from './bed/bed.ts';
 import type { Destination, Tally } from './bed/traffic.ts';
-import type { Expectation, PacketRow, Settings, Target } from './cases.ts';
+import type { Case, Expectation, PacketRow, Settings, Target } from './cases.ts';
 import type { Atlas } from './world.ts';
 
 /** Who writes the rules of n1. */
 export interface Programmer {
   readonly name: string;
-  /** Brings n1 to serve the world, and resolves once it does. */
-  become(atlas: Atlas): Promise<void>;
+  /** Brings n1, with the addresses that a case lends it, to serve the world; resolves once it does. */
+  become(atlas: Atlas, owns?: Case['owns']): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -11,7 +11,7 @@ import { decideWorld } from '../../src/agent/decide/world.ts';
 import type { Decision, NodeDecision } from '../../src/agent/decision.ts';
 import type { NodeFacts, Outcome, Packet } from '../../src/agent/packet.ts';
 import { makeIntern } from '../../src/kube/intern.ts';
-import type { RawNode, RawService, RawSlice } from '../../src/kube/raw.ts';
+import type { RawService, RawSlice } from '../../src/kube/raw.ts';
 import { slimNode, slimService, slimSlice } from '../../src/kube/slim.ts';
 import { clusterRange } from './bed/topology.ts';
 import type { Case, Expectation, PacketRow, Settings } from './cases.ts';
@@ -72,7 +72,7 @@ export function decide(atlas: Atlas, settings: AgentSettings, owns: Case['owns']
   const manifests = atlas.manifests();
   const of = (kind: string): typeof manifests => manifests.filter((object) => object.kind === kind);
   const [place] = atlas.topology.nodes;
-  const node = place && slimNode(bedNode(place) as RawNode, intern);
+  const node = place && slimNode(bedNode(place), intern);
   const { decisions } = decideWorld(
     of('Service').map((object) => slimService(object as RawService, intern)),
     of('EndpointSlice').map((object) => slimSlice(object as RawSlice, intern)),

@@ -90,7 +90,7 @@ async function runCase(
     await bed.ip('n1', ...owned.map((line) => `addr add ${line}`));
     onTestFinished(() => bed.ip('n1', ...owned.map((line) => `addr del ${line}`)));
   }
-  await programmer.become(atlas);
+  await programmer.become(atlas, given.owns);
   const wrong: string[] = [];
   for (const row of given.rows) {
     const expected = (reference && row.differs?.[reference]?.expect) ?? row.expect;

@@ -250,7 +250,7 @@ export class Bed implements AsyncDisposable {
 
   /** A load of new TCP connections, from a process of its own. Meant for servers in fast mode. */
   async load(from: string, to: Destination, options: LoadOptions = {}): Promise<Load> {
-    const { sources = [], threads = 2, timeoutMs = 1000, perSecond = 0 } = options;
+    const { sources = [], threads = 4, timeoutMs = 1000, perSecond = 0 } = options;
     const tool = await this.#startTool(await bedProgram());
     const { handle } = await tool.call<{ handle: number }>('load', {
       namespace: this.#nameOf(from),
@@ -315,6 +315,17 @@ export class Bed implements AsyncDisposable {
   /** Sends everything that a client has no closer route for through another node. */
   async route(client: string, via: string): Promise<void> {
     await this.ip(client, ...defaultRoutes(this.node(via)));
+  }
+
+  /**
+   * Lets a pod answer at every address of a range, for endpoints by the thousand: its node sends the range there, and
+   * one server at all addresses answers as each of them.
+   */
+  async attract(pod: string, range: string): Promise<void> {
+    const { node, address } = this.pod(pod);
+    const via = range.includes(':') ? address.IPv6 : address.IPv4;
+    await this.ip(pod, `route add local ${range} dev lo`);
+    await this.ip(node, `route add ${range} via ${via} dev cni0`);
   }
 
   /** Ends every program and removes the namespaces. May be called more than once. */

@@ -217,11 +217,9 @@ export function buildSteps(
       ...pods.map((pod): Batch => ({ program: 'ip', place: pod.name, lines: podLines(pod, topology) })),
     ],
     // Of devices that the batches before have made.
-    [
-      ...nodes
-        .filter(() => nodes.length > 1)
-        .map((node): Batch => ({ program: 'bridge', place: node.name, lines: forwarding(node, nodes) })),
-    ],
+    nodes
+      .filter(() => nodes.length > 1)
+      .map((node): Batch => ({ program: 'bridge', place: node.name, lines: forwarding(node, nodes) })),
   ];
 }
 

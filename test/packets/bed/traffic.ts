@@ -79,7 +79,7 @@ export interface Attempt {
 export interface LoadOptions {
   /** Addresses of the client to take turns with; the kernel's choice by default. */
   readonly sources?: readonly string[];
-  /** By default 2. */
+  /** By default 4. */
   readonly threads?: number;
   /** After which a connection counts as lost; by default 1,000. */
   readonly timeoutMs?: number;
@@ -96,7 +96,12 @@ export interface LoadResult {
   /** Connections that nobody answered, by kind. */
   readonly lost: Readonly<Partial<Record<Kind, number>>>;
   /** The first hundred of them. */
-  readonly failures: readonly { readonly atUs: number; readonly kind: Kind; readonly us: number }[];
+  readonly failures: readonly {
+    readonly atUs: number;
+    readonly kind: Kind;
+    readonly us: number;
+    readonly error: string;
+  }[];
   /** Connections begun while their endpoint was marked as away, with the age of the oldest. */
   readonly stale: Readonly<Record<string, { readonly count: number; readonly oldestUs: number }>>;
   /** Connect to first byte in microseconds, of a sample of one in sixteen. */

@@ -50,7 +50,8 @@ type failure struct {
 	AtUs int64  `json:"atUs"`
 	Kind string `json:"kind"`
 	// Duration until it was given up.
-	Us int64 `json:"us"`
+	Us    int64  `json:"us"`
+	Error string `json:"error"`
 }
 
 type loadResult struct {
@@ -146,7 +147,7 @@ func (l *load) run(number int, address netip.Addr, sources []netip.Addr, entered
 			own.Lost[kind]++
 			l.lost.Add(1)
 			if len(own.Failures) < failuresKept {
-				own.Failures = append(own.Failures, failure{begun, kind, took})
+				own.Failures = append(own.Failures, failure{begun, kind, took, err.Error()})
 			}
 			continue
 		}
@@ -190,14 +191,22 @@ func once(six bool, source, target syscall.Sockaddr, timeout *syscall.Timeval, b
 			return 0, err
 		}
 	}
+	// The runtime's own signals may interrupt a call that has a time-out; asked again, it goes on waiting.
 	err = syscall.Connect(fd, target)
-	if err == syscall.EINPROGRESS {
-		return 0, syscall.ETIMEDOUT
+	for err == syscall.EINTR {
+		err = syscall.Connect(fd, target)
 	}
-	if err != nil {
+	switch err {
+	case nil, syscall.EISCONN:
+	case syscall.EINPROGRESS, syscall.EALREADY:
+		return 0, syscall.ETIMEDOUT
+	default:
 		return 0, err
 	}
 	size, err := syscall.Read(fd, buffer)
+	for err == syscall.EINTR {
+		size, err = syscall.Read(fd, buffer)
+	}
 	switch {
 	case err != nil:
 		return 0, err
