@@ -18,7 +18,7 @@ for (const mode of ['nftables', 'iptables'] as const) {
   packetSuite({
     name: `kube-proxy ${mode}`,
     reference: `kube-proxy ${mode}`,
-    iptables: mode === 'iptables',
+    ...(mode === 'iptables' ? { iptables: 'nft' } : {}),
     make: (bed, settings) => kubeProxyReference(cluster, mode)(bed, settings),
     prepare: (bed) => cluster.join(bed),
   });

@@ -17,8 +17,8 @@ export interface Scene {
   readonly family: IpFamily;
   /** The next world of the story; resolves once it is in force. */
   readonly become: (world: World) => Promise<void>;
-  /** Rules are written by iptables, whoever writes them. */
-  readonly iptables: boolean;
+  /** The variant of iptables that writes the rules; undefined where nft does. */
+  readonly iptables: 'nft' | 'legacy' | undefined;
 }
 
 export interface Story {
@@ -270,12 +270,12 @@ export const stories: readonly Story[] = [
     world: [{ name: 'web', type: 'NodePort', endpoints: [{ at: 'n2-a' }] }],
     run: async (scene) => {
       const { bed, family } = scene;
-      const tool = family === 'IPv4' ? 'iptables' : 'ip6tables';
+      const tool = `${family === 'IPv4' ? 'iptables' : 'ip6tables'}-${scene.iptables ?? 'nft'}`;
       await bed.succeed('n1', tool, ['-w', '5', '-P', 'FORWARD', 'DROP']);
       const masqueraded = await bed.dial('x1', nodePort(scene, 'web'), { timeoutMs: 300 });
       const kept = await bed.dial('n1-b', clusterIP(scene, 'web'), { timeoutMs: 300 });
       await bed.succeed('n1', tool, ['-w', '5', '-P', 'FORWARD', 'ACCEPT']);
-      const wanted = scene.iptables ? 'answered silence' : 'silence silence';
+      const wanted = scene.iptables === undefined ? 'silence silence' : 'answered silence';
       const found = `${masqueraded.kind} ${kept.kind}`;
       return found === wanted ? [] : [`${found} and not ${wanted}`];
     },
