@@ -9,7 +9,7 @@
  *
  * Every device is made where it belongs: the machine's own namespace never sees one. The overlay is built as flannel
  * does it (its vxlan backend): no learning; a route, a permanent neighbour and a forwarding entry for each other node.
- * What nobody has a route for comes back from `net` as "host unreachable", so that a packet which a node did not
+ * What nobody has a route for comes back from `net` as "prohibited", so that a packet which a node did not
  * translate can be told from one that it dropped (silence) or rejected (port unreachable).
  */
 import type { IpFamily } from '../../../src/core/objects.ts';
@@ -224,14 +224,15 @@ export function buildSteps(
 }
 
 /**
- * Rules of the underlay: what nobody has a route for is answered with "host unreachable". A route of type `unreachable`
- * would answer only about once a second (net.ipv4.route.error_cost, which is not per namespace).
+ * Rules of the underlay: what nobody has a route for is answered with "administratively prohibited", which UDP clients
+ * hear of too. A route of type `unreachable` would answer only about once a second (net.ipv4.route.error_cost, which is
+ * not per namespace), and with a code that is no error to UDP.
  */
 export const underlayRules = `table inet underlay {
   chain prerouting {
     type filter hook prerouting priority 0
-    ip daddr != { 172.31.0.0/24, 10.244.0.0/16, 127.0.0.0/8, 255.255.255.255, 224.0.0.0/4 } reject with icmp type host-unreachable
-    ip6 daddr != { fd00:172:31::/64, fd00:10:244::/48, fe80::/10, ff00::/8, ::1 } reject with icmpv6 type addr-unreachable
+    ip daddr != { 172.31.0.0/24, 10.244.0.0/16, 127.0.0.0/8, 255.255.255.255, 224.0.0.0/4 } reject with icmp type admin-prohibited
+    ip6 daddr != { fd00:172:31::/64, fd00:10:244::/48, fe80::/10, ff00::/8, ::1 } reject with icmpv6 type admin-prohibited
   }
 }
 `;

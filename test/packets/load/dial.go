@@ -63,13 +63,13 @@ func kindOf(err error) string {
 		return "refused"
 	case syscall.ETIMEDOUT, syscall.EAGAIN:
 		return "silence"
-	case syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EHOSTDOWN, syscall.ENONET, syscall.ENOPROTOOPT, syscall.EPROTO:
+	case syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EHOSTDOWN, syscall.ENONET, syscall.ENOPROTOOPT, syscall.EPROTO, syscall.EACCES:
 		return "unreachable"
 	case syscall.ECONNRESET, syscall.EPIPE:
 		return "reset"
 	case syscall.EMSGSIZE:
 		return "too-big"
-	case syscall.EPERM, syscall.EACCES:
+	case syscall.EPERM:
 		return "denied"
 	}
 	return "failed"

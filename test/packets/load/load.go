@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -74,6 +75,12 @@ type loadResult struct {
 
 const failuresKept = 100
 
+// Source ports of loads.
+const (
+	firstPort = 10000
+	lastPort  = 64999
+)
+
 func startLoad(args loadArgs) (any, error) {
 	address, err := netip.ParseAddr(args.Address)
 	if err != nil {
@@ -125,6 +132,17 @@ func (l *load) run(number int, address netip.Addr, sources []netip.Addr, entered
 		paceUs = int64(max(l.args.Threads, 1)) * 1_000_000 / int64(l.args.PerSecond)
 	}
 	next := nowUs()
+	unspecified := netip.IPv4Unspecified()
+	if address.Is6() {
+		unspecified = netip.IPv6Unspecified()
+	}
+	if len(sources) == 0 {
+		sources = []netip.Addr{unspecified}
+	}
+	// Ports in turn, each thread its own: none comes again before the node has forgotten its last connection. A tuple
+	// that connection tracking still knows may be taken for the old connection and go where that one went.
+	threads := max(l.args.Threads, 1)
+	ports := newTurns(firstPort+number, lastPort, threads)
 	for turn := number; !l.stopping.Load(); turn++ {
 		if paceUs > 0 {
 			if wait := next - nowUs(); wait > 0 {
@@ -134,11 +152,11 @@ func (l *load) run(number int, address netip.Addr, sources []netip.Addr, entered
 			next += paceUs
 		}
 		begun := nowUs()
-		var source syscall.Sockaddr
-		if len(sources) > 0 {
-			source = sockaddr(sources[turn%len(sources)], 0)
+		source := sources[turn%len(sources)]
+		size, err := once(address.Is6(), sockaddr(source, ports.next()), target, &timeout, buffer)
+		for err == errPortTaken {
+			size, err = once(address.Is6(), sockaddr(source, ports.next()), target, &timeout, buffer)
 		}
-		size, err := once(address.Is6(), source, target, &timeout, buffer)
 		took := nowUs() - begun
 		own.Connections++
 		l.count.Add(1)
@@ -169,6 +187,22 @@ func (l *load) run(number int, address netip.Addr, sources []netip.Addr, entered
 	l.add(own, times)
 }
 
+// turns goes round a range in steps.
+type turns struct{ first, last, step, at int }
+
+func newTurns(first, last, step int) *turns { return &turns{first, last, step, first} }
+
+func (t *turns) next() int {
+	port := t.at
+	t.at += t.step
+	if t.at > t.last {
+		t.at = t.first
+	}
+	return port
+}
+
+var errPortTaken = errors.New("the source port is taken")
+
 // once makes one connection and reads the greeting, without its newline, into the buffer.
 func once(six bool, source, target syscall.Sockaddr, timeout *syscall.Timeval, buffer []byte) (int, error) {
 	family := syscall.AF_INET
@@ -184,12 +218,13 @@ func once(six bool, source, target syscall.Sockaddr, timeout *syscall.Timeval, b
 	_ = syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, timeout)
 	// A reset on close: no port stays busy.
 	_ = syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
-	if source != nil {
-		// 24 is IP_BIND_ADDRESS_NO_PORT: the port is chosen at connect, by the whole tuple.
-		_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, 24, 1)
-		if err := syscall.Bind(fd, source); err != nil {
-			return 0, err
-		}
+	_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	switch err := syscall.Bind(fd, source); err {
+	case nil:
+	case syscall.EADDRINUSE:
+		return 0, errPortTaken
+	default:
+		return 0, err
 	}
 	// The runtime's own signals may interrupt a call that has a time-out; asked again, it goes on waiting.
 	err = syscall.Connect(fd, target)
