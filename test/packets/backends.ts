@@ -1,8 +1,6 @@
 /**
  * The agent's backends as programmers of n1: decisions of the pure layer, written by a backend of each family inside
  * n1's network namespace. The first world is written whole, the next ones as changes.
- *
- * Tracked flows are not a backend's business: whoever passes `afterWrite` cleans them up.
  */
 import type { IpFamily } from '../../src/core/objects.ts';
 import type { Backend } from '../../src/agent/backend.ts';
@@ -18,7 +16,6 @@ export interface BackendProgrammerOptions {
   readonly open: (bed: Bed, family: IpFamily) => Promise<Backend>;
   /** Takes away all that the backends have written, so that the next ones begin with nothing. */
   readonly cleanUp: (bed: Bed) => Promise<void>;
-  readonly afterWrite?: (bed: Bed, decisions: readonly Decision[]) => Promise<void>;
 }
 
 interface Written {
@@ -53,7 +50,6 @@ export function backendProgrammer(options: BackendProgrammerOptions): MakeProgra
             );
           }
         }
-        await options.afterWrite?.(bed, decisions);
       },
       close: async () => {
         for (const backend of backends) await backend.close();

@@ -17,6 +17,8 @@ export interface SuiteOptions {
   /** The variant of iptables that writes the rules; undefined where nft does. */
   readonly iptables?: 'nft' | 'legacy';
   readonly make: MakeProgrammer;
+  /** Nobody cleans the connection tracking table: stories about that are not its own. */
+  readonly rulesOnly?: true;
   /** Is called once with the bed of the suite. */
   readonly prepare?: (bed: Bed) => Promise<void>;
 }
@@ -55,9 +57,7 @@ export function packetSuite(options: SuiteOptions): void {
       });
       afterAll(() => programmer.close());
 
-      const declared = members.filter(
-        (item) => item.kind === 'case' || concerns(item.given, options.reference),
-      );
+      const declared = members.filter((item) => item.kind === 'case' || concerns(item.given, options));
       test.each(declared)('$name', async (item) => {
         const wrong =
           item.kind === 'case'
@@ -72,8 +72,9 @@ export function packetSuite(options: SuiteOptions): void {
   });
 }
 
-function concerns(story: Story, reference: Reference | undefined): boolean {
-  return story.only === undefined || (reference !== undefined && story.only.includes(reference));
+function concerns({ only, tracked }: Story, { reference, rulesOnly }: SuiteOptions): boolean {
+  if (tracked === true && rulesOnly === true) return false;
+  return only === undefined || (reference !== undefined && only.includes(reference));
 }
 
 async function runCase(
