@@ -373,12 +373,6 @@ export class NftablesBackend implements Backend {
   }
 }
 
-/** The table as text, for a dry run: what `replace` would write on a node that has nothing yet. */
-export function* render(node: NodeDecision, decisions: Iterable<Decision>): Generator<string> {
-  const ledger = new Ledger(layoutOf(node));
-  yield* wholeTable(tableShape(node, allFeatures), ledger, decisions, () => undefined);
-}
-
 function unwritable(layout: Layout, decision: Decision): string {
   try {
     elements(layout, decision, undefined, () => undefined);

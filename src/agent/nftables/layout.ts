@@ -222,19 +222,38 @@ class Pen {
     if (clusterIP !== undefined && !node.masqueradeAll) pods.push(internal);
     if (shortcut !== undefined && nodePort + externalIPs.length + balancerIPs.length > 0) {
       if (node.localSource.kind !== 'none') pods.push(shortcut);
-      if (external.kind === 'balance') this.#emitHairpin(this.#decision[external.to], undefined);
+      if (external.kind === 'balance') this.#emitHairpin(external.to, () => true);
     }
     const lists = new Set(pods.flatMap((fate) => (fate.kind === 'balance' ? [fate.to] : [])));
-    const ranges = node.localSource.kind === 'cidrs' ? podRanges : undefined;
-    for (const list of lists) this.#emitHairpin(this.#decision[list], ranges);
+    for (const list of lists) this.#emitHairpin(list, (endpoint) => mayKeepSource(node, podRanges, endpoint));
   }
 
-  /** @param ranges undefined: wherever the endpoint is. */
-  #emitHairpin(endpoints: readonly Endpoint[], ranges: readonly Cidr[] | undefined): void {
-    for (const { address } of endpoints) {
-      if (ranges === undefined || inRanges(ranges, address))
-        this.#emit('hairpin', `${address} . ${address}`, '');
+  #emitHairpin(list: List, counts: (endpoint: Endpoint) => boolean): void {
+    for (const endpoint of this.#decision[list]) {
+      if (counts(endpoint)) this.#emit('hairpin', `${endpoint.address} . ${endpoint.address}`, '');
     }
+  }
+}
+
+/**
+ * Whether this endpoint, as a client, is taken for a pod: by its address, or by an interface, which pods of other nodes
+ * do not come in by. Where nobody can tell, sources are kept for all.
+ */
+function mayKeepSource(
+  node: NodeDecision,
+  podRanges: readonly Cidr[],
+  { address, local }: Endpoint,
+): boolean {
+  switch (node.localSource.kind) {
+    case 'none':
+      return true;
+    case 'cidrs':
+      return inRanges(podRanges, address);
+    case 'interface':
+    case 'interface-prefix':
+      return local;
+    default:
+      return unreachable(node.localSource);
   }
 }
 

@@ -112,7 +112,8 @@ export class Ledger {
 
   /** Chains that nothing leads to any more, each before those that it leads to. */
   unusedChains(): string[] {
-    const needed = new Set<string>();
+    // Hooked chains refer to it.
+    const needed = new Set<string>(['refuse']);
     for (const [name, count] of this.#uses) {
       if (count > 0) reach(this.layout.chains.get(name), needed);
     }

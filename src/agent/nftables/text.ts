@@ -2,11 +2,12 @@
  * Transactions and whole tables as the text that nft reads. A table comes as pieces, made while the child reads.
  */
 import { SluiceError, asSluiceError } from '../../core/errors.ts';
-import type { Decision } from '../decision.ts';
+import type { Decision, NodeDecision } from '../decision.ts';
 import type { Quarantined } from '../backend.ts';
 import type { Chain } from './chains.ts';
-import type { Ledger, Transaction } from './ledger.ts';
-import type { BaseChain, SetShape, TableShape } from './table.ts';
+import { layoutOf } from './layout.ts';
+import { Ledger, type Transaction } from './ledger.ts';
+import { allFeatures, tableShape, type BaseChain, type SetShape, type TableShape } from './table.ts';
 import { tableName } from './words.ts';
 
 /** More would not be faster, and costs nft's memory. */
@@ -138,4 +139,10 @@ export function oneLine(lines: readonly string[]): string {
   const line = lines.join('; ');
   if (line.includes('\n')) throw new SluiceError('bug', 'a command has a line break', { code: 'BadCommand' });
   return line;
+}
+
+/** The table as text, for a dry run: what `replace` would write on a node that has nothing yet. */
+export function* render(node: NodeDecision, decisions: Iterable<Decision>): Generator<string> {
+  const ledger = new Ledger(layoutOf(node));
+  yield* wholeTable(tableShape(node, allFeatures), ledger, decisions, () => undefined);
 }

@@ -23,7 +23,7 @@ export type Traced =
   | { readonly kind: 'deliver'; readonly to: readonly TracedEndpoint[] };
 
 /** Bits that the packet carries when it comes: they must be there when it leaves. */
-const foreignMark = 0x8000_0001;
+const foreignMark = 0x1001;
 
 /** @throws SluiceError `bug` where the rules do something that they must never do. */
 export function trace(ruleset: Ruleset, facts: NodeFacts, packet: Packet): Traced {
