@@ -233,20 +233,30 @@ export class NftablesBackend implements Backend {
       throw (await missingPiece(words, (text) => check([text]))) ?? refused(error);
     }
     const known = bad.size;
-    const search = async (some: readonly Decision[]): Promise<void> => {
-      const against = await check(whole(some));
+    /** @returns those of `some` that are taken together with `base`. */
+    const search = async (
+      base: readonly Decision[],
+      some: readonly Decision[],
+    ): Promise<readonly Decision[]> => {
+      const against = await check(whole([...base, ...some]));
       const [only] = some;
-      if (against === '' || only === undefined) return;
+      if (against === '' || only === undefined) return some;
       if (bad.size - known > mostBad) throw refused(against);
       if (some.length === 1) {
         bad.set(only.key, { key: only.key, message: against });
-        return;
+        return [];
       }
       const middle = Math.ceil(some.length / 2);
-      await search(some.slice(0, middle));
-      await search(some.slice(middle));
+      const left = await search(base, some.slice(0, middle));
+      const right = await search(isolated ? [] : [...base, ...left], some.slice(middle));
+      return [...left, ...right];
     };
-    await search(decisions);
+    // Each by itself first: small texts, quick answers. Then two that cannot stand together.
+    let isolated = true;
+    await search([], decisions);
+    if (bad.size > known) return;
+    isolated = false;
+    await search([], decisions);
     if (bad.size === known) throw refused(error);
   }
 

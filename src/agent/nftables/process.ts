@@ -129,6 +129,10 @@ export class Session {
       if (this.#child === child) this.#hear(text);
     });
     child.once('error', (cause: NodeJS.ErrnoException) => this.#lost(child, notStarted(cause)));
+    child.once('exit', () => {
+      // One that ends while nobody waits is replaced by the next line; what it still says concerns nobody.
+      if (this.#child === child && this.#waiting === undefined) this.#child = undefined;
+    });
     child.once('close', (code) =>
       this.#lost(
         child,
