@@ -1,6 +1,6 @@
 /**
  * Both ends of connections, run by `ip netns exec NAME node nftables-peer.ts …`:
- * - `serve PORT`: answers each connection with a line `self peer` and closes it; prints `ready`.
+ * - `serve PORT`: answers each connection with a line `self peer`; prints `ready`.
  * - `ask HOST PORT TIMES`: connects one after the other, prints one line for each: the answer, or the error's code.
  * - `storm HOST PORT`: connects without pause, eight at a time, until standard input ends; prints `done all lost`.
  */
@@ -26,8 +26,11 @@ function ask(source?: string): Promise<string> {
     };
     socket.setEncoding('utf8').on('data', (text: string) => {
       heard += text;
+      if (!heard.endsWith('\n')) return;
+      // No end of the connection is left waiting anywhere, so that no port is refused to a later one.
+      socket.resetAndDestroy();
+      end(heard.trim());
     });
-    socket.on('end', () => end(heard.trim()));
     socket.on('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
   });
 }
@@ -35,7 +38,7 @@ function ask(source?: string): Promise<string> {
 if (mode === 'serve') {
   createServer((socket) => {
     socket.on('error', () => undefined);
-    socket.end(`${socket.localAddress ?? ''} ${socket.remoteAddress ?? ''}\n`);
+    socket.write(`${socket.localAddress ?? ''} ${socket.remoteAddress ?? ''}\n`);
   }).listen({ port: Number(host), host: '::', backlog: 4096 }, () => process.stdout.write('ready\n'));
 } else if (mode === 'ask') {
   for (let time = 0; time < Number(times); time += 1) process.stdout.write(`${await ask()}\n`);

@@ -183,7 +183,7 @@ export class Chains {
     const key = this.#key(place);
     const maps = rowMaps(place, list);
     const clients = clientMap(place);
-    const client = `${header} saddr . ${key}`;
+    const client = clientKey(this.#words, place);
     const remember = `update @${clients} { ${client} timeout ${timeText(seconds)} : meta priority }`;
     const go = `dnat ${header} to ${key} . meta priority map @${maps.slots}`;
     const draw = (bucket: string): string =>
@@ -206,6 +206,15 @@ export class Chains {
 /** The key of a destination, as every map of that place begins. */
 export function destinationKey(words: Words, place: Place): string {
   return place === 'address' ? `${words.header} daddr . meta l4proto . th dport` : 'meta l4proto . th dport';
+}
+
+/**
+ * A client of one destination. nft 1.0.6 dies over an `update` whose key is longer than 16 bytes, so over IPv6 the key
+ * is a hash: of 131,072 clients some four share theirs with another, and with it the endpoint.
+ */
+export function clientKey(words: Words, place: Place): string {
+  const whole = `${words.header} saddr . ${destinationKey(words, place)}`;
+  return words.family === 'IPv4' ? whole : `jhash ${whole} mod 4294967295 seed ${hashSeed}`;
 }
 
 function nameOf(target: Target): string {

@@ -87,7 +87,11 @@ function inChain(found: Ruleset, name: string, line: string): void {
 }
 
 function inSet(found: Ruleset, name: string, line: string): void {
-  if (/^type [\w .]+( : [\w .]+)?$/.test(line) || /^size \d+$/.test(line) || line === 'flags dynamic,timeout')
+  if (
+    /^type(?:of)? [\w .]+( : [\w .]+)?$/.test(line) ||
+    /^size \d+$/.test(line) ||
+    line === 'flags dynamic,timeout'
+  )
     return;
   if (line !== 'flags interval') throw strange(line);
   const set = found.sets.get(name);
@@ -151,6 +155,8 @@ function must<T>(value: T | undefined, line: string): T {
 const address = String.raw`ip6? [sd]addr`;
 const field = `(?:${address}|meta l4proto|th dport|meta priority)`;
 const concat = String.raw`(${field}(?: \. ${field})*)`;
+/** A key that is remembered may be hashed. */
+const client = String.raw`(?:jhash )?${concat}(?: mod 4294967295 seed 0x[0-9a-f]+)?`;
 
 /** Each form that a statement may have, anchored at the start of what is left of a rule. */
 const forms: readonly (readonly [RegExp, (match: readonly string[]) => Statement])[] = [
@@ -195,7 +201,7 @@ const forms: readonly (readonly [RegExp, (match: readonly string[]) => Statement
     ([, count]) => ({ kind: 'priority', from: { draw: Number(count) } }),
   ],
   [
-    new RegExp(`^meta priority set ${concat} map @([\\w-]+)(?= |$)`),
+    new RegExp(`^meta priority set ${client} map @([\\w-]+)(?= |$)`),
     ([, key = '', set = '']) => ({ kind: 'priority', from: lookup(key, set) }),
   ],
   [
@@ -203,11 +209,11 @@ const forms: readonly (readonly [RegExp, (match: readonly string[]) => Statement
     ([, key = '', set = '']) => ({ kind: 'translate', lookup: lookup(key, set) }),
   ],
   [
-    new RegExp(`^update @([\\w-]+) \\{ ${concat} timeout [\\dsmhd]+ : meta priority \\}(?= |$)`),
+    new RegExp(`^update @([\\w-]+) \\{ ${client} timeout [\\dsmhd]+ : meta priority \\}(?= |$)`),
     ([, set = '', key = '']) => ({ kind: 'remember', lookup: lookup(key, set) }),
   ],
   [
-    new RegExp(`^delete @([\\w-]+) \\{ ${concat} : meta priority \\}(?= |$)`),
+    new RegExp(`^delete @([\\w-]+) \\{ ${client} : meta priority \\}(?= |$)`),
     ([, set = '', key = '']) => ({ kind: 'forget', lookup: lookup(key, set) }),
   ],
   [/^goto ([\w-]+)$/, ([, chain = '']) => ({ kind: 'go', chain })],

@@ -106,7 +106,9 @@ function setShapes(node: NodeDecision, words: Words): SetShape[] {
         {
           ...map(
             clientMap(place),
-            `type ${address} . ${key} : classid`,
+            words.family === 'IPv4'
+              ? `type ${address} . ${key} : classid`
+              : 'typeof numgen random mod 2 : meta priority',
             `size ${mostClients}`,
             'flags dynamic,timeout',
           ),
