@@ -56,25 +56,6 @@ export function tableShape(node: NodeDecision, features: Features): TableShape {
 
 function setShapes(node: NodeDecision, words: Words): SetShape[] {
   const { address } = words;
-  const map = (name: string, ...lines: string[]): SetShape => ({
-    name,
-    kind: 'map',
-    lines,
-    dynamic: false,
-    fixed: undefined,
-  });
-  const set = (
-    name: string,
-    type: string,
-    fixed?: readonly string[],
-    interval = fixed !== undefined,
-  ): SetShape => ({
-    name,
-    kind: 'set',
-    lines: interval ? [`type ${type}`, 'flags interval'] : [`type ${type}`],
-    dynamic: false,
-    fixed,
-  });
   const pods = node.localSource.kind === 'cidrs' ? node.localSource.cidrs : [];
   const nodePortIPs = node.nodePortAddresses === 'all' ? [] : node.nodePortAddresses;
   return [
@@ -141,11 +122,6 @@ function baseChains(node: NodeDecision, words: Words, { fullyRandom }: Features)
     `${header} daddr @cluster-ips ${where}${refuse}`,
     ...(ranges ? [`${header} daddr @service-ranges ${where}drop`] : []),
   ];
-  const hook = (name: string, at: string, priority: number, rules: string[]): BaseChain => ({
-    name,
-    hook: `type nat hook ${at} priority ${priority}; policy accept;`,
-    rules,
-  });
   return [
     { name: 'services', hook: undefined, rules: services },
     { name: 'masquerade-now', hook: undefined, rules: [`meta mark set meta mark ^ ${mark}`, masquerade] },
@@ -157,4 +133,22 @@ function baseChains(node: NodeDecision, words: Words, { fullyRandom }: Features)
       `ct status dnat ${header} saddr . ${header} daddr @hairpin ${masquerade}`,
     ]),
   ];
+}
+
+function map(name: string, ...lines: string[]): SetShape {
+  return { name, kind: 'map', lines, dynamic: false, fixed: undefined };
+}
+
+function set(
+  name: string,
+  type: string,
+  fixed?: readonly string[],
+  interval = fixed !== undefined,
+): SetShape {
+  const lines = interval ? [`type ${type}`, 'flags interval'] : [`type ${type}`];
+  return { name, kind: 'set', lines, dynamic: false, fixed };
+}
+
+function hook(name: string, at: string, priority: number, rules: readonly string[]): BaseChain {
+  return { name, hook: `type nat hook ${at} priority ${priority}; policy accept;`, rules };
 }

@@ -47,15 +47,17 @@ export function trace(ruleset: Ruleset, facts: NodeFacts, packet: Packet): Trace
 /** Whether a trace says the same as an outcome of the evaluator: the same endpoints, masqueraded alike. */
 export function agrees(traced: Traced, outcome: Outcome): boolean {
   if (traced.kind !== 'deliver' || outcome.kind !== 'deliver') return traced.kind === outcome.kind;
-  const texts = (all: readonly { address: string; port: number; masquerade: boolean }[]): string =>
-    all
-      .map(({ address, port, masquerade }) => `${address} ${port} ${masquerade}`)
-      .toSorted()
-      .join();
   return (
-    texts(traced.to) ===
-    texts(outcome.to.map(({ endpoint: { address, port }, masquerade }) => ({ address, port, masquerade })))
+    textOf(traced.to) ===
+    textOf(outcome.to.map(({ endpoint: { address, port }, masquerade }) => ({ address, port, masquerade })))
   );
+}
+
+function textOf(all: readonly Pick<TracedEndpoint, 'address' | 'port' | 'masquerade'>[]): string {
+  return all
+    .map(({ address, port, masquerade }) => `${address} ${port} ${masquerade}`)
+    .toSorted()
+    .join();
 }
 
 /** Runs `walk` once for each combination of drawn numbers. */
@@ -163,6 +165,7 @@ class Walk {
   /** `left`: a goto came back without a verdict, which ends the chain that it stood in. */
   #rule(rule: readonly Statement[]): Ending | 'left' {
     for (const statement of rule) {
+      // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- the rest are matches, exhausted in #passes
       switch (statement.kind) {
         case 'go':
           return this.#chain(statement.chain) ?? 'left';
