@@ -294,7 +294,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 describe('any history', () => {
-  property.prop([fc.array(step, { maxLength: 60 }), fc.nat(40), fc.nat()])(
+  property.prop([fc.array(step, { maxLength: 60 }), fc.nat(40), fc.nat()], { numRuns: 300 })(
     'of changes, failures, flushes and pauses ends with the kernel as the source says: no change is ever lost',
     async (steps, ms, seed) => {
       const { clock, backend, source, sync } = bench({}, seed);

@@ -250,12 +250,16 @@ export class FamilySync {
 
   #begin(): void {
     if (!this.#whole && this.#pending.size === 0) {
-      // Undone before it was written.
-      this.#waitingSince = undefined;
-      this.#settled(this.#takeWaiters());
+      this.#rest();
       return;
     }
     this.#exclusively(this.#write());
+  }
+
+  /** Nothing waits, or what did has been undone before it was written. */
+  #rest(): void {
+    this.#waitingSince = undefined;
+    this.#settled(this.#takeWaiters());
   }
 
   /** Nothing is written until `work` has ended. It never rejects. */
@@ -263,7 +267,7 @@ export class FamilySync {
     this.#writing = work.finally(() => {
       this.#writing = undefined;
       if (this.#whole || this.#pending.size > 0) this.#stir();
-      else if (this.#programmed) this.#settled(this.#takeWaiters());
+      else this.#rest();
     });
   }
 
