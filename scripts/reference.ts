@@ -38,18 +38,29 @@ ${table(['reason', 'what it means', 'what to do'], rows)}`;
 }
 
 export function metricsPage(metrics: Readonly<Record<string, MetricRow>>): string {
-  const rows = Object.values(metrics).map(({ name, type, labels, help }) => [
-    code(name),
-    type,
-    labels.map(code).join(', '),
-    help,
-  ]);
+  const rows = (of: MetricRow['of']): readonly (readonly string[])[] =>
+    Object.values(metrics)
+      .filter((row) => (row.of ?? 'controller') === of)
+      .map(({ name, type, labels, help }) => [code(name), type, labels.map(code).join(', '), help]);
+  const head = ['metric', 'type', 'labels', 'what it tells'];
   return `# Metrics
 
 ${note}
-Served at \`/metrics\` in the Prometheus text format. Times are in seconds. The names that begin with \`service_controller_\` are those of Kubernetes' own service controller. Beside these there are the metrics of the process itself (\`process_*\`, \`nodejs_*\`).
+Served at \`/metrics\` in the Prometheus text format. Times are in seconds. Beside these there are the metrics of the process itself (\`process_*\`, \`nodejs_*\`).
 
-${table(['metric', 'type', 'labels', 'what it tells'], rows)}`;
+## Of both processes
+
+${table(head, rows('both'))}
+## Of the controller
+
+The names that begin with \`service_controller_\` are those of Kubernetes' own service controller.
+
+${table(head, rows('controller'))}
+## Of the node agent
+
+The names that begin with \`kubeproxy_\` are those of kube-proxy.
+
+${table(head, rows('agent'))}`;
 }
 
 function settingRows(fields: Fields, prefix: string): readonly (readonly string[])[] {

@@ -5,8 +5,11 @@
  * Names are a promise: dashboards and alert rules match on them. Where Kubernetes' own service controller
  * has a metric for the same thing, its name is used, so that an existing dashboard goes on working.
  */
+import { agentMetricTable } from './agent-metric-table.ts';
 
 export interface MetricRow {
+  /** The process that exports it. Default: the controller. */
+  readonly of?: 'controller' | 'agent' | 'both';
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly name: string;
   readonly help: string;
@@ -173,30 +176,35 @@ export const metricTable = {
 
   // ── the process ──
   readerSynced: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_reader_synced',
     help: '1 when the list of this kind is complete.',
     labels: ['kind'],
   },
   readerSilence: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_reader_silence_seconds',
     help: 'How long ago the API server was last heard of for this kind; bookmarks count.',
     labels: ['kind'],
   },
   readerObjects: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_reader_objects',
     help: 'Objects held.',
     labels: ['kind'],
   },
   readerLists: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_reader_lists',
     help: 'Full lists since the start.',
     labels: ['kind'],
   },
   readerFailures: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_reader_failures',
     help: 'Lists and watches that failed since the start.',
@@ -209,11 +217,14 @@ export const metricTable = {
     labels: [],
   },
   build: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_build_info',
     help: 'Always 1; the labels tell the versions.',
     labels: ['version', 'node'],
   },
+
+  ...agentMetricTable,
 } as const satisfies Readonly<Record<string, MetricRow>>;
 
 export type MetricId = keyof typeof metricTable;

@@ -51,6 +51,8 @@ export interface Metrics {
 }
 
 export interface MetricsOptions {
+  /** Whose metrics: an agent exports none of the controller's. Default: the controller's. */
+  readonly of?: 'controller' | 'agent';
   readonly version: string;
   /** Metrics of Node itself (heap, event-loop lag, file handles) too. */
   readonly processMetrics: boolean;
@@ -62,7 +64,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const gauges = new Map<string, Gauge>();
   const histograms = new Map<string, Histogram>();
   const rows: readonly (readonly [string, MetricRow])[] = Object.entries(metricTable);
+  const { of: owner = 'controller' } = options;
   for (const [id, row] of rows) {
+    const { of = 'controller' } = row;
+    if (of !== owner && of !== 'both') continue;
     const common = { name: row.name, help: row.help, labelNames: [...row.labels], registers: [registry] };
     if (row.type === 'counter') counters.set(id, new Counter(common));
     else if (row.type === 'gauge') gauges.set(id, new Gauge(common));
