@@ -5,7 +5,7 @@
 import type { AnnotationDoc } from '../src/core/provider.ts';
 import type { AnyCommand, Program } from '../src/commands/table.ts';
 import type { Fields } from '../src/settings/schema.ts';
-import type { MetricRow } from '../src/observe/metric-table.ts';
+import type { MetricRow } from '../src/observe/metric-row.ts';
 import { defaultText } from '../src/commands/flags.ts';
 import { flagUsage } from '../src/commands/help.ts';
 

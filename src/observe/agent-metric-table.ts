@@ -2,7 +2,7 @@
  * The metrics of the node agent. Where kube-proxy has a metric for the same thing its name is used, so that its
  * dashboards and alert rules go on working; labels are added, never left out.
  */
-import type { MetricRow } from './metric-table.ts';
+import type { MetricRow } from './metric-row.ts';
 
 /** From a single map element to a first load of a large cluster over a slow tool. */
 const syncSeconds = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];

@@ -6,17 +6,7 @@
  * has a metric for the same thing, its name is used, so that an existing dashboard goes on working.
  */
 import { agentMetricTable } from './agent-metric-table.ts';
-
-export interface MetricRow {
-  /** The process that exports it. Default: the controller. */
-  readonly of?: 'controller' | 'agent' | 'both';
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly name: string;
-  readonly help: string;
-  readonly labels: readonly string[];
-  /** Upper bounds of a histogram, in seconds. */
-  readonly buckets?: readonly number[];
-}
+import type { MetricRow } from './metric-row.ts';
 
 /** From a cached read to a call that was throttled for a long time. */
 const callSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

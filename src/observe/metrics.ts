@@ -6,7 +6,8 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { metricTable } from './metric-table.ts';
-import type { MetricId, MetricRow } from './metric-table.ts';
+import type { MetricRow } from './metric-row.ts';
+import type { MetricId } from './metric-table.ts';
 
 type Labels<Id extends MetricId> = Readonly<Record<(typeof metricTable)[Id]['labels'][number], string>>;
 type IdOf<Type extends MetricRow['type']> = {
@@ -30,6 +31,8 @@ export interface Sources {
     readonly failures: number;
   }[];
   readonly leaseHeld?: () => boolean;
+  /** Sets gauges by `set`, from states that live elsewhere. */
+  readonly refresh?: () => void;
   /** One entry a condition of a Service that we serve. */
   readonly conditions?: () => Iterable<{
     readonly type: string;
@@ -94,6 +97,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       set('readerLists', { kind }, reader.lists);
       set('readerFailures', { kind }, reader.failures);
     }
+    sources.refresh?.();
     if (sources.leaseHeld) set('leaseHeld', {}, sources.leaseHeld() ? 1 : 0);
     if (sources.conditions) {
       const gauge = gauges.get('conditions');
