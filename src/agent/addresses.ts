@@ -108,6 +108,7 @@ export class AddressWatch {
     this.#child = child;
     child.stdout?.on('data', () => this.#gather());
     child.stderr?.resume();
+    child.stdin?.on('error', () => undefined);
     let ended = false;
     const end = (cause: unknown): void => {
       if (ended || this.#stopped) return;

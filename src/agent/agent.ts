@@ -198,14 +198,27 @@ export class Agent implements AgentHearer {
     return this.#listeners.listening;
   }
 
-  /** Every node port that is served, with its Service. */
-  nodePorts(): ReadonlyMap<number, Decision> {
-    const found = new Map<number, Decision>();
+  /** The decisions that have a node port, one for each port and protocol. */
+  nodePorts(): readonly Decision[] {
+    const found = new Map<string, Decision>();
     for (const name of this.#families.keys()) {
       for (const decision of this.#options.tracker.decisions(name))
-        if (decision.nodePort !== 0) found.set(decision.nodePort, decision);
+        if (decision.nodePort !== 0) found.set(`${decision.protocol} ${decision.nodePort}`, decision);
     }
-    return found;
+    return [...found.values()];
+  }
+
+  /** What is decided about a Service and how it stands in the kernel; undefined where it is not served here. */
+  describe(service: ObjectKey): readonly object[] | undefined {
+    if (this.#options.view.service(service) === undefined) return undefined;
+    return [...this.#options.tracker.ofService(service)].map((decision) => {
+      const sync = this.#families.get(decision.family)?.sync;
+      return {
+        decision,
+        kernel: sync?.backend.describe(decision.key) ?? [],
+        refused: sync?.state.quarantined.get(decision.key),
+      };
+    });
   }
 
   #family(backend: Backend): Family {

@@ -3,11 +3,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { SluiceError } from '../core/errors.ts';
 
-/** Starts a program with its output on pipes. A test hands in one that starts it inside a network namespace. */
+/** Starts a program with its three standard streams on pipes. A test hands in one that starts it inside a network namespace. */
 export type Spawn = (program: string, args: readonly string[]) => ChildProcess;
 
-export const systemSpawn: Spawn = (program, args) =>
-  spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+export const systemSpawn: Spawn = (program, args) => spawn(program, [...args], { stdio: 'pipe' });
 
 export interface ToolOptions {
   /** Each line of standard output as it comes, instead of keeping all of it. */
@@ -39,6 +38,8 @@ const usualTimeoutMs = 30_000;
 export function toolRunner(start: Spawn = systemSpawn): RunTool {
   return async (program, args, { onLine, timeoutMs = usualTimeoutMs } = {}) => {
     const child = start(program, args);
+    // Nothing is asked of it; one that is gone already need not hear that.
+    child.stdin?.on('error', () => undefined).end();
     const out: string[] = [];
     let error = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
