@@ -131,6 +131,12 @@ export class Agent implements AgentHearer {
     }
   }
 
+  /** Resolves when everything that is known now is in the kernel, in every family. */
+  async written(): Promise<void> {
+    const all = [...this.#families.values()];
+    await Promise.all(all.map(({ sync }) => new Promise<void>((resolve) => sync.whenWritten(resolve))));
+  }
+
   /** Ends after the writes under way. Rules stay. */
   async stop(): Promise<void> {
     this.#disconnect?.();

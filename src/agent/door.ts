@@ -12,19 +12,15 @@ import { makeIntern } from '../kube/intern.ts';
 import { byService, endpointSlices, nodes, services } from '../kube/kinds.ts';
 import { Reader, type ReaderReport, type ReaderState } from '../kube/reader.ts';
 import type { Change } from '../kube/store.ts';
+import { headlessLabel, ownProxyName, proxyNameLabel } from './decide/service.ts';
+import type { AgentSettings } from './decide/settings.ts';
 
-/** Beside kube-proxy, which leaves alone what carries the label; or instead of it. */
-export type Scope = 'labelled' | 'all';
-
-/** Whose Services: kube-proxy's convention. */
-export const proxyNameLabel = 'service.kubernetes.io/service-proxy-name';
-const headlessLabel = 'service.kubernetes.io/headless';
-const ownName = 'sluice';
+type Scope = AgentSettings['scope'];
 
 /** The agent serves this Service: label selectors cannot say "absent or ours", so the answer is given here. */
 export function inScope(service: Pick<ServiceObject, 'labels'>, scope: Scope): boolean {
   const name = service.labels[proxyNameLabel];
-  return name === ownName || (scope === 'all' && name === undefined);
+  return name === ownProxyName || (scope === 'all' && name === undefined);
 }
 
 export interface AgentDoorOptions {
@@ -66,7 +62,7 @@ export class AgentDoor implements AgentView {
     const shared = { api, clock, random, report };
     this.#nodeName = nodeName;
     this.#scope = scope;
-    const served = scope === 'all' ? '' : `,${proxyNameLabel}=${ownName}`;
+    const served = scope === 'all' ? '' : `,${proxyNameLabel}=${ownProxyName}`;
     this.#services = new Reader({
       ...shared,
       kind: services({ intern, labelSelector: `!${headlessLabel}${served}` }),

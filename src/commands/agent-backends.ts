@@ -6,7 +6,7 @@
 import { access } from 'node:fs/promises';
 import type { Backend } from '../agent/backend.ts';
 import { allowRouteLocalnet, procSysctls } from '../agent/preflight.ts';
-import type { Spawn } from '../agent/tool.ts';
+import { toolRunner, type Spawn } from '../agent/tool.ts';
 import { asSluiceError, SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
 import type { AgentChoice } from './agent-flags.ts';
@@ -25,6 +25,8 @@ export interface BackendKit {
    */
   removeOthers(): Promise<readonly string[]>;
 }
+
+const allowLocalhost = (): Promise<void> => allowRouteLocalnet(procSysctls);
 
 const bothFamilies: readonly IpFamily[] = ['IPv4', 'IPv6'];
 
@@ -77,7 +79,19 @@ async function nftablesKit(
   spawn: Spawn,
   notes: readonly string[],
 ): Promise<BackendKit> {
-  throw new SluiceError('invalid', `not part of this build ${families.length} ${notes.length} ${String(spawn)}`, { code: 'NotBuilt' });
+  const { NftablesBackend } = await import('../agent/nftables/backend.ts');
+  for (const family of families) await checkNftables(family, spawn);
+  const opened = new Map(
+    families.map((family) => [family, new NftablesBackend({ family, start: spawn })] as const),
+  );
+  return {
+    name: 'nftables',
+    text: 'nftables',
+    families,
+    notes,
+    open: (family) => backendOf(opened, family),
+    removeOthers: async () => (await removeIptables(spawn, ['nft', 'legacy'], false)).removed,
+  };
 }
 
 async function iptablesKit(
@@ -86,44 +100,40 @@ async function iptablesKit(
   spawn: Spawn,
   notes: readonly string[],
 ): Promise<BackendKit> {
-  const { detectVariant, probe } = await import('../agent/iptables/detect.ts');
-  const { IptablesBackend } = await import('../agent/iptables/backend.ts');
+  const { openIptables, leaveOtherVariant } = await import('../agent/iptables/open.ts');
   const told = [...notes];
+  const opened = new Map<IpFamily, Awaited<ReturnType<typeof openIptables>>['backend']>();
   let variant = asked === 'auto' ? undefined : asked;
-  if (variant === undefined) {
+  for (const family of families) {
+    const { backend, reason } = await openIptables({ family, spawn, variant, allowLocalhost });
+    if (variant === undefined) told.push(`iptables-${backend.variant} is used: ${reason}`);
     // One answer for both families: never are both variants used by us.
-    const detected = await detectVariant(spawn, families[0] ?? 'IPv4');
-    ({ variant } = detected);
-    told.push(`iptables-${detected.variant}: ${detected.reason}`);
+    ({ variant } = backend);
+    opened.set(family, backend);
   }
-  const chosen = variant;
-  const abilities = new Map(
-    await Promise.all(
-      families.map(async (family) => [family, await probe(spawn, chosen, family)] as const),
-    ),
-  );
   return {
     name: 'iptables',
-    text: `iptables-${chosen}`,
+    text: `iptables-${variant ?? ''}`,
     families,
     notes: told,
-    open: (family) => {
-      const able = abilities.get(family);
-      if (able === undefined) throw new SluiceError('bug', `no probe of ${family}`, { code: 'NotProbed' });
-      return new IptablesBackend({
-        family,
-        variant: chosen,
-        abilities: able,
-        spawn,
-        allowLocalhost: () => allowRouteLocalnet(procSysctls),
-      });
+    open: (family) => backendOf(opened, family),
+    removeOthers: async () => {
+      const { removed } = await removeNftables(spawn);
+      const lines = [...removed];
+      for (const [family, backend] of opened) {
+        const count = await leaveOtherVariant(backend, spawn);
+        if (count > 0) lines.push(`removed ${count} objects of the other variant of iptables (${family})`);
+      }
+      return lines;
     },
-    removeOthers: async () => [
-      ...(await removeNftables(spawn)).removed,
-      // The ipsets are shared by both variants.
-      ...(await removeIptables(spawn, [chosen === 'nft' ? 'legacy' : 'nft'], true)).removed,
-    ],
   };
+}
+
+function backendOf<B extends Backend>(opened: ReadonlyMap<IpFamily, B>, family: IpFamily): B {
+  const backend = opened.get(family);
+  if (backend === undefined)
+    throw new SluiceError('bug', `no backend of ${family} was opened`, { code: 'NotOpened' });
+  return backend;
 }
 
 export interface Removal {
@@ -141,9 +151,55 @@ export async function removeEverything(spawn: Spawn): Promise<Removal> {
   };
 }
 
+/** Everything that the backend stands on, asked at once; only where that is refused, piece by piece. */
+async function checkNftables(family: IpFamily, spawn: Spawn): Promise<void> {
+  const { missingPiece } = await import('../agent/nftables/probes.ts');
+  const { runNft } = await import('../agent/nftables/process.ts');
+  const { wordsOf } = await import('../agent/nftables/words.ts');
+  const words = wordsOf(family);
+  const check = async (text: string): Promise<string> => {
+    const { code, error } = await runNft(spawn, ['--check', '-f', '-'], [text]);
+    return code === 0 ? '' : error || 'nft said nothing';
+  };
+  const texts: string[] = [];
+  await missingPiece(words, async (text) => {
+    texts.push(text.replace('sluice-probe', `sluice-probe-${texts.length}`));
+    return '';
+  });
+  if ((await check(texts.join(''))) === '') return;
+  const missing = await missingPiece(words, check);
+  if (missing) throw missing;
+}
+
 async function removeNftables(spawn: Spawn): Promise<Removal> {
-  void spawn;
-  return { removed: [], problems: [] };
+  const { NftablesBackend } = await import('../agent/nftables/backend.ts');
+  const removed: string[] = [];
+  const problems: SluiceError[] = [];
+  try {
+    const tables = await toolRunner(spawn)('nft', ['list', 'tables']);
+    if (tables.code !== 0) throw unreadable('nft list tables', tables.error);
+    for (const family of bothFamilies) {
+      const table = `${family === 'IPv4' ? 'ip' : 'ip6'} sluice`;
+      if (!tables.out.split('\n').includes(`table ${table}`)) continue;
+      const backend = new NftablesBackend({ family, start: spawn });
+      await backend.cleanup();
+      await backend.close();
+      removed.push(`removed nftables table ${table}`);
+    }
+  } catch (thrown) {
+    const error = asSluiceError(thrown);
+    if (error.code !== 'ToolMissing') problems.push(error);
+  }
+  return { removed, problems };
+}
+
+function unreadable(action: string, error: string): SluiceError {
+  const denied = /not permitted|denied/iu.test(error);
+  const cure = denied ? '; run it as root, with the capability NET_ADMIN' : '';
+  return new SluiceError(denied ? 'denied' : 'transient', `${action}: ${error}${cure}`, {
+    code: denied ? 'NotPermitted' : 'KernelUnreadable',
+    action,
+  });
 }
 
 async function removeIptables(
@@ -159,7 +215,8 @@ async function removeIptables(
       try {
         const last = variant === variants.at(-1);
         const count = await cleanUp(spawn, variant, family, { keepSets: keepSets || !last });
-        if (count > 0) removed.push(`removed ${count} jumps, chains and sets (iptables-${variant}, ${family})`);
+        if (count > 0)
+          removed.push(`removed ${count} jumps, chains and ipsets (iptables-${variant}, ${family})`);
       } catch (thrown) {
         const error = asSluiceError(thrown);
         // What is not installed has written nothing.

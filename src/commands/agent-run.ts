@@ -159,12 +159,27 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
       checks.start();
       closers.push(async () => checks.stop());
       log.info('serving', { services: [...door.services()].length });
+      await untilStopped(
+        agent.written().then(() => leaveOthers(kit, log)),
+        stop,
+      );
       await untilStopped(new Promise(() => undefined), stop);
     }
   } finally {
     for (const close of closers.toReversed()) await close();
     await events.stop();
     await api.close();
+  }
+}
+
+/** Rules of ours that another backend has written would translate a second time. */
+async function leaveOthers(kit: BackendKit, log: Log): Promise<void> {
+  try {
+    for (const line of await kit.removeOthers()) log.info(line);
+  } catch (thrown) {
+    log.warn('rules that another backend of ours has left could not be removed', {
+      error: asSluiceError(thrown),
+    });
   }
 }
 

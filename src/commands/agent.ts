@@ -25,7 +25,10 @@ export const agentCommand = command({
       does: 'instead of kube-proxy',
     },
     { line: 'sluice agent --dry-run --node-name node-1', does: 'the rules as text; nothing is written' },
-    { line: 'sluice agent --dry-run -f manifests/ --backend iptables', does: 'the same from files, without a cluster' },
+    {
+      line: 'sluice agent --dry-run -f manifests/ --backend iptables',
+      does: 'the same from files, without a cluster',
+    },
     { line: 'sluice agent --cleanup', does: 'remove all rules of sluice from this node' },
   ],
   run: async ({ flags, shell }) => {
@@ -59,7 +62,12 @@ async function serve(flags: AgentFlags, choice: AgentChoice, shell: Shell): Prom
     const kit = await chooseBackends(choice, families, systemSpawn);
     const dropInvalid =
       choice.dropInvalid === 'auto' ? !(await conntrackIsLiberal(procSysctls)) : choice.dropInvalid;
-    const settings: AgentSettings = { ...choice.settings, backend: kit.name, families: kit.families, dropInvalid };
+    const settings: AgentSettings = {
+      ...choice.settings,
+      backend: kit.name,
+      families: kit.families,
+      dropInvalid,
+    };
     for (const note of kit.notes) log.info(note);
     const { runAgent } = await import('./agent-run.ts');
     await runAgent({ flags, choice, settings, kit, log, stop: stop.signal });
@@ -76,7 +84,8 @@ async function cleanUp(shell: Shell): Promise<number> {
   const { removed, problems } = await removeEverything(systemSpawn);
   for (const line of removed) shell.out(`${line}\n`);
   for (const { message } of problems) shell.err(`${paint(shell, 'red', 'sluice:')} ${message}\n`);
-  if (removed.length === 0 && problems.length === 0) shell.out('nothing of sluice is in the kernel of this node\n');
+  if (removed.length === 0 && problems.length === 0)
+    shell.out('nothing of sluice is in the kernel of this node\n');
   return problems.length === 0 ? exit.ok : exit.problem;
 }
 
