@@ -1,160 +1,139 @@
 import { describe, expect, test } from 'vitest';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { seededRandom } from '../core/clock.ts';
-import { objectKey, type EndpointSliceObject, type NodeName, type ServiceObject } from '../core/objects.ts';
-import { slimService, slimSlice } from '../kube/slim.ts';
-import { Agent, type AgentTelemetry, type Decided, type Tracker } from './agent.ts';
+import {
+  objectKey,
+  type EndpointSliceObject,
+  type NodeName,
+  type NodeObject,
+  type ServiceObject,
+} from '../core/objects.ts';
+import { slimNode, slimService, slimSlice } from '../kube/slim.ts';
+import { Agent, type AgentTelemetry } from './agent.ts';
 import type { ConntrackEntry } from './conntrack/entries.ts';
-import type { AgentHearer, AgentView } from './door.ts';
-import { FakeBackend, testDecision, testNode } from './fixtures.ts';
-import type { Decision, DecisionKey } from './decision.ts';
+import { defaultSettings } from './decide/settings.ts';
+import { DecisionTracker } from './decide/tracker.ts';
+import type { AgentHearer } from './door.ts';
+import { FakeBackend } from './fixtures.ts';
 import { syncTimings } from './sync.ts';
 
 const same = (text: string): string => text;
 const dns = objectKey('kube-system', 'dns');
+const labels = { 'service.kubernetes.io/service-proxy-name': 'sluice' };
 
 function service(over: object = {}): ServiceObject {
-  const spec = {
-    clusterIPs: ['10.96.0.10'],
-    ports: [{ port: 53, protocol: 'UDP' }],
-    ipFamilies: ['IPv4'],
-    ...over,
-  };
-  return slimService({ metadata: { namespace: 'kube-system', name: 'dns', uid: 'u1' }, spec }, same);
+  const ports = [
+    { name: 'dns', port: 53, protocol: 'UDP' },
+    { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+  ];
+  const spec = { clusterIPs: ['10.96.0.10'], ports, ipFamilies: ['IPv4'], ...over };
+  return slimService({ metadata: { namespace: 'kube-system', name: 'dns', uid: 'u1', labels }, spec }, same);
 }
 
-function slice(addresses: readonly string[], triggeredAt?: string): EndpointSliceObject {
+interface Pod {
+  readonly address: string;
+  readonly serving?: boolean;
+}
+
+function slice(pods: readonly Pod[], triggeredAt?: string): EndpointSliceObject {
+  const annotations = { 'endpoints.kubernetes.io/last-change-trigger-time': triggeredAt ?? '' };
   return slimSlice(
     {
       metadata: {
         namespace: 'kube-system',
         name: 'dns-1',
         labels: { 'kubernetes.io/service-name': 'dns' },
-        ...(triggeredAt === undefined
-          ? {}
-          : { annotations: { 'endpoints.kubernetes.io/last-change-trigger-time': triggeredAt } }),
+        ...(triggeredAt === undefined ? {} : { annotations }),
       },
       addressType: 'IPv4',
-      ports: [{ name: '', port: 53, protocol: 'UDP' }],
-      endpoints: addresses.map((address) => ({ addresses: [address], nodeName: 'n1' })),
+      ports: [
+        { name: 'dns', port: 53, protocol: 'UDP' },
+        { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+      ],
+      endpoints: pods.map(({ address, serving = true }) => ({
+        addresses: [address],
+        nodeName: 'n1',
+        conditions: { ready: serving, serving },
+      })),
     },
     same,
   );
 }
 
-/** A world of one Service, decided by hand: the endpoints of its slice. */
-class World {
-  object: ServiceObject | undefined;
-  slice: EndpointSliceObject | undefined;
-  nodeChanges = false;
-  #hearer: AgentHearer | undefined;
-  readonly #decided = new Map<DecisionKey, Decision>();
-
-  connect(hearer: AgentHearer): () => void {
-    this.#hearer = hearer;
-    return () => undefined;
-  }
-  get hearer(): AgentHearer {
-    if (!this.#hearer) throw new Error('nobody listens');
-    return this.#hearer;
-  }
-
-  decide(): Decided {
-    const before = [...this.#decided.values()];
-    this.#decided.clear();
-    if (this.object) {
-      const endpoints = (this.slice?.endpoints ?? []).map(({ addresses }) => ({
-        address: addresses[0] ?? '',
-        port: 53,
-        local: true,
-        weight: 1,
-      }));
-      const one = testDecision('dns', { service: dns, protocol: 'UDP', port: 53, cluster: endpoints });
-      this.#decided.set(one.key, one);
-    }
-    const after = [...this.#decided.values()];
-    const [now] = after;
-    const [then] = before;
-    const key = now?.key ?? then?.key;
-    const changed = JSON.stringify(now) !== JSON.stringify(then);
-    return {
-      changes: key === undefined || !changed ? [] : [{ key, before: then, after: now }],
-      nodes: this.nodeChanges ? ['IPv4'] : [],
-    };
-  }
-
-  decisions(): Iterable<Decision> {
-    return this.#decided.values();
-  }
-  decision(key: DecisionKey): Decision | undefined {
-    return this.#decided.get(key);
-  }
+function node(address: string): NodeObject {
+  return slimNode(
+    { metadata: { name: 'n1' }, status: { addresses: [{ type: 'InternalIP', address }] } },
+    same,
+  );
 }
 
-function bench() {
+const first: Pod = { address: '10.244.0.5' };
+const second: Pod = { address: '10.244.0.6' };
+
+function bench(resetTcp = false) {
   const clock = new VirtualClock({ wall: Date.UTC(2026, 0, 1) });
-  const world = new World();
-  world.object = service();
-  world.slice = slice(['10.244.0.5']);
+  const world: {
+    service: ServiceObject | undefined;
+    slice: EndpointSliceObject | undefined;
+    node: NodeObject;
+    hearer: AgentHearer | undefined;
+  } = { service: service(), slice: slice([first]), node: node('10.0.0.1'), hearer: undefined };
   const backend = new FakeBackend(clock);
   backend.ms = 5;
-  let entries: ConntrackEntry[] = [];
+  const entries: { udp: ConntrackEntry[]; tcp: ConntrackEntry[] } = { udp: [], tcp: [] };
   const log: string[] = [];
   const times: { readonly heardMs: number; readonly triggeredMs: number | undefined }[] = [];
+  const problems: string[] = [];
   const telemetry: AgentTelemetry = {
     sync: ({ kind }) => log.push(kind),
     conntrack: (event) =>
-      log.push(event.kind === 'reconciled' ? `forgot ${event.removed}` : 'conntrack failed'),
+      log.push(
+        event.kind === 'reconciled' ? `forgot ${event.removed} ${event.protocol}` : 'conntrack failed',
+      ),
     changes: () => undefined,
     queued: () => undefined,
     programmed: (_, one) => times.push(one),
     healthPortFailed: () => undefined,
     found: () => undefined,
     addresses: () => undefined,
-    trouble: () => undefined,
-  };
-  const view: AgentView = {
-    service: (key) => (key === dns ? world.object : undefined),
-    services: () => (world.object ? [world.object] : []),
-    slices: () => (world.slice ? [world.slice] : []),
-    node: () => undefined,
-    connect: (hearer) => world.connect(hearer),
-  };
-  const tracker: Tracker = {
-    load: () => void world.decide(),
-    service: () => world.decide(),
-    slices: () => world.decide(),
-    node: () => world.decide(),
-    nodeDecision: () => testNode,
-    decisions: () => world.decisions(),
-    decision: (key) => world.decision(key),
-    ofService: () => world.decisions(),
+    problem: (_, { message }) => problems.push(message),
+    conflict: () => undefined,
   };
   const agent = new Agent({
-    view,
-    tracker,
+    view: {
+      service: (key) => (key === dns ? world.service : undefined),
+      services: () => (world.service ? [world.service] : []),
+      slices: () => (world.slice ? [world.slice] : []),
+      allSlices: () => (world.slice ? [world.slice] : []),
+      node: () => world.node,
+      connect: (hearer) => {
+        world.hearer = hearer;
+        return () => undefined;
+      },
+    },
+    tracker: new DecisionTracker({ ...defaultSettings('n1' as NodeName), families: ['IPv4'] }),
     backends: [backend],
-    nodeName: 'n1' as NodeName,
     addresses: () => new Set(['10.0.0.1']),
     conntrack: {
-      dump: async (_family, _protocol, see) => {
-        log.push(`dump with ${backend.kernel.size} in the kernel`);
-        for (const entry of entries) see(entry);
+      dump: async (_family, protocol, see) => {
+        const [decision] = backend.kernel.values();
+        log.push(`${protocol} with ${decision?.cluster.map(({ address }) => address).join() ?? 'nothing'}`);
+        for (const entry of entries[protocol]) see(entry);
       },
-      remove: async (_family, _protocol, flows) => {
-        entries = entries.filter(({ replySource }) => replySource !== flows.replySource);
+      remove: async (_family, protocol, flows) => {
+        entries[protocol] = entries[protocol].filter(({ replySource }) => replySource !== flows.replySource);
         return flows.entries;
       },
     },
-    resetTcp: false,
+    resetTcp,
     clock,
     random: seededRandom(1),
     timings: { ...syncTimings, verifyMs: 0 },
     telemetry,
     soon: (run) => void clock.schedule(0, run),
   });
-  const flowTo = (replySource: string): void => {
-    entries.push({
+  const flowTo = (protocol: 'udp' | 'tcp', replySource: string): void => {
+    entries[protocol].push({
       source: '10.244.1.9',
       destination: '10.96.0.10',
       sourcePort: 40_000,
@@ -164,66 +143,104 @@ function bench() {
       zone: undefined,
     });
   };
-  return { clock, world, backend, agent, log, times, flowTo, entries: () => entries };
+  const becomes = async (next: EndpointSliceObject | undefined): Promise<void> => {
+    const before = world.slice;
+    world.slice = next;
+    world.hearer?.sliceChanged(before, next);
+    await clock.advance(1_000);
+  };
+  const start = async (): Promise<void> => {
+    agent.start();
+    await clock.advance(10_000);
+    log.length = 0;
+  };
+  return { clock, world, backend, agent, log, times, problems, flowTo, entries, becomes, start };
 }
 
 describe('the agent', () => {
   test('writes the first picture whole and looks for stale flows after it', async () => {
     const { agent, clock, log, flowTo } = bench();
-    flowTo('10.244.0.99');
+    flowTo('udp', '10.244.0.99');
     agent.start();
     await clock.advance(1_000);
-    expect(log).toEqual(['written', 'dump with 1 in the kernel', 'forgot 1']);
+    expect(log).toEqual(['written', 'udp with 10.244.0.5', 'forgot 1 udp']);
   });
 
   test('carries a slice change into the kernel, then the flows, and tells how long both took', async () => {
-    const { agent, clock, world, backend, log, times, flowTo, entries } = bench();
-    agent.start();
-    await clock.advance(10_000);
-    log.length = 0;
-    flowTo('10.244.0.5');
-    world.slice = slice(['10.244.0.6'], '2026-01-01T00:00:08Z');
-    world.hearer.slicesChanged(dns, world.slice, false);
-    await clock.advance(1_000);
-    expect([...backend.kernel.values()][0]?.cluster[0]?.address).toBe('10.244.0.6');
-    expect(log).toEqual(['written', 'dump with 1 in the kernel', 'forgot 1']);
-    expect(entries()).toEqual([]);
+    const { start, log, times, flowTo, entries, becomes } = bench();
+    await start();
+    flowTo('udp', first.address);
+    await becomes(slice([second], '2026-01-01T00:00:08Z'));
+    expect(log).toEqual(['written', 'udp with 10.244.0.6', 'forgot 1 udp']);
+    expect(entries.udp).toEqual([]);
     expect(times).toEqual([{ heardMs: 5, triggeredMs: 2_005 }]);
   });
 
-  test('an endpoint that no longer serves is forgotten also when no decision changes', async () => {
-    const { agent, clock, world, log, flowTo } = bench();
-    agent.start();
-    await clock.advance(1_000);
+  test('changes that come in one go are one write', async () => {
+    const { start, world, backend, becomes, log } = bench();
+    await start();
+    world.hearer?.sliceChanged(world.slice, slice([second]));
+    await becomes(slice([first, second]));
+    expect(log.filter((line) => line === 'written')).toHaveLength(1);
+    expect(backend.calls.at(-1)).toMatchObject({ kind: 'apply', changes: 2 });
+  });
+
+  test('an endpoint that no longer serves loses its flows also when no decision changes', async () => {
+    const { start, world, becomes, log, flowTo } = bench();
+    world.slice = slice([first, { ...second, serving: true }]);
+    await start();
+    await becomes(slice([first]));
+    flowTo('udp', '10.244.0.7');
     log.length = 0;
-    flowTo('10.244.0.7');
-    world.hearer.slicesChanged(dns, slice(['10.244.0.5']), false);
-    await clock.advance(1_000);
-    expect(log).toContain('forgot 1');
+    await becomes(slice([first, { address: '10.244.0.7', serving: false }]));
+    expect(log).not.toContain('written');
+    await becomes(slice([{ address: '10.244.0.7', serving: false }]));
+    expect(log).toContain('forgot 1 udp');
   });
 
   test('a deleted Service takes its flows with it, after its rules', async () => {
-    const { agent, clock, world, log, flowTo, entries } = bench();
-    agent.start();
+    const { start, clock, world, log, flowTo, entries } = bench();
+    await start();
+    flowTo('udp', first.address);
+    const before = world.service;
+    world.service = undefined;
+    world.hearer?.serviceChanged(before, undefined);
     await clock.advance(1_000);
-    log.length = 0;
-    flowTo('10.244.0.5');
-    const before = world.object;
-    world.object = undefined;
-    world.hearer.serviceChanged(before, undefined);
-    await clock.advance(1_000);
-    expect(log).toEqual(['written', 'dump with 0 in the kernel', 'forgot 1']);
-    expect(entries()).toEqual([]);
+    expect(log).toEqual(['written', 'udp with nothing', 'forgot 1 udp']);
+    expect(entries.udp).toEqual([]);
   });
 
-  test('a change of the node is a write of everything', async () => {
-    const { agent, clock, world, backend } = bench();
-    agent.start();
+  test('TCP connections are left alone, and cut where that is asked for, after the rules', async () => {
+    for (const resetTcp of [false, true]) {
+      const { start, log, flowTo, entries, becomes } = bench(resetTcp);
+      await start();
+      flowTo('tcp', first.address);
+      await becomes(slice([{ ...first, serving: false }, second]));
+      expect(entries.tcp).toHaveLength(1);
+      log.length = 0;
+      await becomes(slice([second]));
+      expect(entries.tcp).toHaveLength(resetTcp ? 0 : 1);
+    }
+  });
+
+  test('a change of the node is a write of everything; what changes nothing is none', async () => {
+    const { start, clock, world, backend } = bench();
+    await start();
+    world.hearer?.nodeChanged(node('10.0.0.1'));
     await clock.advance(1_000);
-    world.nodeChanges = true;
-    agent.addressesChanged();
+    expect(backend.calls).toHaveLength(1);
+    world.hearer?.nodeChanged(node('10.0.0.2'));
     await clock.advance(1_000);
     expect(backend.calls.map(({ kind }) => kind)).toEqual(['replace', 'replace']);
+  });
+
+  test('tells what is wrong with a Service once', async () => {
+    const { start, clock, world, problems } = bench();
+    world.service = service({ externalIPs: ['nonsense'] });
+    await start();
+    world.hearer?.serviceChanged(world.service, service({ externalIPs: ['nonsense'] }));
+    await clock.advance(1_000);
+    expect(problems).toEqual([expect.stringContaining('"nonsense" is not an address')]);
   });
 
   test('is healthy once it has written', async () => {
@@ -235,11 +252,10 @@ describe('the agent', () => {
     await agent.stop();
   });
 
-  test('counts the ready endpoints of its node, and knows nothing of a Service that it does not serve', () => {
-    const { agent, world } = bench();
-    expect(agent.readyEndpoints(dns, 'IPv4')).toBe(1);
-    expect(agent.readyEndpoints(dns, 'IPv6')).toBe(0);
-    world.object = undefined;
-    expect(agent.readyEndpoints(dns, 'IPv4')).toBeUndefined();
+  test('shows what it decided about a Service, and nothing of one that it does not serve', async () => {
+    const { agent, start } = bench();
+    await start();
+    expect(agent.describe(dns)).toHaveLength(2);
+    expect(agent.describe(objectKey('a', 'b'))).toBeUndefined();
   });
 });

@@ -38,6 +38,8 @@ export interface AgentView {
   services(): Iterable<ServiceObject>;
   /** The slices of one Service. */
   slices(service: ObjectKey): readonly EndpointSliceObject[];
+  /** Every slice, of Services in scope or not. */
+  allSlices(): Iterable<EndpointSliceObject>;
   /** The agent's own; undefined where there is no such Node. */
   node(): NodeObject | undefined;
   /** Tells every change from now on. The returned function ends that. */
@@ -46,7 +48,7 @@ export interface AgentView {
 
 export interface AgentHearer {
   serviceChanged(before: ServiceObject | undefined, after: ServiceObject | undefined): void;
-  slicesChanged(service: ObjectKey, slice: EndpointSliceObject, gone: boolean): void;
+  sliceChanged(before: EndpointSliceObject | undefined, after: EndpointSliceObject | undefined): void;
   nodeChanged(node: NodeObject | undefined): void;
 }
 
@@ -104,6 +106,10 @@ export class AgentDoor implements AgentView {
     return this.#slices.store.by('service', service);
   }
 
+  allSlices(): Iterable<EndpointSliceObject> {
+    return this.#slices.store.values();
+  }
+
   node(): NodeObject | undefined {
     return this.#nodes.store.get(this.#nodeName);
   }
@@ -116,13 +122,7 @@ export class AgentDoor implements AgentView {
         // A Service that enters or leaves the scope by its label has come or gone.
         if (before !== undefined || after !== undefined) hearer.serviceChanged(before, after);
       }),
-      this.#slices.subscribe((change) => {
-        const { object } = change;
-        const earlier = change.kind === 'updated' ? change.before.service : undefined;
-        if (earlier !== undefined && earlier !== object.service) hearer.slicesChanged(earlier, object, true);
-        if (object.service !== undefined)
-          hearer.slicesChanged(object.service, object, change.kind === 'deleted');
-      }),
+      this.#slices.subscribe((change) => hearer.sliceChanged(beforeOf(change), afterOf(change))),
       this.#nodes.subscribe((change) => hearer.nodeChanged(afterOf(change))),
     ];
     return () => {

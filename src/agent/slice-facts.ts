@@ -1,11 +1,11 @@
-/**
- * What the slices of a Service say beyond its decisions: who may go on answering tracked flows, and how many ready
- * endpoints the node holds. Traffic policy, topology and fallback play no part here.
- */
+/** From decisions and slices to what the connection tracking table is compared with. */
 import { formatAddress, parseAddress } from '../core/cidr.ts';
-import type { EndpointSliceObject, IpFamily, NodeName } from '../core/objects.ts';
+import type { EndpointSliceObject } from '../core/objects.ts';
 import { socketKey, type Served } from './conntrack/stale.ts';
 import type { Decision } from './decision.ts';
+
+/** Where a Service port is reached. */
+export type Destinations = Pick<Served, 'addresses' | 'port' | 'nodePort'>;
 
 /** The form in which the kernel and the decisions write an address; undefined for what is none. */
 export function canonical(text: string): string | undefined {
@@ -13,57 +13,42 @@ export function canonical(text: string): string | undefined {
   return address && formatAddress(address);
 }
 
-/** The destinations of a decision with all who may answer there. */
-export function servedBy(decision: Decision, slices: readonly EndpointSliceObject[]): Served {
-  const { family, protocol, portName, port, nodePort } = decision;
-  const udp = protocol === 'UDP';
+/**
+ * The destinations of a TCP port with all who may go on answering there: every endpoint that is in a slice at all, ready
+ * or not. A connection is cut only when its endpoint is no more.
+ */
+export function servedByTcp(decision: Decision, slices: readonly EndpointSliceObject[]): Served {
+  const { family, protocol, portName } = decision;
   const answering = new Set<string>();
   for (const slice of slices) {
     if (slice.addressType !== family) continue;
-    for (const { name, protocol: spoken, port: number } of slice.ports) {
-      if (name !== portName || spoken !== protocol || number === undefined || number === 0) continue;
-      for (const { addresses, serving } of slice.endpoints) {
-        // A UDP flow moves on when its endpoint no longer serves; a TCP flow is cut only when it is no more.
-        const address = udp && !serving ? undefined : canonical(addresses[0] ?? '');
-        if (address !== undefined) answering.add(socketKey(address, number));
+    for (const { name, protocol: spoken, port } of slice.ports) {
+      if (name !== portName || spoken !== protocol || port === undefined) continue;
+      for (const { addresses } of slice.endpoints) {
+        const address = canonical(addresses[0] ?? '');
+        if (address !== undefined) answering.add(socketKey(address, port));
       }
     }
   }
-  return { addresses: addressesOf(decision), port, nodePort, answering, untranslated: udp };
+  return { ...destinations(decision), answering, untranslated: false };
 }
 
-/** Cluster, external and balancer IPs. */
-export function addressesOf({ clusterIP, externalIPs, balancerIPs }: Decision): readonly string[] {
-  return [...(clusterIP === undefined ? [] : [clusterIP]), ...externalIPs, ...balancerIPs];
+/** Cluster, external and balancer IPs with their port, and the node port. */
+export function destinations({
+  clusterIP,
+  externalIPs,
+  balancerIPs,
+  port,
+  nodePort,
+}: Decision): Destinations {
+  const addresses = [...(clusterIP === undefined ? [] : [clusterIP]), ...externalIPs, ...balancerIPs];
+  return { addresses, port, nodePort };
 }
 
-/** What a decision no longer serves after a change; undefined when that is nothing. */
-export function retiredBy(
-  before: Decision,
-  after: Decision | undefined,
-): { readonly addresses: readonly string[]; readonly port: number; readonly nodePort: number } | undefined {
-  const kept = after?.port === before.port ? new Set(addressesOf(after)) : new Set<string>();
-  const addresses = addressesOf(before).filter((address) => !kept.has(address));
+/** What is served no more after a change; undefined when that is nothing. */
+export function retiredBy(before: Destinations, after: Destinations | undefined): Destinations | undefined {
+  const kept = new Set(after?.port === before.port ? after.addresses : []);
+  const addresses = before.addresses.filter((address) => !kept.has(address));
   const nodePort = after?.nodePort === before.nodePort ? 0 : before.nodePort;
   return addresses.length === 0 && nodePort === 0 ? undefined : { addresses, port: before.port, nodePort };
-}
-
-/**
- * Ready endpoints on a node, each pod once whatever the number of its ports: what a health-check node port counts.
- * Terminating ones that still serve do not count, so that a balancer drains the node while stragglers are served.
- */
-export function readyOnNode(
-  slices: readonly EndpointSliceObject[],
-  node: NodeName,
-  family: IpFamily,
-): number {
-  const pods = new Set<string>();
-  for (const slice of slices) {
-    if (slice.addressType !== family) continue;
-    for (const { addresses, ready, nodeName } of slice.endpoints) {
-      const [address] = addresses;
-      if (ready && nodeName === node && address !== undefined) pods.add(address);
-    }
-  }
-  return pods.size;
 }

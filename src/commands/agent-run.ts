@@ -10,13 +10,13 @@ import { Agent } from '../agent/agent.ts';
 import { conntrackTable } from '../agent/conntrack/table.ts';
 import { awaited } from '../agent/decide/node.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
+import { DecisionTracker } from '../agent/decide/tracker.ts';
 import { AgentDoor } from '../agent/door.ts';
 import { startHealthServer, type HealthServer } from '../agent/health/server.ts';
 import { NodeChecks } from '../agent/node-checks.ts';
 import { procSysctls } from '../agent/preflight.ts';
 import { syncTimings } from '../agent/sync.ts';
 import { systemSpawn, toolRunner } from '../agent/tool.ts';
-import { DecisionTracker } from '../agent/tracking.ts';
 import { sleep, systemClock } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
 import { EventRecorder } from '../kube/events.ts';
@@ -89,12 +89,11 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     onChange: () => agent.addressesChanged(),
     report: (error) => log.warn('addresses of the node could not be read', { error }),
   });
-  const tracker = new DecisionTracker({ settings, view: door, addresses: () => addresses.addresses });
+  const tracker = new DecisionTracker(settings);
   const agent: Agent = new Agent({
     view: door,
     tracker,
     backends: settings.families.map((family) => kit.open(family)),
-    nodeName: settings.nodeName,
     addresses: () => addresses.addresses,
     conntrack: choice.forget === 'nothing' ? undefined : conntrackTable(run),
     resetTcp: choice.forget === 'udp+tcp',

@@ -166,7 +166,14 @@ export function agentTelemetry(parts: AgentTelemetryParts): AgentTelemetry {
 
     addresses: (count) => log.info('addresses of the node read', { count }),
 
-    trouble: (message, error) => log.warn(message, { error }),
+    // Every node sees these: they are told in the log, and not as an event from each of a thousand nodes.
+    problem: (key, { severity, reason, field, message, cure }) => {
+      const fields = { service: key, reason, field, cure };
+      if (severity === 'error') log.error(message, fields);
+      else log.warn(message, fields);
+    },
+
+    conflict: ({ reason, winner, loser, message }) => log.warn(message, { reason, winner, loser }),
   };
 }
 

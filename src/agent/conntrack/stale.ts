@@ -20,7 +20,7 @@ export interface Served {
   readonly port: number;
   /** 0: none. */
   readonly nodePort: number;
-  /** `address|port` of everyone who may answer. For UDP all who serve, terminating or not, whatever the policy. */
+  /** `address port` of everyone who may answer. For UDP all who serve, terminating or not, whatever the policy. */
   readonly answering: ReadonlySet<string>;
   /**
    * Forget also what was never translated: a flow that began while there was no endpoint. True for UDP, where such
@@ -48,8 +48,9 @@ export interface StaleFlows {
   readonly entries: number;
 }
 
+/** How those who may answer are named. */
 export function socketKey(address: string, port: number): string {
-  return `${address}|${port}`;
+  return `${address} ${port}`;
 }
 
 type Judge = Pick<Served, 'answering' | 'untranslated'>;
