@@ -55,6 +55,7 @@ export async function chooseBackends(
       // Who names a variant of iptables has chosen.
       if (choice.variant !== 'auto') return await iptablesKit(choice.variant, families, spawn, []);
       try {
+        for (const family of families) await checkNftables(family, spawn);
         return await nftablesKit(families, spawn, []);
       } catch (thrown) {
         const error = asSluiceError(thrown);
@@ -80,7 +81,6 @@ async function nftablesKit(
   notes: readonly string[],
 ): Promise<BackendKit> {
   const { NftablesBackend } = await import('../agent/nftables/backend.ts');
-  for (const family of families) await checkNftables(family, spawn);
   const opened = new Map(
     families.map((family) => [family, new NftablesBackend({ family, start: spawn })] as const),
   );

@@ -1,4 +1,5 @@
 /** `sluice agent`: the long-running part on every node. Wires flags, backends and the agent, or cleans up, or shows. */
+import { checkSettings } from '../agent/decide/settings-check.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
 import { conntrackIsLiberal, procSysctls } from '../agent/preflight.ts';
 import { systemSpawn } from '../agent/tool.ts';
@@ -69,6 +70,12 @@ async function serve(flags: AgentFlags, choice: AgentChoice, shell: Shell): Prom
       dropInvalid,
     };
     for (const note of kit.notes) log.info(note);
+    const problems = checkSettings(settings);
+    for (const { severity, field, message, cure } of problems) {
+      if (severity === 'error') log.error(message, { field, cure });
+      else log.warn(message, { field, cure });
+    }
+    if (problems.some(({ severity }) => severity === 'error')) return exit.usage;
     const { runAgent } = await import('./agent-run.ts');
     await runAgent({ flags, choice, settings, kit, log, stop: stop.signal });
     log.info('stopped');
