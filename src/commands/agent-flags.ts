@@ -24,7 +24,7 @@ export const agentFlags = {
     kind: 'choice',
     choices: ['labelled', 'all'],
     default: 'labelled',
-    help: 'labelled: beside kube-proxy, the Services that carry service.kubernetes.io/service-proxy-name=sluice; all: instead of kube-proxy, every Service that is not labelled for another proxy',
+    help: 'Which Services; labelled: beside kube-proxy, those that carry service.kubernetes.io/service-proxy-name=sluice; all: instead of kube-proxy, all that are not labelled for another proxy',
   },
   backend: {
     kind: 'choice',
