@@ -86,7 +86,7 @@ export const agentFlags = {
   },
   'source-ranges-everywhere': {
     kind: 'boolean',
-    help: 'loadBalancerSourceRanges guard external IPs and node ports too',
+    help: 'Let loadBalancerSourceRanges guard external IPs and node ports too',
   },
   'strict-source-ranges': {
     kind: 'boolean',

@@ -75,7 +75,8 @@ export function agentTelemetry(parts: AgentTelemetryParts): AgentTelemetry {
         case 'foreign': {
           const { message, process } = event.change;
           metrics.count('foreignChanges', label(family));
-          const who = process === undefined ? 'another program' : process;
+          // Without its id, which is another one each time: the event is counted up instead of written anew.
+          const who = process?.replace(/\s*\(?\[?(?:pid )?\d+\]?\)?$/u, '') ?? 'another program';
           log.warn('rules of ours were changed from outside; they are written anew', {
             family,
             message,
