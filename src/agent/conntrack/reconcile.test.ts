@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
-import { seededRandom } from '../../core/clock.ts';
+import { seededRandom, sleep } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { ConntrackEntry } from './entries.ts';
 import { ConntrackReconciler, type ConntrackReport } from './reconcile.ts';
@@ -24,15 +24,17 @@ const served: Served = {
   untranslated: true,
 };
 
-function bench(over: { readonly served?: readonly Served[] } = {}) {
+function bench(over: { readonly served?: readonly Served[]; readonly ms?: number } = {}) {
   const clock = new VirtualClock();
   const reports: ConntrackReport[] = [];
   const failures: SluiceError[] = [];
   let entries: ConntrackEntry[] = [flow];
   let dumps = 0;
+  const { ms = 0 } = over;
   const table: ConntrackTable = {
     dump: async (_family, _protocol, see) => {
       dumps += 1;
+      if (ms > 0) await sleep(clock, ms);
       const failure = failures.shift();
       if (failure) throw failure;
       for (const entry of entries) see(entry);
@@ -108,6 +110,20 @@ describe('reconciliation', () => {
     await write();
     expect(reports).toMatchObject([{ kind: 'failed', retryInMs: undefined }]);
     expect(dumps()).toBe(1);
+  });
+
+  test('after a long look it rests, so that a large table does not take the node', async () => {
+    const { reconciler, write, dumps, clock } = bench({ ms: 300 });
+    reconciler.request();
+    await write();
+    await clock.advance(400);
+    reconciler.request();
+    await write();
+    expect(dumps()).toBe(1);
+    await clock.advance(600);
+    await write();
+    expect(dumps()).toBe(2);
+    await clock.advance(1_000);
   });
 
   test('does not read the table while nothing of its protocol is served', async () => {

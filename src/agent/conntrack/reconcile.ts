@@ -45,6 +45,10 @@ export interface ConntrackOptions {
   readonly report: (event: ConntrackReport) => void;
 }
 
+/** A large table takes seconds to read: between two looks the tool rests for a multiple of the last one. */
+const restFactor = 2;
+const longestRestMs = 5_000;
+
 type Destination = ConntrackFacts['retired'][number];
 
 export class ConntrackReconciler {
@@ -56,6 +60,8 @@ export class ConntrackReconciler {
   #waiting = false;
   #cancel: (() => void) | undefined;
   #stopped = false;
+  /** Monotonic: no look before this. */
+  #notBefore = 0;
 
   constructor(options: ConntrackOptions) {
     this.#options = options;
@@ -91,6 +97,11 @@ export class ConntrackReconciler {
     this.#options.whenWritten(() => {
       this.#waiting = false;
       if (this.#stopped || this.#running !== undefined || !this.#asked) return;
+      const wait = this.#notBefore - this.#options.clock.now();
+      if (wait > 0) {
+        this.#later(wait);
+        return;
+      }
       this.#running = this.#round().finally(() => {
         this.#running = undefined;
         if (this.#asked && this.#cancel === undefined && !this.#stopped) this.#wait();
@@ -110,6 +121,10 @@ export class ConntrackReconciler {
     });
     if (finder.idle) return;
     const startedAt = clock.now();
+    const rest = (): void => {
+      const now = clock.now();
+      this.#notBefore = now + Math.min(restFactor * (now - startedAt), longestRestMs);
+    };
     try {
       let seen = 0;
       await table.dump(family, protocol, (entry) => {
@@ -118,6 +133,7 @@ export class ConntrackReconciler {
       });
       let removed = 0;
       for (const flows of finder.stale()) removed += await table.remove(family, protocol, flows);
+      rest();
       report({ kind: 'reconciled', family, protocol, seen, removed, ms: clock.now() - startedAt });
     } catch (thrown) {
       const error = asSluiceError(thrown);
@@ -128,10 +144,14 @@ export class ConntrackReconciler {
       const retryInMs = missing ? undefined : this.#backoff.failed();
       report({ kind: 'failed', family, protocol, error, retryInMs });
       if (retryInMs === undefined) return;
-      this.#cancel = clock.schedule(retryInMs, () => {
-        this.#cancel = undefined;
-        this.#wait();
-      });
+      this.#later(retryInMs);
     }
+  }
+
+  #later(ms: number): void {
+    this.#cancel = this.#options.clock.schedule(ms, () => {
+      this.#cancel = undefined;
+      this.#wait();
+    });
   }
 }
