@@ -47,7 +47,10 @@ const longestPauseMs = 60_000;
 export async function connect(options: AccessOptions & ConnectionOptions = {}): Promise<Connection> {
   const access = await loadAccess(options);
   const { server } = options;
-  return new Connection(server === undefined ? access : { ...access, server: server.replace(/\/+$/, '') }, options);
+  return new Connection(
+    server === undefined ? access : { ...access, server: server.replace(/\/+$/, '') },
+    options,
+  );
 }
 
 /** Access without a kubeconfig: a plain server, for tests and for `kubectl proxy`. */
