@@ -35,7 +35,7 @@ export function kubeProxyReference(cluster: PacketCluster, mode: KubeProxyOption
 }
 
 /** A Service with a name and addresses of its own each time, so that its answer cannot be an old one. */
-function newSign(bed: Bed): {
+export function newSign(bed: Bed): {
   readonly manifests: readonly Manifest[];
   readonly answers: () => Promise<boolean>;
 } {
