@@ -13,8 +13,8 @@ interface Piece {
   readonly text: (words: Words) => string;
 }
 
-const rows = ({ header }: Words): string =>
-  `map m { typeof ${header} daddr . meta l4proto . th dport . numgen random mod 2 : ${header} daddr . th dport\n }`;
+const rows = ({ address }: Words): string =>
+  `map m { type ${address} . inet_proto . inet_service . classid : ${address} . inet_service\n }`;
 
 const nat = (at: 'prerouting' | 'postrouting', rule: string): string =>
   `chain c { type nat hook ${at} priority ${at === 'prerouting' ? -105 : 95};\n ${rule}\n }`;
