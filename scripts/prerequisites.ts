@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { findBinaries } from '../src/sandbox/binaries.ts';
+import { packetBed } from './packet-prerequisites.ts';
 import { root, run } from './run.ts';
 
 export type Found =
@@ -59,4 +60,5 @@ async function moto(): Promise<Found> {
 export const prerequisites: Readonly<Record<string, () => Promise<Found>>> = {
   'control-plane': controlPlane,
   moto,
+  'packet-bed': packetBed,
 };

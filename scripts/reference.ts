@@ -5,7 +5,7 @@
 import type { AnnotationDoc } from '../src/core/provider.ts';
 import type { AnyCommand, Program } from '../src/commands/table.ts';
 import type { Fields } from '../src/core/schema.ts';
-import type { MetricRow } from '../src/observe/metric-table.ts';
+import type { MetricRow } from '../src/observe/metric-row.ts';
 import { defaultText } from '../src/commands/flags.ts';
 import { flagUsage } from '../src/commands/help.ts';
 
@@ -38,18 +38,29 @@ ${table(['reason', 'what it means', 'what to do'], rows)}`;
 }
 
 export function metricsPage(metrics: Readonly<Record<string, MetricRow>>): string {
-  const rows = Object.values(metrics).map(({ name, type, labels, help }) => [
-    code(name),
-    type,
-    labels.map(code).join(', '),
-    help,
-  ]);
+  const rows = (of: MetricRow['of']): readonly (readonly string[])[] =>
+    Object.values(metrics)
+      .filter((row) => (row.of ?? 'controller') === of)
+      .map(({ name, type, labels, help }) => [code(name), type, labels.map(code).join(', '), help]);
+  const head = ['metric', 'type', 'labels', 'what it tells'];
   return `# Metrics
 
 ${note}
-Served at \`/metrics\` in the Prometheus text format. Times are in seconds. The names that begin with \`service_controller_\` are those of Kubernetes' own service controller. Beside these there are the metrics of the process itself (\`process_*\`, \`nodejs_*\`).
+Served at \`/metrics\` in the Prometheus text format. Times are in seconds. Beside these there are the metrics of the process itself (\`process_*\`, \`nodejs_*\`).
 
-${table(['metric', 'type', 'labels', 'what it tells'], rows)}`;
+## Of both processes
+
+${table(head, rows('both'))}
+## Of the controller
+
+The names that begin with \`service_controller_\` are those of Kubernetes' own service controller.
+
+${table(head, rows('controller'))}
+## Of the node agent
+
+The names that begin with \`kubeproxy_\` are those of kube-proxy.
+
+${table(head, rows('agent'))}`;
 }
 
 function settingRows(fields: Fields, prefix: string): readonly (readonly string[])[] {

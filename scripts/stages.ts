@@ -52,7 +52,11 @@ const checks: readonly Check[] = [
   },
 ];
 
-const needs: Readonly<Record<string, readonly string[]>> = { wire: ['moto'], cluster: ['control-plane'] };
+const needs: Readonly<Record<string, readonly string[]>> = {
+  wire: ['moto'],
+  packets: ['packet-bed'],
+  cluster: ['control-plane'],
+};
 
 export const stages: readonly Stage[] = [
   ...checks,

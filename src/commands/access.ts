@@ -24,12 +24,12 @@ export const outputFlag = {
 /** @throws SluiceError where no access is configured, or where it cannot be read. */
 export async function connectBy(
   flags: { readonly kubeconfig: string | undefined; readonly context: string | undefined },
-  time: { readonly clock?: Clock; readonly random?: Random } = {},
+  more: { readonly clock?: Clock; readonly random?: Random; readonly server?: string | undefined } = {},
 ): Promise<Connection> {
   return await connect({
     path: flags.kubeconfig,
     context: flags.context,
     userAgent: `sluice/${version}`,
-    ...time,
+    ...more,
   });
 }

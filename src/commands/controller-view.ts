@@ -27,7 +27,7 @@ export interface ControllerViewParts {
 }
 
 export function controllerView(parts: ControllerViewParts): {
-  readonly metrics: Required<Sources>;
+  readonly metrics: Required<Omit<Sources, 'refresh'>>;
   readonly server: Omit<ServerSources, 'metrics'>;
 } {
   const { door, elector, clock, controller } = parts;

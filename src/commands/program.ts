@@ -1,4 +1,5 @@
 /** The program: its sub-commands in the order in which help shows them. */
+import { agentCommand } from './agent.ts';
 import { controllerCommand } from './controller.ts';
 import { demoCommand } from './demo.ts';
 import { explainCommand } from './explain.ts';
@@ -15,6 +16,7 @@ export const sluice = program({
     'Opens the way from outside a Kubernetes cluster to the Services inside it, by Network Load Balancers on AWS.',
   commands: [
     controllerCommand,
+    agentCommand,
     planCommand,
     explainCommand,
     sandboxCommand,
@@ -27,5 +29,6 @@ export const sluice = program({
     { line: 'sluice sandbox', does: 'a throw-away cluster with a simulated cloud' },
     { line: 'sluice explain svc/web', does: 'why is there no EXTERNAL-IP?' },
     { line: 'sluice controller --config config.yaml', does: 'serve a cluster' },
+    { line: 'sluice agent', does: 'carry Services to pods, on every node' },
   ],
 });

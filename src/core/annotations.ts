@@ -7,6 +7,7 @@
  *
  * The annotations of our own, which every provider serves, are at the end.
  */
+import { agentAnnotationDocs } from './agent-annotations.ts';
 import { annotationField } from './problems.ts';
 import type { Problem } from './problems.ts';
 import type { AnnotationDoc, ProviderName } from './provider.ts';
@@ -232,7 +233,11 @@ export function ownAnnotations(
     publish: read(own.publish, oneOf(['active', 'early'])),
     targets: read(own.targets, oneOf(['all-nodes', 'local-nodes'])),
   };
-  const known = [...ownAnnotationDocs.map(({ key }) => key), servedByAnnotation, ...served];
+  const known = [
+    ...[...ownAnnotationDocs, ...agentAnnotationDocs].map(({ key }) => key),
+    servedByAnnotation,
+    ...served,
+  ];
   return { settings, problems: [...problems, ...unknownKeys(annotations, [ownPrefix], known)] };
 }
 

@@ -126,6 +126,7 @@ export function aSlice(
     uid: aUid(`uid-${name}`),
     resourceVersion: '1',
     service: 'default/web' as ObjectKey,
+    headless: false,
     addressType: 'IPv4',
     ports: [{ name: '', protocol: 'TCP', port: 8080, appProtocol: undefined }],
     triggeredAt: undefined,

@@ -139,7 +139,7 @@ export interface SliceEndpoint {
   readonly addresses: readonly string[];
   /** Absent in the API counts as true. */
   readonly ready: boolean;
-  /** Absent in the API counts as `ready`. */
+  /** Absent in the API counts as true (API reference of 1.34 and later; before that, as `ready`). */
   readonly serving: boolean;
   /** Absent in the API counts as false. */
   readonly terminating: boolean;
@@ -154,6 +154,8 @@ export interface EndpointSliceObject extends Meta {
   readonly key: ObjectKey;
   /** Key of the Service named by label `kubernetes.io/service-name`; undefined where there is none. */
   readonly service: ObjectKey | undefined;
+  /** Label `service.kubernetes.io/headless` is there: no proxy is to look at it. */
+  readonly headless: boolean;
   readonly addressType: 'IPv4' | 'IPv6' | 'FQDN';
   readonly ports: readonly {
     readonly name: string;

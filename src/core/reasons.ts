@@ -165,6 +165,38 @@ export const reasons = {
     means: 'The cloud refused this target; the others are registered.',
     cure: 'Check the instance.',
   },
+
+  // ── the node agent ──
+  RulesRefused: {
+    means: 'The kernel refused the rules of this port; those of all others are in place.',
+    cure: 'See the message; it is tried again every few minutes.',
+  },
+  RulesAccepted: { means: 'The kernel took rules that it had refused before.', cure: '' },
+  ForeignChange: {
+    means: 'Another program changed or removed rules of ours; they have been written anew.',
+    cure: 'Keep the program that is named from touching them.',
+  },
+  KernelDiffers: {
+    means: 'The live kernel was found other than it had been written; it has been written anew.',
+    cure: 'Find out which program changes rules on the node.',
+  },
+  FailedToStartServiceHealthcheck: {
+    means: 'The health-check node port of the Service cannot be listened on; it is tried again.',
+    cure: 'Stop the program that holds the port.',
+  },
+  NodePortTaken: {
+    means: 'A program on the node is bound to a node port; what is asked there goes to the Service instead.',
+    cure: 'Move the program to another port, or give the Service another node port.',
+  },
+  EphemeralPortsOverlap: {
+    means: 'Node ports lie in the range from which the node takes source ports.',
+    cure: 'Narrow net.ipv4.ip_local_port_range, or reserve the node ports.',
+  },
+  ForwardingOff: {
+    means: 'The node does not forward packets of a family.',
+    cure: 'Set the sysctl that the message names.',
+  },
+  SysctlNotSet: { means: 'A sysctl that was asked for could not be set.', cure: 'Set it on the node.' },
 } as const satisfies Readonly<Record<string, ReasonRow>>;
 
 export type ReasonCode = keyof typeof reasons;

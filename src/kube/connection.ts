@@ -29,6 +29,11 @@ export interface ConnectionOptions {
   readonly credentials?: Credentials;
   /** Product and version, for the API server's audit log. */
   readonly userAgent?: string;
+  /**
+   * URL of the API server, instead of the one that the access names: a node agent that programs the cluster IP of
+   * the API must not depend on it.
+   */
+  readonly server?: string | undefined;
 }
 
 const defaultTimeoutMs = 30_000;
@@ -40,7 +45,12 @@ const longestPauseMs = 60_000;
 
 /** Finds the cluster (see kubeconfig.ts) and prepares the connection; no call is made yet. */
 export async function connect(options: AccessOptions & ConnectionOptions = {}): Promise<Connection> {
-  return new Connection(await loadAccess(options), options);
+  const access = await loadAccess(options);
+  const { server } = options;
+  return new Connection(
+    server === undefined ? access : { ...access, server: server.replace(/\/+$/, '') },
+    options,
+  );
 }
 
 /** Access without a kubeconfig: a plain server, for tests and for `kubectl proxy`. */

@@ -69,6 +69,8 @@ export interface RecorderOptions {
   readonly api: Api;
   /** Of this process: the Pod's name. */
   readonly instance: string;
+  /** Who reports. Default `sluice.dev/controller`. */
+  readonly controller?: string;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly timings?: EventTimings;
@@ -96,7 +98,7 @@ interface Series {
   queued: boolean;
 }
 
-const controllerName = 'sluice.dev/controller';
+const usualController = 'sluice.dev/controller';
 const longestQueue = 1_000;
 const longestMemory = 4_096;
 const parallel = 4;
@@ -105,6 +107,7 @@ const tries = 5;
 export class EventRecorder {
   readonly #api: Api;
   readonly #instance: string;
+  readonly #controller: string;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #timings: EventTimings;
@@ -122,6 +125,7 @@ export class EventRecorder {
   constructor(options: RecorderOptions) {
     this.#api = options.api;
     this.#instance = options.instance;
+    this.#controller = options.controller ?? usualController;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#timings = options.timings ?? eventTimings;
@@ -313,7 +317,7 @@ export class EventRecorder {
         kind: 'Event',
         metadata: { name: series.name, namespace },
         eventTime: at,
-        reportingController: controllerName,
+        reportingController: this.#controller,
         reportingInstance: cutToBytes(this.#instance, 128),
         type: note.type,
         reason: cutToBytes(note.reason, 128),

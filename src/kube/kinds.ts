@@ -42,6 +42,7 @@ export function keyOf(raw: RawObject): string {
 
 export interface KindOptions {
   readonly labelSelector?: string;
+  readonly fieldSelector?: string;
   /** Share one among the kinds that name the same nodes and zones. */
   readonly intern?: Intern;
 }
@@ -85,6 +86,10 @@ export function byService(slice: EndpointSliceObject): ObjectKey | undefined {
   return slice.service;
 }
 
-function selector(options: KindOptions): { readonly labelSelector?: string } {
-  return options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector };
+function selector(options: KindOptions): Pick<KindOptions, 'labelSelector' | 'fieldSelector'> {
+  const { labelSelector, fieldSelector } = options;
+  return {
+    ...(labelSelector === undefined ? {} : { labelSelector }),
+    ...(fieldSelector === undefined ? {} : { fieldSelector }),
+  };
 }

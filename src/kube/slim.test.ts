@@ -104,7 +104,11 @@ describe('a Service', () => {
 describe('an EndpointSlice', () => {
   test.each<[string, NonNullable<NonNullable<RawSlice['endpoints']>[number]['conditions']>, object]>([
     ['says nothing: ready', {}, { ready: true, serving: true, terminating: false }],
-    ['is not ready', { ready: false }, { ready: false, serving: false, terminating: false }],
+    [
+      'is not ready, and does not say whether it serves: it does (API reference)',
+      { ready: false },
+      { ready: false, serving: true, terminating: false },
+    ],
     [
       'drains',
       { ready: false, serving: true, terminating: true },
@@ -121,6 +125,13 @@ describe('an EndpointSlice', () => {
       'shop/web',
     );
     expect(slimSlice({ metadata: { namespace: 'shop', name: 'web-1' } }, intern).service).toBeUndefined();
+  });
+
+  test('may be hidden from proxies by its label, whatever the value', () => {
+    const labels = { 'service.kubernetes.io/headless': '' };
+
+    expect(slimSlice({ metadata: { labels } }, intern).headless).toBe(true);
+    expect(slimSlice({ metadata: {} }, intern).headless).toBe(false);
   });
 
   test('without endpoints or ports, which the API writes as null', () => {

@@ -120,6 +120,7 @@ export function slimSlice(raw: RawSlice, intern: Intern): EndpointSliceObject {
       service === undefined || service === ''
         ? undefined
         : (intern(objectKey(namespace, service)) as ObjectKey),
+    headless: metadata.labels?.['service.kubernetes.io/headless'] !== undefined,
     addressType: raw.addressType === 'IPv6' || raw.addressType === 'FQDN' ? raw.addressType : 'IPv4',
     ports: (raw.ports ?? none).map((port) => ({
       name: intern(port.name ?? ''),
@@ -128,11 +129,10 @@ export function slimSlice(raw: RawSlice, intern: Intern): EndpointSliceObject {
       appProtocol: port.appProtocol,
     })),
     endpoints: (raw.endpoints ?? none).map((endpoint): SliceEndpoint => {
-      const ready = endpoint.conditions?.ready ?? true;
       return {
         addresses: endpoint.addresses ?? none,
-        ready,
-        serving: endpoint.conditions?.serving ?? ready,
+        ready: endpoint.conditions?.ready ?? true,
+        serving: endpoint.conditions?.serving ?? true,
         terminating: endpoint.conditions?.terminating ?? false,
         nodeName:
           endpoint.nodeName === undefined || endpoint.nodeName === ''

@@ -5,15 +5,8 @@
  * Names are a promise: dashboards and alert rules match on them. Where Kubernetes' own service controller
  * has a metric for the same thing, its name is used, so that an existing dashboard goes on working.
  */
-
-export interface MetricRow {
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly name: string;
-  readonly help: string;
-  readonly labels: readonly string[];
-  /** Upper bounds of a histogram, in seconds. */
-  readonly buckets?: readonly number[];
-}
+import { agentMetricTable } from './agent-metric-table.ts';
+import type { MetricRow } from './metric-row.ts';
 
 /** From a cached read to a call that was throttled for a long time. */
 const callSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -173,30 +166,35 @@ export const metricTable = {
 
   // ── the process ──
   readerSynced: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_reader_synced',
     help: '1 when the list of this kind is complete.',
     labels: ['kind'],
   },
   readerSilence: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_reader_silence_seconds',
     help: 'How long ago the API server was last heard of for this kind; bookmarks count.',
     labels: ['kind'],
   },
   readerObjects: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_reader_objects',
     help: 'Objects held.',
     labels: ['kind'],
   },
   readerLists: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_reader_lists',
     help: 'Full lists since the start.',
     labels: ['kind'],
   },
   readerFailures: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_reader_failures',
     help: 'Lists and watches that failed since the start.',
@@ -209,11 +207,14 @@ export const metricTable = {
     labels: [],
   },
   build: {
+    of: 'both',
     type: 'gauge',
     name: 'sluice_build_info',
     help: 'Always 1; the labels tell the versions.',
     labels: ['version', 'node'],
   },
+
+  ...agentMetricTable,
 } as const satisfies Readonly<Record<string, MetricRow>>;
 
 export type MetricId = keyof typeof metricTable;

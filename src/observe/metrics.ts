@@ -6,7 +6,8 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { metricTable } from './metric-table.ts';
-import type { MetricId, MetricRow } from './metric-table.ts';
+import type { MetricRow } from './metric-row.ts';
+import type { MetricId } from './metric-table.ts';
 
 type Labels<Id extends MetricId> = Readonly<Record<(typeof metricTable)[Id]['labels'][number], string>>;
 type IdOf<Type extends MetricRow['type']> = {
@@ -30,6 +31,8 @@ export interface Sources {
     readonly failures: number;
   }[];
   readonly leaseHeld?: () => boolean;
+  /** Sets gauges by `set`, from states that live elsewhere. */
+  readonly refresh?: () => void;
   /** One entry a condition of a Service that we serve. */
   readonly conditions?: () => Iterable<{
     readonly type: string;
@@ -51,6 +54,8 @@ export interface Metrics {
 }
 
 export interface MetricsOptions {
+  /** Whose metrics: an agent exports none of the controller's. Default: the controller's. */
+  readonly of?: 'controller' | 'agent';
   readonly version: string;
   /** Metrics of Node itself (heap, event-loop lag, file handles) too. */
   readonly processMetrics: boolean;
@@ -62,7 +67,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const gauges = new Map<string, Gauge>();
   const histograms = new Map<string, Histogram>();
   const rows: readonly (readonly [string, MetricRow])[] = Object.entries(metricTable);
+  const { of: owner = 'controller' } = options;
   for (const [id, row] of rows) {
+    const { of = 'controller' } = row;
+    if (of !== owner && of !== 'both') continue;
     const common = { name: row.name, help: row.help, labelNames: [...row.labels], registers: [registry] };
     if (row.type === 'counter') counters.set(id, new Counter(common));
     else if (row.type === 'gauge') gauges.set(id, new Gauge(common));
@@ -89,6 +97,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       set('readerLists', { kind }, reader.lists);
       set('readerFailures', { kind }, reader.failures);
     }
+    sources.refresh?.();
     if (sources.leaseHeld) set('leaseHeld', {}, sources.leaseHeld() ? 1 : 0);
     if (sources.conditions) {
       const gauge = gauges.get('conditions');

@@ -133,7 +133,13 @@ describe('metrics', () => {
 
   test('every row of the table is fed by something', () => {
     const folder = import.meta.dirname;
-    const code = ['telemetry.ts', 'metrics.ts']
+    const code = [
+      'telemetry.ts',
+      'metrics.ts',
+      '../commands/agent-telemetry.ts',
+      '../commands/agent-gauges.ts',
+      '../commands/agent-run.ts',
+    ]
       .map((file) => readFileSync(`${folder}/${file}`, 'utf8'))
       .join('');
     expect(Object.keys(metricTable).filter((id) => !code.includes(`'${id}'`))).toEqual([]);
@@ -165,6 +171,15 @@ describe('metrics', () => {
     const after = await metrics.text();
     expect(after).toContain('reason="Active"} 1');
     expect(after).not.toContain('Provisioning');
+  });
+
+  test('an agent exports its own and what both have, a controller none of the agent', async () => {
+    const agent = await createMetrics({ of: 'agent', version: '1', processMetrics: false }).text();
+    const controller = await createMetrics({ version: '1', processMetrics: false }).text();
+    expect(agent).toContain('kubeproxy_sync_proxy_rules_endpoint_changes_total 0');
+    expect(agent).toContain('sluice_build_info');
+    expect(agent).not.toContain('service_controller_');
+    expect(controller).not.toMatch(/kubeproxy_|sluice_agent_/u);
   });
 
   test('two registries in one process do not mix', async () => {

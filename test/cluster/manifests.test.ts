@@ -63,8 +63,8 @@ async function shipped(): Promise<readonly (readonly [string, readonly Manifest[
   );
 }
 
-async function rendered(): Promise<readonly Manifest[]> {
-  return parseAllDocuments(await run('kustomize', overlay)).map((one) => one.toJS() as Manifest);
+async function rendered(of = overlay): Promise<readonly Manifest[]> {
+  return parseAllDocuments(await run('kustomize', of)).map((one) => one.toJS() as Manifest);
 }
 
 describe('the manifests', () => {
@@ -136,6 +136,36 @@ describe('the manifests', () => {
     const made = objects.find(({ kind }) => kind === 'ConfigMap')?.metadata?.name ?? '';
     expect(made).toMatch(/^sluice-config-/u);
     expect(JSON.stringify(objects.find(({ kind }) => kind === 'Deployment'))).toContain(`"name":"${made}"`);
+  });
+});
+
+describe('the overlays of the node agent', () => {
+  test.each(['agent', 'instead-of-kube-proxy'])('every object of %s is accepted as a whole', async (name) => {
+    const objects = await rendered(fileURLToPath(new URL(`manifests/overlays/${name}`, packageRoot)));
+    // What is tried out lives in it.
+    for (const object of objects) if (object.kind === 'Namespace') await apply(ground.api, object);
+    for (const object of objects)
+      await expect(tryOut(object), object.kind).resolves.toMatchObject({ kind: object.kind });
+    expect(objects.map(({ kind }) => kind).toSorted()).toEqual([
+      'ClusterRole',
+      'ClusterRoleBinding',
+      'DaemonSet',
+      'Namespace',
+      'ServiceAccount',
+    ]);
+  });
+
+  test('a Pod of the DaemonSet passes the admission of its namespace', async () => {
+    const objects = await rendered(fileURLToPath(new URL('manifests/overlays/agent', packageRoot)));
+    const namespace = objects.find(({ kind }) => kind === 'Namespace');
+    const daemonSet = objects.find(({ kind }) => kind === 'DaemonSet');
+    if (!namespace || !daemonSet) throw new Error('the overlay lacks its Namespace or DaemonSet');
+    await apply(ground.api, namespace);
+    const { template } = daemonSet['spec'] as { readonly template: { readonly spec: object } };
+    const body = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'probe' }, spec: template.spec };
+    await expect(
+      ground.api.request('POST', '/api/v1/namespaces/sluice-agent/pods', { query: { dryRun: 'All' }, body }),
+    ).resolves.toMatchObject({ spec: { hostNetwork: true, priorityClassName: 'system-node-critical' } });
   });
 });
 

@@ -1,0 +1,431 @@
+/**
+ * The agent of one node: hears of Services, slices, its Node and its addresses, lets the tracker decide, hands what
+ * has changed to the writer of each family, and sees to what follows the rules (tracked flows, health ports).
+ *
+ * Invariants: nothing is decided or written before every list is complete and the node's own object is known; each
+ * word from outside costs work in proportion to what it changes; every part but the writers only ever acts on what
+ * is in the kernel already.
+ */
+import type { Clock, Random } from '../core/clock.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { EndpointSliceObject, IpFamily, NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
+import type { Problem } from '../core/problems.ts';
+import type { Backend } from './backend.ts';
+import { ConntrackReconciler, type ConntrackReport } from './conntrack/reconcile.ts';
+import type { Served } from './conntrack/stale.ts';
+import type { ConntrackTable, Tracked } from './conntrack/table.ts';
+import type { Conflict } from './decide/claims.ts';
+import type { HealthCheck } from './decide/facts.ts';
+import { serviceProblems } from './decide/service-check.ts';
+import type { DecisionTracker } from './decide/tracker.ts';
+import type { Decision, DecisionChange, NodeDecision } from './decision.ts';
+import type { AgentHearer, AgentView } from './door.ts';
+import { judgeHealth } from './health/judge.ts';
+import { HealthListeners, type HealthPort } from './health/listeners.ts';
+import type { Finding } from './preflight.ts';
+import { destinations, retiredBy, servedByTcp, type Destinations } from './slice-facts.ts';
+import { FamilySync, type SyncReport, type SyncState, type SyncTimings } from './sync.ts';
+
+/** What is heard of the agent. None of these may throw. */
+export interface AgentTelemetry {
+  sync(event: SyncReport): void;
+  conntrack(event: ConntrackReport): void;
+  changes(kind: 'services' | 'slices', count: number): void;
+  queued(family: IpFamily): void;
+  /** A change is in the kernel: so long after it was heard of, and after what triggered it, where that is known. */
+  programmed(
+    family: IpFamily,
+    times: { readonly heardMs: number; readonly triggeredMs: number | undefined },
+  ): void;
+  healthPortFailed(service: ObjectKey, address: string, port: number, error: SluiceError): void;
+  found(finding: Finding & { readonly service?: ObjectKey }): void;
+  addresses(count: number): void;
+  /** Something that a Service says cannot be done as it says it. */
+  problem(service: ObjectKey, problem: Problem): void;
+  /** Two Services ask for one destination. */
+  conflict(conflict: Conflict): void;
+}
+
+export interface AgentOptions {
+  readonly view: AgentView;
+  readonly tracker: DecisionTracker;
+  /** One for each family that the node has. */
+  readonly backends: readonly Backend[];
+  /** Addresses of the node's interfaces, as of now. */
+  readonly addresses: () => ReadonlySet<string>;
+  /** Undefined: tracked flows are left alone. */
+  readonly conntrack: ConntrackTable | undefined;
+  /** Cut TCP connections to endpoints that are no more. */
+  readonly resetTcp: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timings?: SyncTimings;
+  readonly telemetry: AgentTelemetry;
+  readonly soon?: (run: () => void) => void;
+}
+
+interface Family {
+  readonly name: IpFamily;
+  readonly sync: FamilySync;
+  readonly conntrack: ReadonlyMap<Tracked, ConntrackReconciler>;
+}
+
+/** A word from outside that has not been carried to the writers yet. */
+interface Heard {
+  readonly service: ObjectKey;
+  /** Monotonic. */
+  readonly at: number;
+  /** Wall clock; undefined where nobody tells. */
+  readonly triggeredAt: number | undefined;
+}
+
+export class Agent implements AgentHearer {
+  readonly #options: AgentOptions;
+  readonly #soon: (run: () => void) => void;
+  readonly #families: ReadonlyMap<IpFamily, Family>;
+  readonly #listeners: HealthListeners;
+  /** By `healthKey`. */
+  readonly #checks = new Map<string, HealthCheck>();
+  /** What was wrong with a Service when it was last told. */
+  readonly #problems = new Map<ObjectKey, string>();
+  #conflicts = '';
+  #heard: Heard[] = [];
+  #nodeDecisions: readonly NodeDecision[] = [];
+  #carrying = false;
+  #disconnect: (() => void) | undefined;
+  #started = false;
+  #stopped = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#soon = options.soon ?? ((run) => void setImmediate(run));
+    const { clock, random, telemetry } = options;
+    this.#families = new Map(options.backends.map((backend) => [backend.family, this.#family(backend)]));
+    this.#listeners = new HealthListeners({
+      clock,
+      random,
+      ready: (service, family) => this.#checks.get(healthKey(service, family))?.ready,
+      proxyHealthy: () => this.health().healthy,
+      onFailed: (service, address, port, error) => telemetry.healthPortFailed(service, address, port, error),
+    });
+  }
+
+  /** The picture is complete: decides on all of it and begins to write. */
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    const { view, tracker, addresses } = this.#options;
+    tracker.setAddresses(addresses());
+    tracker.setNode(view.node());
+    for (const service of view.services()) this.#take(service);
+    for (const slice of view.allSlices()) tracker.setSlice(slice);
+    tracker.setListed('services');
+    tracker.setListed('slices');
+    this.#disconnect = view.connect(this);
+    // The first write takes everything; only what follows is a change.
+    tracker.changes();
+    tracker.udpChanges();
+    this.#nodeDecisions = tracker.node;
+    this.#turnChecks();
+    this.#tellConflicts();
+    for (const { sync, conntrack } of this.#families.values()) {
+      sync.start();
+      for (const reconciler of conntrack.values()) reconciler.request();
+      // No balancer is told to send traffic before there are rules for it.
+      sync.whenWritten(() => this.#syncListeners());
+    }
+  }
+
+  /** Resolves when everything that is known now is in the kernel, in every family. */
+  async written(): Promise<void> {
+    const all = [...this.#families.values()];
+    await Promise.all(all.map(({ sync }) => new Promise<void>((resolve) => sync.whenWritten(resolve))));
+  }
+
+  /** Ends after the writes under way. Rules stay. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#disconnect?.();
+    await this.#listeners.close();
+    const all = [...this.#families.values()];
+    await Promise.all(all.flatMap(({ conntrack }) => [...conntrack.values()].map((one) => one.stop())));
+    await Promise.all(all.map(({ sync }) => sync.stop()));
+  }
+
+  serviceChanged(before: ServiceObject | undefined, after: ServiceObject | undefined): void {
+    const { telemetry, tracker } = this.#options;
+    telemetry.changes('services', 1);
+    if (after !== undefined) this.#take(after);
+    else if (before !== undefined) {
+      tracker.deleteService(before.key);
+      this.#problems.delete(before.key);
+    }
+    const key = after?.key ?? before?.key;
+    if (key !== undefined) this.#hear(key, undefined);
+  }
+
+  sliceChanged(before: EndpointSliceObject | undefined, after: EndpointSliceObject | undefined): void {
+    const { telemetry, tracker, view } = this.#options;
+    if (after !== undefined) tracker.setSlice(after);
+    else if (before !== undefined) tracker.deleteSlice(before.key);
+    const services = new Set([before?.service, after?.service]);
+    for (const service of services) {
+      if (service === undefined || view.service(service) === undefined) continue;
+      telemetry.changes('slices', 1);
+      const triggered = Date.parse(after?.triggeredAt ?? '');
+      this.#hear(service, Number.isNaN(triggered) ? undefined : triggered);
+    }
+  }
+
+  nodeChanged(node: NodeObject | undefined): void {
+    this.#options.tracker.setNode(node);
+    this.#carrySoon();
+  }
+
+  /** The addresses of the interfaces are others now. */
+  addressesChanged(): void {
+    if (!this.#started) return;
+    const addresses = this.#options.addresses();
+    this.#options.telemetry.addresses(addresses.size);
+    this.#options.tracker.setAddresses(addresses);
+    this.#carrySoon();
+  }
+
+  health(): ReturnType<typeof judgeHealth> {
+    return judgeHealth({
+      families: [...this.#families.values()].map(({ name, sync }) => ({ family: name, state: sync.state })),
+      node: this.#options.view.node(),
+      now: this.#options.clock.now(),
+    });
+  }
+
+  /** State of each writer. */
+  states(): ReadonlyMap<IpFamily, SyncState> {
+    return new Map([...this.#families].map(([name, { sync }]) => [name, sync.state]));
+  }
+
+  get listening(): number {
+    return this.#listeners.listening;
+  }
+
+  /** The decisions that have a node port, one for each port and protocol. */
+  nodePorts(): readonly Decision[] {
+    const found = new Map<string, Decision>();
+    for (const name of this.#families.keys()) {
+      for (const decision of this.#options.tracker.decisions(name))
+        if (decision.nodePort !== 0) found.set(`${decision.protocol} ${decision.nodePort}`, decision);
+    }
+    return [...found.values()];
+  }
+
+  /** What is decided about a Service and how it stands in the kernel; undefined where it is not served here. */
+  describe(service: ObjectKey): readonly object[] | undefined {
+    if (this.#options.view.service(service) === undefined) return undefined;
+    const own = [...this.#options.tracker.decisions()].filter((decision) => decision.service === service);
+    return own.map((decision) => {
+      const sync = this.#families.get(decision.family)?.sync;
+      return {
+        decision,
+        kernel: sync?.backend.describe(decision.key) ?? [],
+        refused: sync?.state.quarantined.get(decision.key),
+      };
+    });
+  }
+
+  #family(backend: Backend): Family {
+    const { clock, random, timings, telemetry, tracker, conntrack, resetTcp } = this.#options;
+    const { family } = backend;
+    const sync = new FamilySync({
+      backend,
+      source: {
+        node: () => this.#nodeDecision(family),
+        decisions: () => tracker.decisions(family),
+        decision: (key) => tracker.decision(key),
+      },
+      clock,
+      random,
+      ...(timings === undefined ? {} : { timings }),
+      soon: this.#soon,
+      report: (event) => telemetry.sync(event),
+    });
+    const reconcilers = new Map<Tracked, ConntrackReconciler>();
+    const protocols: readonly Tracked[] = conntrack === undefined ? [] : resetTcp ? ['udp', 'tcp'] : ['udp'];
+    for (const protocol of protocols) {
+      if (conntrack === undefined) break;
+      const reconciler = new ConntrackReconciler({
+        family,
+        protocol,
+        table: conntrack,
+        served: () => this.#served(family, protocol),
+        isNodePortAddress: (address) => this.#isNodePortAddress(family, address),
+        whenWritten: (then) => sync.whenWritten(then),
+        clock,
+        random,
+        report: (event) => telemetry.conntrack(event),
+      });
+      reconcilers.set(protocol, reconciler);
+    }
+    return { name: family, sync, conntrack: reconcilers };
+  }
+
+  #take(service: ServiceObject): void {
+    const { tracker, telemetry } = this.#options;
+    tracker.setService(service);
+    const problems = serviceProblems(service, tracker.view);
+    const told = JSON.stringify(problems);
+    if (told === (this.#problems.get(service.key) ?? '[]')) return;
+    this.#problems.set(service.key, told);
+    for (const problem of problems) telemetry.problem(service.key, problem);
+  }
+
+  #hear(service: ObjectKey, triggeredAt: number | undefined): void {
+    this.#heard.push({ service, at: this.#options.clock.now(), triggeredAt });
+    this.#carrySoon();
+  }
+
+  /** What comes in one go (a chunk of a watch) is decided in one go. */
+  #carrySoon(): void {
+    if (this.#carrying || !this.#started) return;
+    this.#carrying = true;
+    this.#soon(() => {
+      this.#carrying = false;
+      if (!this.#stopped) this.#carry();
+    });
+  }
+
+  /** Hands what has changed to whom it concerns. */
+  #carry(): void {
+    const { tracker, telemetry } = this.#options;
+    const changes = tracker.changes();
+    const nodes = tracker.node;
+    const udp = tracker.udpChanges();
+    const heard = this.#heard;
+    this.#heard = [];
+    const before = this.#nodeDecisions;
+    this.#nodeDecisions = nodes;
+    for (const [name, { sync, conntrack }] of this.#families) {
+      const own = changes.filter(({ after, before: was }) => (after ?? was)?.family === name);
+      const rewrite = !sameText(before.find(isOf(name)), nodes.find(isOf(name)));
+      if (own.length > 0 || rewrite) {
+        telemetry.queued(name);
+        sync.changed(own);
+        if (rewrite) sync.rewrite();
+        this.#time(name, own, heard);
+      }
+      // Only now: what asks for the rules to be written first must find that they are not.
+      for (const { before: was, after: is } of udp) {
+        if ((is ?? was)?.family === name) forget(conntrack.get('udp'), was, is);
+      }
+      // An endpoint that took no new connections can vanish without a decision being another one.
+      if (heard.length > 0) conntrack.get('tcp')?.request();
+      for (const { before: was, after: is } of own) {
+        if (was?.protocol === 'TCP') forget(conntrack.get('tcp'), destinations(was), is && destinations(is));
+      }
+    }
+    const moved = this.#turnChecks() || nodes !== before;
+    if (moved) this.#syncListeners();
+    if (changes.length > 0) this.#tellConflicts();
+  }
+
+  /** How long it takes until the kernel has what was heard of. */
+  #time(family: IpFamily, changes: readonly DecisionChange[], heard: readonly Heard[]): void {
+    const { clock, telemetry } = this.#options;
+    const changed = new Set(changes.map(({ before, after }) => (after ?? before)?.service));
+    const mine = heard.filter(({ service }) => changed.has(service));
+    if (mine.length === 0) return;
+    this.#families.get(family)?.sync.whenWritten(() => {
+      for (const { at, triggeredAt } of mine) {
+        telemetry.programmed(family, {
+          heardMs: clock.now() - at,
+          triggeredMs: triggeredAt === undefined ? undefined : Math.max(0, clock.wall() - triggeredAt),
+        });
+      }
+    });
+  }
+
+  #tellConflicts(): void {
+    const { tracker, telemetry } = this.#options;
+    const conflicts = tracker.conflicts();
+    const told = JSON.stringify(conflicts);
+    if (told === this.#conflicts || (conflicts.length === 0 && this.#conflicts === '')) return;
+    this.#conflicts = told;
+    for (const conflict of conflicts) telemetry.conflict(conflict);
+  }
+
+  #nodeDecision(family: IpFamily): NodeDecision {
+    const found = this.#nodeDecisions.find(isOf(family));
+    if (found === undefined)
+      throw new SluiceError('bug', `nothing is decided about ${family} on this node`, { code: 'NotDecided' });
+    return found;
+  }
+
+  #served(family: IpFamily, protocol: Tracked): readonly Served[] {
+    const { tracker, view } = this.#options;
+    if (protocol === 'tcp') {
+      const decisions = [...tracker.decisions(family)].filter((decision) => decision.protocol === 'TCP');
+      return decisions.map((decision) => servedByTcp(decision, view.slices(decision.service)));
+    }
+    const facts = [...tracker.udpFacts()].filter((fact) => fact.family === family);
+    return facts.map((fact) => ({ ...fact, answering: new Set(fact.serving), untranslated: true }));
+  }
+
+  #isNodePortAddress(family: IpFamily, address: string): boolean {
+    const { nodePortAddresses } = this.#nodeDecision(family);
+    return nodePortAddresses === 'all'
+      ? this.#options.addresses().has(address)
+      : nodePortAddresses.includes(address);
+  }
+
+  /** @returns whether a port came, went or moved. */
+  #turnChecks(): boolean {
+    let moved = false;
+    for (const { before, after } of this.#options.tracker.healthChanges()) {
+      const of = after ?? before;
+      if (of === undefined) continue;
+      if (before?.port !== after?.port) moved = true;
+      if (after === undefined) this.#checks.delete(healthKey(of.service, of.family));
+      else this.#checks.set(healthKey(of.service, of.family), after);
+    }
+    return moved;
+  }
+
+  #syncListeners(): void {
+    if (this.#stopped) return;
+    const ports: HealthPort[] = [];
+    for (const { service, family, port } of this.#checks.values()) {
+      if (this.#families.get(family)?.sync.state.programmed !== true) continue;
+      const { nodePortAddresses } = this.#nodeDecision(family);
+      const everywhere = family === 'IPv4' ? '0.0.0.0' : '::';
+      ports.push({
+        service,
+        family,
+        port,
+        addresses: nodePortAddresses === 'all' ? [everywhere] : nodePortAddresses,
+      });
+    }
+    this.#listeners.sync(ports);
+  }
+}
+
+function healthKey(service: ObjectKey, family: IpFamily): string {
+  return `${service} ${family}`;
+}
+
+function isOf(family: IpFamily): (decision: NodeDecision) => boolean {
+  return (decision) => decision.family === family;
+}
+
+function sameText(a: NodeDecision | undefined, b: NodeDecision | undefined): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** Has tracked flows looked at that a change may have made stale. */
+function forget(
+  reconciler: ConntrackReconciler | undefined,
+  before: Destinations | undefined,
+  after: Destinations | undefined,
+): void {
+  const retired = before && retiredBy(before, after);
+  if (retired) reconciler?.retire(retired);
+  else reconciler?.request();
+}

@@ -1,0 +1,70 @@
+/**
+ * The port of a kernel backend: what writes decisions of one address family into one kernel.
+ *
+ * One backend object per family; the caller serialises its calls (one writer queue per family). A backend remembers
+ * what it has written and writes differences only. It never touches what is not its own, never reads the kernel back
+ * in the hot path, and leaves its rules in place when it is closed.
+ */
+import type { IpFamily } from '../core/objects.ts';
+import type { Decision, DecisionChange, DecisionKey, NodeDecision } from './decision.ts';
+
+/** A decision that the kernel refused: left out, while the rest was written. */
+export interface Quarantined {
+  readonly key: DecisionKey;
+  /** The tool's own words. */
+  readonly message: string;
+}
+
+export interface Written {
+  /** Kernel operations sent (elements, rules, chains): 0 when everything was there already. */
+  readonly operations: number;
+  readonly quarantined: readonly Quarantined[];
+}
+
+/** One difference between the kernel and what was decided. */
+export interface Difference {
+  readonly kind: 'missing' | 'unexpected' | 'different';
+  /** The kernel object, in the backend's own words: a table, chain, rule, map element, ipset entry. */
+  readonly object: string;
+  /** The decision that it belongs to, where there is one. */
+  readonly key: DecisionKey | undefined;
+}
+
+/** Somebody else changed or removed kernel objects of ours. */
+export interface ForeignChange {
+  readonly message: string;
+  /** Name and id of the process, where the kernel tells. */
+  readonly process: string | undefined;
+}
+
+export interface Backend {
+  readonly name: 'nftables' | 'iptables';
+  readonly family: IpFamily;
+
+  /**
+   * Brings the kernel to exactly these decisions, whatever it held before: the first load, and the way back after a
+   * failure. Writes nothing when the kernel is right already, and never opens a gap for decisions that stay.
+   *
+   * @throws SluiceError where nothing at all could be written (tool missing, lock held, permission).
+   */
+  replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written>;
+
+  /**
+   * Writes what changed, in one transaction where the kernel allows.
+   *
+   * @throws SluiceError where the state of the kernel is unknown afterwards: the caller then replaces.
+   */
+  apply(changes: readonly DecisionChange[]): Promise<Written>;
+
+  /** Compares the live kernel with what has been written; slow, for `verify` and the background check. */
+  verify(): Promise<readonly Difference[]>;
+
+  /** Rules or map elements that serve a decision, as text, for `explain`. */
+  describe(key: DecisionKey): readonly string[];
+
+  /** Calls back for each change to our objects that was not ours, until the signal fires. */
+  watch(onChange: (change: ForeignChange) => void, signal: AbortSignal): void;
+
+  /** Ends the children; rules stay. */
+  close(): Promise<void>;
+}

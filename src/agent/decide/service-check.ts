@@ -1,0 +1,61 @@
+/** What a Service says that the agent cannot do as it is written: nothing that a user asked for is silently ignored. */
+import { parseCidr } from '../../core/cidr.ts';
+import type { ServiceObject } from '../../core/objects.ts';
+import type { Problem } from '../../core/problems.ts';
+import { familyOf } from './addresses.ts';
+import { serviceOptions } from './annotations.ts';
+import type { NodeView } from './view.ts';
+
+/** Every problem of a Service that is ours to serve. */
+export function serviceProblems(service: ServiceObject, view: NodeView): readonly Problem[] {
+  return [
+    ...serviceOptions(service).problems,
+    ...rangeProblems(service, view),
+    ...service.externalIPs.flatMap((text, i): readonly Problem[] =>
+      familyOf(text) === undefined
+        ? [wrong(`spec.externalIPs[${i}]`, `"${text}" is not an address and is left out`, 'correct it')]
+        : [],
+    ),
+    ...service.ingress.flatMap(({ ip }, i): readonly Problem[] =>
+      ip !== undefined && familyOf(ip) === undefined
+        ? [
+            wrong(
+              `status.loadBalancer.ingress[${i}].ip`,
+              `"${ip}" is not an address and is left out`,
+              'have it corrected by whoever wrote it',
+            ),
+          ]
+        : [],
+    ),
+  ];
+}
+
+function wrong(field: string, message: string, cure: string): Problem {
+  return { severity: 'error', reason: 'IneffectiveSetting', field, message, cure };
+}
+
+function rangeProblems(service: ServiceObject, { settings }: NodeView): readonly Problem[] {
+  const field = 'spec.loadBalancerSourceRanges';
+  const read = service.sourceRanges.map((text) => parseCidr(text.trim()));
+  if (read.length === 0) return [];
+  const problems = read.flatMap((one, i): readonly Problem[] =>
+    one.kind === 'malformed' ? [wrong(`${field}[${i}]`, `${one.message}; it is left out`, 'correct it')] : [],
+  );
+  const good = read.flatMap((one) => (one.kind === 'cidr' ? [one.cidr.family] : []));
+  if (good.length === 0) {
+    return [...problems, wrong(field, 'no range can be read, so nobody is let in', 'correct the ranges')];
+  }
+  for (const family of settings.families) {
+    const served = service.clusterIPs.some((text) => familyOf(text) === family);
+    if (!served || good.includes(family)) continue;
+    const open = !settings.strictSourceRanges && problems.length === 0;
+    problems.push({
+      severity: 'warning',
+      reason: 'IneffectiveSetting',
+      field,
+      message: `no range is of ${family}, so over ${family} ${open ? 'everybody' : 'nobody'} is let in`,
+      cure: `add the ${family} ranges that are to be let in`,
+    });
+  }
+  return problems;
+}

@@ -1,0 +1,369 @@
+/**
+ * The iptables backend of one address family: keeps `Model` and kernel the same.
+ *
+ * Invariants: rules never send to an endpoint what the sets do not yet (or no longer) let in untranslated, because
+ * refusals are added before the rules change and taken away after; a destination enters the dispatch after its rules.
+ * A refused write is undone and tried again in halves, so one bad decision costs only itself. When even the undoing is
+ * refused, the error says that the kernel's state is unknown, and the caller replaces.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { systemClock, type Clock } from '../../core/clock.ts';
+import { asSluiceError, SluiceError } from '../../core/errors.ts';
+import type { IpFamily } from '../../core/objects.ts';
+import type { Backend, Difference, ForeignChange, Quarantined, Written } from '../backend.ts';
+import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
+import { differences } from './differences.ts';
+import type { Abilities, Layout } from './layout.ts';
+import { ownerOf, rulesRefused, wrongType } from './blame.ts';
+import { emptyDelta, Model, type Delta } from './model.ts';
+import { setNames, type SetName } from './names.ts';
+import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
+import { readSets, rightType, TableReader, type SavedSet, type SavedTables } from './saved.ts';
+import { isSaved, lineAt, planRestore } from './plan.ts';
+import { createSet, editSet, RestoreText } from './text.ts';
+import { watchKernel } from './watch.ts';
+
+export interface IptablesOptions {
+  readonly family: IpFamily;
+  readonly variant: Variant;
+  readonly abilities: Abilities;
+  readonly spawn: Spawn;
+  readonly clock?: Clock;
+  /** Sets `net.ipv4.conf.all.route_localnet=1`: called once the guard is in place, where localhost node ports are on. */
+  readonly allowLocalhost?: () => Promise<void>;
+  /** Milliseconds between looks at what nobody reports: the legacy tables and the ipsets. */
+  readonly pollMs?: number;
+}
+
+/** Sets whose entries only ever refuse or allow something: they go before the rules, the others after. */
+const beforeRules: ReadonlySet<SetName> = new Set([
+  'DRP',
+  'REJ',
+  'NPD',
+  'NPR',
+  'CIP',
+  'HC',
+  'NODE',
+  'PODS',
+  'LOOP',
+]);
+
+/** What the kernel holds of ours. */
+type Held = readonly [SavedTables, ReadonlyMap<SetName, SavedSet>];
+
+/** The listing programs stand still while nobody reads what they say. */
+const decisionsBetweenReads = 100;
+
+export class IptablesBackend implements Backend {
+  readonly name = 'iptables';
+  readonly family: IpFamily;
+  readonly variant: Variant;
+  readonly #options: IptablesOptions;
+  readonly #tools: Tools;
+  readonly #clock: Clock;
+  readonly #ownPids = new Set<number>();
+  readonly #closed = new AbortController();
+  #model: Model | undefined;
+  /** Grows at the start and the end of each write, so it is odd while one runs: a watcher then accuses nobody. */
+  #writes = 0;
+  #localhostAllowed = false;
+
+  constructor(options: IptablesOptions) {
+    this.#options = options;
+    this.family = options.family;
+    this.variant = options.variant;
+    this.#clock = options.clock ?? systemClock;
+    const spawn: Spawn = (program, args) => {
+      const child = options.spawn(program, args);
+      if (child.pid !== undefined) this.#remember(child.pid);
+      return child;
+    };
+    this.#tools = makeTools(spawn, options.variant, options.family);
+  }
+
+  #remember(pid: number): void {
+    this.#ownPids.add(pid);
+    // Ids are used again: those of long ago are forgotten, events of a program never lag that far behind.
+    for (const old of this.#ownPids) {
+      if (this.#ownPids.size <= 256) break;
+      this.#ownPids.delete(old);
+    }
+  }
+
+  async replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
+    const layout: Layout = { family: this.family, node, abilities: this.#options.abilities };
+    // The kernel lists while the model is made.
+    let reading: Promise<Held> | undefined = this.#read();
+    reading.catch(() => undefined);
+    const model = new Model(layout);
+    const quarantined: Quarantined[] = [];
+    let made = 0;
+    for (const decision of decisions) {
+      try {
+        model.put(decision.key, decision, undefined);
+      } catch (error) {
+        quarantined.push({ key: decision.key, message: asSluiceError(error).message });
+      }
+      made += 1;
+      if (made % decisionsBetweenReads === 0) await nextTurn();
+    }
+    // Until the end nothing is known about the kernel: a failure on the way must not leave a model that lies.
+    this.#model = undefined;
+    let operations = 0;
+    for (;;) {
+      const held = await (reading ?? this.#read());
+      reading = undefined;
+      const result = await this.#writing(() => this.#reconcile(model, held));
+      operations += result.operations;
+      if (result.refused === undefined) break;
+      for (const { key } of result.refused) model.put(key, undefined, undefined);
+      quarantined.push(...result.refused);
+    }
+    if (node.localhostNodePorts && !this.#localhostAllowed) {
+      await this.#options.allowLocalhost?.();
+      this.#localhostAllowed = true;
+    }
+    model.forgetTexts();
+    this.#model = model;
+    return { operations, quarantined };
+  }
+
+  async apply(changes: readonly DecisionChange[]): Promise<Written> {
+    const model = this.#model;
+    if (model === undefined) {
+      throw new SluiceError(
+        'ambiguous',
+        'the state of the kernel is not known: everything is to be written anew',
+        {
+          code: 'KernelUnknown',
+        },
+      );
+    }
+    try {
+      return await this.#change(model, changes);
+    } catch (error) {
+      this.#model = undefined;
+      throw error;
+    }
+  }
+
+  async #change(model: Model, changes: readonly DecisionChange[]): Promise<Written> {
+    const delta = emptyDelta();
+    const undo: { key: DecisionKey; before: Decision | undefined }[] = [];
+    const quarantined: Quarantined[] = [];
+    for (const { key, after } of changes) {
+      const before = model.decisions.get(key);
+      try {
+        model.put(key, after, delta);
+        undo.unshift({ key, before });
+      } catch (error) {
+        quarantined.push({ key, message: asSluiceError(error).message });
+      }
+    }
+    model.finish(delta);
+    const operations = countOf(delta);
+    if (operations === 0) return { operations, quarantined };
+    const refusal = await this.#writing(() => this.#write(delta));
+    if (refusal === undefined) return { operations, quarantined };
+
+    const back = emptyDelta();
+    for (const { key, before } of undo) model.put(key, before, back);
+    model.finish(back);
+    const stuck = await this.#writing(() => this.#write(back));
+    if (stuck !== undefined) {
+      throw new SluiceError(
+        'ambiguous',
+        `the rules could be written neither forward nor back: ${stuck.message}`,
+        {
+          code: 'KernelUnknown',
+          cause: refusal,
+        },
+      );
+    }
+    const tried = changes.filter(({ key }) => undo.some((done) => done.key === key));
+    if (tried.length === 1 && tried[0] !== undefined) {
+      return {
+        operations: 0,
+        quarantined: [...quarantined, { key: tried[0].key, message: refusal.message }],
+      };
+    }
+    const middle = Math.ceil(tried.length / 2);
+    const first = await this.#change(model, tried.slice(0, middle));
+    const second = await this.#change(model, tried.slice(middle));
+    return {
+      operations: first.operations + second.operations,
+      quarantined: [...quarantined, ...first.quarantined, ...second.quarantined],
+    };
+  }
+
+  async #writing<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#writes += 1;
+    try {
+      return await work();
+    } finally {
+      this.#writes += 1;
+    }
+  }
+
+  async #write(delta: Delta): Promise<Refusal | undefined> {
+    const { family } = this;
+    const before: string[] = [];
+    const after: string[] = [];
+    for (const [name, entries] of delta.add) {
+      (beforeRules.has(name) ? before : after).push(...editSet(family, 'add', name, entries));
+    }
+    for (const [name, entries] of delta.remove) after.push(...editSet(family, 'del', name, entries));
+    const text = new RestoreText();
+    for (const [id, rules] of delta.chains) text.chain(id, rules);
+    return (
+      (await this.#tools.sets(before)) ??
+      (text.operations === 0 ? undefined : await this.#restoreOrUndo([text.toString()], before)) ??
+      (await this.#tools.sets(after))
+    );
+  }
+
+  /** Takes the set entries back where the rules that they were for could not be tried at all (the lock is held). */
+  async #restoreOrUndo(texts: Iterable<string>, before: readonly string[]): Promise<Refusal | undefined> {
+    try {
+      return await this.#tools.restore(texts);
+    } catch (error) {
+      const added = before.filter((line) => line.startsWith('add '));
+      await this.#tools.sets(added.map((line) => line.replace('add', 'del')));
+      throw error;
+    }
+  }
+
+  /** Writes what differs from what the kernel held. `refused`: decisions to leave out in the next try. */
+  async #reconcile(
+    model: Model,
+    [saved, sets]: Held,
+  ): Promise<{ readonly operations: number; readonly refused: readonly Quarantined[] | undefined }> {
+    const { family } = this;
+    const before: string[] = [];
+    const after: string[] = [];
+    for (const name of setNames) {
+      const held = sets.get(name);
+      const wanted = model.entriesOf(name);
+      if (held === undefined) before.push(createSet(family, name));
+      else if (!rightType(name, held)) throw wrongType(family, name, held);
+      const missing = [...wanted].filter((entry) => held?.entries.has(entry) !== true);
+      (beforeRules.has(name) ? before : after).push(...editSet(family, 'add', name, missing));
+      const extra = held === undefined ? [] : [...held.entries].filter((entry) => !wanted.has(entry));
+      after.push(...editSet(family, 'del', name, extra));
+    }
+    let operations = before.length + after.length;
+    const refusedSets = async (lines: readonly string[]): Promise<readonly Quarantined[] | undefined> => {
+      const refusal = await this.#tools.sets(lines);
+      return refusal === undefined
+        ? undefined
+        : [this.#blame(model, refusal, lines[(refusal.line ?? 0) - 1])];
+    };
+    let refused = await refusedSets(before);
+    if (refused !== undefined) return { operations: 0, refused };
+
+    const plan = planRestore(model, saved, this.variant);
+    operations += plan.operations;
+    if (plan.operations > 0) {
+      const refusal = await this.#restoreOrUndo(plan.texts(), before);
+      if (refusal !== undefined) {
+        const line = refusal.line === undefined ? undefined : lineAt(plan.texts(), refusal.line);
+        return { operations: 0, refused: [await this.#culprit(model, refusal, line, saved)] };
+      }
+    }
+    refused = await refusedSets(after);
+    return refused === undefined ? { operations, refused } : { operations: 0, refused };
+  }
+
+  async #read(): Promise<Held> {
+    const nat = new TableReader();
+    const filter = new TableReader();
+    const [, , sets] = await Promise.all([
+      this.#tools.save('nat', nat.take),
+      this.#tools.save('filter', filter.take),
+      this.#tools.saveSets(),
+    ]);
+    const tables = {
+      chains: new Map([...filter.chains, ...nat.chains]),
+      jumps: [...filter.jumps, ...nat.jumps],
+    };
+    return [tables, readSets(sets, this.family)];
+  }
+
+  /** The decision that a refused line belongs to. */
+  #blame(model: Model, refusal: Refusal, line: string | undefined): Quarantined {
+    const key = line === undefined ? undefined : ownerOf(model, line);
+    if (key === undefined) throw rulesRefused(refusal, line);
+    return { key, message: refusal.message };
+  }
+
+  /** Where the tool named no line, the service chains are tried in halves until one decision is left. */
+  async #culprit(
+    model: Model,
+    refusal: Refusal,
+    line: string | undefined,
+    saved: SavedTables,
+  ): Promise<Quarantined> {
+    if (line !== undefined && line !== 'COMMIT') return this.#blame(model, refusal, line);
+    let suspects = [...model.serviceChains()].map(([key, chains]) => ({ key, chains }));
+    let last = refusal;
+    while (suspects.length > 1) {
+      const half = suspects.slice(0, Math.ceil(suspects.length / 2));
+      const text = new RestoreText();
+      for (const { chains } of half) {
+        for (const [id, rules] of chains) if (!isSaved(saved, id, rules)) text.chain(id, rules);
+      }
+      const said = text.operations === 0 ? undefined : await this.#tools.restore(text.toString());
+      if (said === undefined) suspects = suspects.slice(half.length);
+      else {
+        suspects = half;
+        last = said;
+      }
+    }
+    const [suspect] = suspects;
+    if (suspect === undefined) throw rulesRefused(last, line);
+    return { key: suspect.key, message: last.message };
+  }
+
+  async verify(): Promise<readonly Difference[]> {
+    const model = this.#model;
+    if (model === undefined) return [];
+    const [saved, sets] = await this.#read();
+    return differences(model, saved, sets);
+  }
+
+  describe(key: DecisionKey): readonly string[] {
+    const model = this.#model;
+    if (model === undefined) return [];
+    const { rules, members } = model.describe(key);
+    return [...rules, ...members.flatMap(([name, entry]) => editSet(this.family, 'add', name, [entry]))];
+  }
+
+  watch(onChange: (change: ForeignChange) => void, signal: AbortSignal): void {
+    watchKernel({
+      family: this.family,
+      variant: this.variant,
+      spawn: this.#options.spawn,
+      clock: this.#clock,
+      pollMs: this.#options.pollMs ?? 10_000,
+      isOurs: (pid) => this.#ownPids.has(pid),
+      writes: () => this.#writes,
+      look: () => this.verify(),
+      onChange,
+      signal: AbortSignal.any([signal, this.#closed.signal]),
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closed.abort();
+    this.#model = undefined;
+    return Promise.resolve();
+  }
+}
+
+function countOf(delta: Delta): number {
+  let count = 0;
+  for (const rules of delta.chains.values()) count += 1 + (rules?.length ?? 0);
+  for (const changes of [delta.add, delta.remove])
+    for (const entries of changes.values()) count += entries.size;
+  return count;
+}

@@ -1,0 +1,191 @@
+/**
+ * The door to the tools: one place that starts `iptables-*` and `ipset`, reads what they say and classifies failures.
+ *
+ * Programs are started with argument lists, never through a shell. Text goes to the standard input as fast as the
+ * program takes it. The lock is waited for 5 s; who still holds it then is named in the error.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { SluiceError } from '../../core/errors.ts';
+import type { IpFamily } from '../../core/objects.ts';
+
+/** Starts a program; its three standard streams are pipes. A test puts it into a network namespace. */
+export type Spawn = (program: string, args: readonly string[]) => ChildProcess;
+
+export type Variant = 'legacy' | 'nft';
+
+export interface Finished {
+  /** Undefined where a signal ended it. */
+  readonly code: number | undefined;
+  readonly out: string;
+  readonly error: string;
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @param onOut takes the standard output piece by piece; `out` is empty then.
+ * @throws SluiceError invalid where it cannot be started.
+ */
+export async function run(
+  spawn: Spawn,
+  name: string,
+  args: readonly string[],
+  input: string | Iterable<string> = '',
+  onOut?: (text: string) => void,
+): Promise<Finished> {
+  const child = spawn(name, args);
+  const { stdin, stdout, stderr } = child;
+  if (stdin === null || stdout === null || stderr === null) {
+    throw new SluiceError('bug', `${name} was started without pipes`, { code: 'NoPipes' });
+  }
+  const out: string[] = [];
+  const error: string[] = [];
+  stdout.setEncoding('utf8').on('data', onOut ?? ((text: string) => void out.push(text)));
+  stderr.setEncoding('utf8').on('data', (text: string) => error.push(text));
+  // A program that ends early closes its input (EPIPE): its own words are what matters then.
+  stdin.on('error', () => undefined);
+  const fed = feed(input, stdin);
+  try {
+    const [code] = (await once(child, 'close')) as [number | null];
+    await fed;
+    return { code: code ?? undefined, out: out.join(''), error: error.join('').trim() };
+  } catch (cause) {
+    await fed;
+    throw new SluiceError('invalid', `cannot start ${name}: is it installed and on the PATH?`, {
+      code: 'ToolMissing',
+      action: name,
+      cause,
+    });
+  }
+}
+
+async function feed(input: string | Iterable<string>, stdin: NodeJS.WritableStream): Promise<void> {
+  try {
+    if (typeof input === 'string') stdin.end(input);
+    else await pipeline(Readable.from(input), stdin);
+  } catch {
+    // The exit code is reported.
+  }
+}
+
+export interface Tools {
+  readonly variant: Variant;
+  readonly family: IpFamily;
+  /** Output of `iptables-save`, of all tables or one, whole or piece by piece. */
+  save(table?: string, onOut?: (text: string) => void): Promise<string>;
+  /** One `iptables-restore --noflush`. Undefined, or what it said against it. */
+  restore(text: string | Iterable<string>): Promise<Refusal | undefined>;
+  /** One `ipset restore`; entries that are there (or not) already are no error. */
+  sets(lines: readonly string[]): Promise<Refusal | undefined>;
+  saveSets(): Promise<string>;
+}
+
+/** The input is at fault (or something that we cannot tell from it): other input may do. */
+export interface Refusal {
+  /** Line of the input, from 1. */
+  readonly line: number | undefined;
+  readonly message: string;
+}
+
+/** `iptables-nft-restore`, `ip6tables-legacy-save` … */
+export function program(variant: Variant, family: IpFamily, what: '' | '-save' | '-restore'): string {
+  return `${family === 'IPv4' ? 'iptables' : 'ip6tables'}-${variant}${what}`;
+}
+
+/** Seconds to wait for the lock, and microseconds between tries. */
+const lockWait = ['-w', '5', '-W', '100000'];
+
+export function makeTools(spawn: Spawn, variant: Variant, family: IpFamily): Tools {
+  return {
+    variant,
+    family,
+    save: (table, onOut) => saveTables(spawn, variant, family, table, onOut),
+    restore: async (text) => {
+      const name = program(variant, family, '-restore');
+      const { code, error } = await run(spawn, name, ['--noflush', ...lockWait], text);
+      if (code === 0) return undefined;
+      failHard(name, code, error);
+      return { line: lineOf(error), message: plain(error) };
+    },
+    sets: async (lines) => {
+      if (lines.length === 0) return undefined;
+      const { code, error } = await run(spawn, 'ipset', ['restore', '-exist'], `${lines.join('\n')}\n`);
+      if (code === 0) return undefined;
+      failHard('ipset', code, error);
+      return { line: lineOf(error), message: error };
+    },
+    saveSets: async () => {
+      const { code, out, error } = await run(spawn, 'ipset', ['save']);
+      if (code !== 0) throw unreadable('ipset save', error);
+      return out;
+    },
+  };
+}
+
+export async function saveTables(
+  spawn: Spawn,
+  variant: Variant,
+  family: IpFamily,
+  table?: string,
+  onOut?: (text: string) => void,
+): Promise<string> {
+  const name = program(variant, family, '-save');
+  const { code, out, error } = await run(spawn, name, table === undefined ? [] : ['-t', table], '', onOut);
+  if (code !== 0) throw unreadable(name, error);
+  return out;
+}
+
+function unreadable(action: string, error: string): SluiceError {
+  const denied = isDenied(error);
+  return new SluiceError(denied ? 'denied' : 'transient', `${action}: ${error}`, {
+    code: denied ? 'NotPermitted' : 'KernelUnreadable',
+    action,
+  });
+}
+
+function isDenied(error: string): boolean {
+  return /permission denied|operation not permitted|must be root/i.test(error);
+}
+
+/**
+ * Failures that no other input would mend.
+ *
+ * Exit code 4 is the tool's "resource problem": the lock, where it says so, else the kernel refused.
+ */
+function failHard(name: string, code: number | undefined, error: string): void {
+  if (/xtables lock/i.test(error)) {
+    throw new SluiceError(
+      'busy',
+      `${name}: another program has held the xtables lock (/run/xtables.lock) for 5 s; nothing was written and it will be tried again`,
+      { code: 'LockHeld', action: name, retryAfterMs: 1000, cause: error },
+    );
+  }
+  if (isDenied(error)) {
+    throw new SluiceError('denied', `${name}: ${error}; it needs the capability NET_ADMIN`, {
+      code: 'NotPermitted',
+      action: name,
+    });
+  }
+  if (code === undefined) {
+    throw new SluiceError('ambiguous', `${name} was killed before it ended`, {
+      code: 'ToolKilled',
+      action: name,
+    });
+  }
+}
+
+/** Without the advice that the tools add to every message. */
+function plain(error: string): string {
+  return error
+    .split('\n')
+    .filter((line) => !/^(Ignoring deprecated|Try `)/.test(line))
+    .join('\n');
+}
+
+function lineOf(error: string): number | undefined {
+  const found = /line:? (\d+)/i.exec(error);
+  return found === null ? undefined : Number(found[1]);
+}

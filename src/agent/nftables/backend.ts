@@ -1,0 +1,410 @@
+/**
+ * The nftables backend of one family: one table of ours, written by one queue.
+ *
+ * A table is loaded as one transaction; changes go through a long-lived child, or a file where they are many. What the
+ * kernel holds is read at the start and by `verify`, never on the way of a change. A failed transaction has changed
+ * nothing, so it can be taken apart until the decision that the kernel will not have stands alone.
+ */
+import { systemClock, type Clock } from '../../core/clock.ts';
+import { SluiceError, asSluiceError } from '../../core/errors.ts';
+import type { IpFamily } from '../../core/objects.ts';
+import type { Backend, Difference, ForeignChange, Quarantined, Written } from '../backend.ts';
+import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
+import { differences, mend, sameFrame } from './compare.ts';
+import { elements, layoutOf, type Layout } from './layout.ts';
+import { Ledger, type Transaction, type Wish } from './ledger.ts';
+import { ListingReader, type Listed } from './listing.ts';
+import { watchTable } from './monitor.ts';
+import { first, hasFullyRandom, missingPiece } from './probes.ts';
+import { Session, runNft, spawnPiped, type SpawnPiped } from './process.ts';
+import { allFeatures, tableShape, type Features, type TableShape } from './table.ts';
+import { chainCommands, chunks, commands, oneLine, tableText, wholeTable } from './text.ts';
+import { wordsOf } from './words.ts';
+
+export interface NftablesOptions {
+  readonly family: IpFamily;
+  /** Starts nft with pipes; a namespace's in tests. */
+  readonly start?: SpawnPiped;
+  readonly clock?: Clock;
+}
+
+/** A line that is longer goes through a file: the line reader of `nft -i` is slow with long lines. */
+const longestLine = 40_000;
+
+/** Chains that no decision leads to any more go when nothing was written for so long. */
+const reapAfterMs = 5_000;
+
+/** So many refused decisions are no accident of theirs: the table itself is refused. */
+const mostBad = 50;
+
+interface Held {
+  readonly shape: TableShape;
+  readonly ledger: Ledger;
+}
+
+export class NftablesBackend implements Backend {
+  readonly name = 'nftables';
+  readonly family: IpFamily;
+  readonly #start: SpawnPiped;
+  readonly #clock: Clock;
+  readonly #session: Session;
+  /** Processes of ours, whose changes are not foreign. */
+  readonly #pids = new Set<number>();
+  #features: Features = allFeatures;
+  #held: Held | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #cancelReap: (() => void) | undefined;
+
+  constructor({ family, start = spawnPiped, clock = systemClock }: NftablesOptions) {
+    this.family = family;
+    this.#clock = clock;
+    this.#start = (program, args) => {
+      const child = start(program, args);
+      if (child.pid !== undefined) this.#pids.add(child.pid);
+      return child;
+    };
+    this.#session = new Session(this.#start, () => undefined);
+  }
+
+  replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
+    return this.#inTurn(() => this.#replace(node, [...decisions]));
+  }
+
+  apply(changes: readonly DecisionChange[]): Promise<Written> {
+    return this.#inTurn(() => this.#apply(changes));
+  }
+
+  verify(): Promise<readonly Difference[]> {
+    return this.#inTurn(async () => {
+      const { shape, ledger } = this.#mustHold('verify');
+      const listed = await this.#list();
+      if (listed === undefined) {
+        return [{ kind: 'missing', object: `table ${tableText(shape)}`, key: undefined }];
+      }
+      return differences(listed, shape, ledger);
+    });
+  }
+
+  describe(key: DecisionKey): readonly string[] {
+    const held = this.#held;
+    const entry = held?.ledger.entries.get(key);
+    if (held === undefined || entry === undefined) return [];
+    const table = tableText(held.shape);
+    const chains: string[] = [];
+    const lines = held.ledger.elementsOf(entry).map(({ set, key: at, value }) => {
+      if (value.startsWith('goto ')) chains.push(value.slice(5));
+      return `element ${table} ${set} { ${value === '' ? at : `${at} : ${value}`} }`;
+    });
+    const told = new Set<string>();
+    for (const name of chains) {
+      if (told.has(name)) continue;
+      told.add(name);
+      const chain = held.ledger.layout.chains.get(name);
+      for (const rule of chain?.rules ?? []) lines.push(`rule ${table} ${name} ${rule}`);
+      for (const next of chain?.leadsTo ?? []) chains.push(next.name);
+    }
+    return lines;
+  }
+
+  watch(onChange: (change: ForeignChange) => void, signal: AbortSignal): void {
+    watchTable({
+      start: this.#start,
+      clock: this.#clock,
+      header: wordsOf(this.family).header,
+      isOurs: (pid) => this.#pids.has(pid),
+      onChange,
+      signal,
+    });
+  }
+
+  /** Removes our table, whole, and nothing else. */
+  async cleanup(): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#cancelReap?.();
+      this.#held = undefined;
+      const table = tableText({ words: wordsOf(this.family) });
+      const { error, code } = await runNft(
+        this.#start,
+        ['-f', '-'],
+        [`add table ${table}\ndelete table ${table}\n`],
+      );
+      if (code !== 0) throw refused(error);
+    });
+  }
+
+  /** Removes chains that nothing leads to now, instead of after a while. */
+  settle(): Promise<void> {
+    return this.#inTurn(() => this.#reap());
+  }
+
+  async close(): Promise<void> {
+    this.#cancelReap?.();
+    await this.#queue;
+    await this.#session.close();
+  }
+
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(run);
+    this.#queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #mustHold(action: string): Held {
+    if (this.#held === undefined) {
+      throw new SluiceError('conflict', `${action}: nothing is known of the kernel; replace comes first`, {
+        code: 'NothingWritten',
+      });
+    }
+    return this.#held;
+  }
+
+  async #replace(node: NodeDecision, decisions: readonly Decision[], again = true): Promise<Written> {
+    const shape = tableShape(node, this.#features);
+    this.#held = undefined;
+    const listed = await this.#list();
+    if (listed === undefined || !sameFrame(listed, shape)) return this.#load(node, decisions);
+    const ledger = new Ledger(layoutOf(node));
+    const quarantined: Quarantined[] = [];
+    const mending = mend(listed, shape, ledger, decisions, (one) => quarantined.push(one));
+    if (mending.operations > 0) {
+      const table = tableText(shape);
+      const lines = commands(table, mending.transaction);
+      for (const chain of mending.rewrite) lines.push(...chainCommands(table, chain));
+      if (lines.length > 0) {
+        const error = await this.#write(lines);
+        if (error !== '') {
+          // Somebody wrote between the listing and now, or a decision is refused: see once more, then load whole.
+          return again ? this.#replace(node, decisions, false) : this.#load(node, decisions);
+        }
+      }
+      await this.#deleteChains(table, mending.surplus);
+    }
+    this.#held = { shape, ledger };
+    return { operations: mending.operations, quarantined };
+  }
+
+  /** The whole table in place of whatever is there, in one transaction. */
+  async #load(node: NodeDecision, decisions: readonly Decision[]): Promise<Written> {
+    const layout = layoutOf(node);
+    const bad = new Map<DecisionKey, Quarantined>();
+    for (let tries = 0; ; tries += 1) {
+      const shape = tableShape(node, this.#features);
+      const ledger = new Ledger(layout);
+      const good = decisions.filter(({ key }) => !bad.has(key));
+      const refusedNow = new Map<DecisionKey, Quarantined>();
+      let operations = 0;
+      const pieces = (function* (): Generator<string> {
+        operations = yield* wholeTable(shape, ledger, good, (one) => refusedNow.set(one.key, one));
+      })();
+      const { code, error } = await runNft(this.#start, ['-f', '-'], chunks(pieces));
+      if (code === 0) {
+        this.#held = { shape, ledger };
+        return { operations, quarantined: [...bad.values(), ...refusedNow.values()] };
+      }
+      if (tries >= 2) throw refused(error);
+      await this.#diagnose(node, layout, good, bad, error);
+    }
+  }
+
+  /**
+   * Why a table was refused as a whole.
+   *
+   * @throws SluiceError where a piece of nftables is missing on this node, or no reason is found.
+   */
+  async #diagnose(
+    node: NodeDecision,
+    layout: Layout,
+    decisions: readonly Decision[],
+    bad: Map<DecisionKey, Quarantined>,
+    error: string,
+  ): Promise<void> {
+    const check = async (text: Iterable<string>): Promise<string> => {
+      const done = await runNft(this.#start, ['-c', '-f', '-'], text);
+      return done.code === 0 ? '' : done.error || 'refused without a word';
+    };
+    const words = wordsOf(node.family);
+    const whole = (some: readonly Decision[]): Iterable<string> =>
+      chunks(wholeTable(tableShape(node, this.#features), new Ledger(layout), some, () => undefined));
+    if ((await check(whole([]))) !== '') {
+      if (this.#features.fullyRandom && !(await hasFullyRandom(words, (text) => check([text])))) {
+        this.#features = { ...this.#features, fullyRandom: false };
+        if ((await check(whole([]))) === '') return;
+      }
+      throw (await missingPiece(words, (text) => check([text]))) ?? refused(error);
+    }
+    const known = bad.size;
+    /** @returns those of `some` that are taken together with `base`. */
+    const search = async (
+      base: readonly Decision[],
+      some: readonly Decision[],
+    ): Promise<readonly Decision[]> => {
+      const against = await check(whole([...base, ...some]));
+      const [only] = some;
+      if (against === '' || only === undefined) return some;
+      if (bad.size - known > mostBad) throw refused(against);
+      if (some.length === 1) {
+        bad.set(only.key, { key: only.key, message: against });
+        return [];
+      }
+      const middle = Math.ceil(some.length / 2);
+      const left = await search(base, some.slice(0, middle));
+      const right = await search(isolated ? [] : [...base, ...left], some.slice(middle));
+      return [...left, ...right];
+    };
+    // Each by itself first: small texts, quick answers. Then two that cannot stand together.
+    let isolated = true;
+    await search([], decisions);
+    if (bad.size > known) return;
+    isolated = false;
+    await search([], decisions);
+    if (bad.size === known) throw refused(error);
+  }
+
+  async #apply(changes: readonly DecisionChange[]): Promise<Written> {
+    const held = this.#mustHold('apply');
+    const quarantined: Quarantined[] = [];
+    const wishes: Wish[] = [];
+    for (const { key, after } of changes) {
+      const against = after === undefined ? '' : unwritable(held.ledger.layout, after);
+      if (against === '') wishes.push({ key, after });
+      else quarantined.push({ key, message: against });
+    }
+    const operations = wishes.length === 0 ? 0 : await this.#carryOut(held, wishes, quarantined);
+    this.#reapLater();
+    return { operations, quarantined };
+  }
+
+  async #carryOut(held: Held, wishes: readonly Wish[], quarantined: Quarantined[]): Promise<number> {
+    const plan = held.ledger.plan(wishes);
+    if (plan.transaction.operations === 0) {
+      plan.commit();
+      return 0;
+    }
+    const error = await this.#writeTransaction(held, plan.transaction);
+    if (error === '') {
+      plan.commit();
+      return plan.transaction.operations;
+    }
+    if (/no such file or directory/i.test(error)) {
+      this.#held = undefined;
+      throw new SluiceError('conflict', `somebody else has changed our table: ${first(error)}`, {
+        code: 'KernelChanged',
+        cause: error,
+      });
+    }
+    const [only] = wishes;
+    if (wishes.length === 1 && only !== undefined) {
+      quarantined.push({ key: only.key, message: error });
+      return 0;
+    }
+    const middle = Math.ceil(wishes.length / 2);
+    const before = await this.#carryOut(held, wishes.slice(0, middle), quarantined);
+    return before + (await this.#carryOut(held, wishes.slice(middle), quarantined));
+  }
+
+  async #writeTransaction(held: Held, transaction: Transaction): Promise<string> {
+    try {
+      return await this.#write(commands(tableText(held.shape), transaction));
+    } catch (error) {
+      this.#held = undefined;
+      throw asSluiceError(error);
+    }
+  }
+
+  /** One transaction. Gives what nft said against it: then nothing has changed. */
+  async #write(lines: readonly string[]): Promise<string> {
+    const line = oneLine(lines);
+    if (line.length <= longestLine) {
+      try {
+        return await this.#session.execute(line);
+      } catch (error) {
+        const why = asSluiceError(error);
+        if (why.code === 'ToolMissing') throw why;
+        // The child died: whether with its work done is seen from what the kernel says to the same work again.
+        const { code, error: said } = await runNft(this.#start, ['-f', '-'], [`${lines.join('\n')}\n`]);
+        if (code === 0) return '';
+        throw new SluiceError('ambiguous', `nft ended in the middle of a change: ${first(said)}`, {
+          code: why.code,
+          cause: error,
+        });
+      }
+    }
+    const { code, error } = await runNft(this.#start, ['-f', '-'], chunks(lines.map((each) => `${each}\n`)));
+    return code === 0 ? '' : error || 'refused without a word';
+  }
+
+  async #list(): Promise<Listed | undefined> {
+    const reader = new ListingReader();
+    const table = tableText({ words: wordsOf(this.family) });
+    let failure: unknown;
+    const { code, error } = await runNft(
+      this.#start,
+      ['-p', '-y', 'list', 'table', ...table.split(' ')],
+      [],
+      (text) => {
+        try {
+          reader.push(text);
+        } catch (thrown) {
+          failure ??= thrown;
+        }
+      },
+    );
+    if (code !== 0) {
+      if (/no such file or directory/i.test(error)) return undefined;
+      throw refused(error);
+    }
+    // A table of ours in a form that we cannot read is written anew.
+    if (failure !== undefined) return { sets: new Map(), chains: new Map() };
+    return reader.end();
+  }
+
+  #reapLater(): void {
+    this.#cancelReap?.();
+    this.#cancelReap = this.#clock.schedule(reapAfterMs, () => {
+      void this.#inTurn(() => this.#reap()).catch(() => undefined);
+    });
+  }
+
+  async #reap(): Promise<void> {
+    const held = this.#held;
+    if (held === undefined) return;
+    const unused = held.ledger.unusedChains();
+    if (await this.#deleteChains(tableText(held.shape), unused)) held.ledger.forgetChains(unused);
+  }
+
+  /** In a transaction of its own: older kernels hold a chain in use until the one that freed it is over. */
+  async #deleteChains(table: string, names: readonly string[]): Promise<boolean> {
+    if (names.length === 0) return true;
+    const lines = [
+      ...names.map((name) => `flush chain ${table} ${name}`),
+      ...names.map((name) => `delete chain ${table} ${name}`),
+    ];
+    return (await this.#write(lines)) === '';
+  }
+}
+
+function unwritable(layout: Layout, decision: Decision): string {
+  try {
+    elements(layout, decision, undefined, () => undefined);
+    return '';
+  } catch (error) {
+    return asSluiceError(error).message;
+  }
+}
+
+function refused(error: string): SluiceError {
+  if (/operation not permitted|permission denied/i.test(error)) {
+    return new SluiceError(
+      'denied',
+      `nft may not read or change rules here: the agent needs NET_ADMIN (${first(error)})`,
+      {
+        code: 'NotPermitted',
+        action: 'nft',
+      },
+    );
+  }
+  return new SluiceError('transient', `nft refused our table: ${first(error) || 'without a word'}`, {
+    code: 'NftRefused',
+    cause: error,
+  });
+}

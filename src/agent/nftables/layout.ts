@@ -1,0 +1,275 @@
+/**
+ * One decision as elements of the shared maps (pure).
+ *
+ * A destination is one element of a verdict map, which leads to the chain of its shape, and one row for each bucket.
+ * Rows of the cluster list and of the local list stand in different maps, because one destination may need both:
+ * everybody else gets the local endpoints, while pods and processes of the node get all (rules T1 to T3).
+ */
+import { isIP } from 'node:net';
+import { contains, parseAddress, parseCidr, type Cidr } from '../../core/cidr.ts';
+import { unreachable } from '../../core/errors.ts';
+import type { Decision, Endpoint, Fate, NodeDecision } from '../decision.ts';
+import { hashOrder, numberSlots, place as placeInBuckets, plainOrder } from './buckets.ts';
+import { Chains, dropTarget, guardSet, rejectTarget, rowMaps, verdictOf } from './chains.ts';
+import type { List, Masquerade, Place, Target } from './chains.ts';
+import {
+  checkedAddress,
+  checkedPort,
+  disjointRanges,
+  protocolNumbers,
+  wordsOf,
+  type Words,
+} from './words.ts';
+
+/** Takes one element; `value` is empty in a set. */
+export type Emit = (set: string, key: string, value: string) => void;
+
+/** Where the endpoints of one list stand, where that is not what a cold start would choose. */
+export interface Placement {
+  readonly order: readonly (string | undefined)[];
+  /** Only for a decision with affinity. */
+  readonly slots: ReadonlyMap<string, number> | undefined;
+}
+
+export type Placements = Readonly<Partial<Record<List, Placement>>>;
+
+/** The settings of a node, read once. */
+export interface Layout {
+  readonly node: NodeDecision;
+  readonly words: Words;
+  readonly chains: Chains;
+  /** Ranges of pods; undefined where nobody's source is changed at a cluster IP, or interfaces tell who is a pod. */
+  readonly podRanges: readonly Cidr[];
+}
+
+export function layoutOf(node: NodeDecision): Layout {
+  const words = wordsOf(node.family);
+  const texts = node.localSource.kind === 'cidrs' ? node.localSource.cidrs : [];
+  const podRanges = texts.flatMap((text) => {
+    const read = parseCidr(text);
+    return read.kind === 'cidr' && read.cidr.family === node.family ? [read.cidr] : [];
+  });
+  return { node, words, chains: new Chains(node), podRanges };
+}
+
+/** Sets whose elements several decisions share; elements of the others belong to one decision. */
+export const sharedSets: ReadonlySet<string> = new Set(['cluster-ips', 'hairpin']);
+
+/**
+ * Tells every element of a decision, and returns where its endpoints came to stand: undefined where that is what a
+ * cold start chooses.
+ *
+ * @throws SluiceError `invalid` where a value of the decision cannot stand in a rule.
+ */
+export function elements(
+  layout: Layout,
+  decision: Decision,
+  before: Placements | undefined,
+  emit: Emit,
+): Placements | undefined {
+  return new Pen(layout, decision, before, emit).write();
+}
+
+/** What is worked out once for all destinations of a decision. */
+class Pen {
+  readonly #layout: Layout;
+  readonly #decision: Decision;
+  readonly #before: Placements | undefined;
+  readonly #emit: Emit;
+  readonly #lists = new Map<List, { order: readonly string[]; slots: ReadonlyMap<string, number> }>();
+  readonly #placements: Partial<Record<List, Placement>> = {};
+
+  constructor(layout: Layout, decision: Decision, before: Placements | undefined, emit: Emit) {
+    this.#layout = layout;
+    this.#decision = decision;
+    this.#before = before;
+    this.#emit = emit;
+  }
+
+  write(): Placements | undefined {
+    const { words, node } = this.#layout;
+    const { clusterIP, balancerIPs, externalIPs, nodePort, port, protocol, sourceRanges, guardEverything } =
+      this.#decision;
+    const number = protocolNumbers[protocol];
+    const taken = new Set<string>();
+    const keyAt = (address: string): string | undefined => {
+      const key = `${checkedAddress(words, address)} . ${number} . ${checkedPort(port)}`;
+      if (taken.has(key)) return undefined;
+      taken.add(key);
+      return key;
+    };
+    if (clusterIP !== undefined) {
+      const key = keyAt(clusterIP) ?? '';
+      this.#emit('cluster-ips', clusterIP, '');
+      const masquerade: Masquerade = node.masqueradeAll
+        ? 'always'
+        : node.localSource.kind === 'none'
+          ? 'never'
+          : 'unless-pod';
+      const { internal } = this.#decision;
+      this.#emit('service-ips', key, verdictOf(this.#meet('address', internal, masquerade)));
+      this.#rows('address', key, [internal]);
+    }
+    for (const [addresses, guarded] of [
+      [balancerIPs, sourceRanges !== undefined],
+      [externalIPs, sourceRanges !== undefined && guardEverything],
+    ] as const) {
+      for (const address of addresses) {
+        const key = keyAt(address);
+        if (key !== undefined) this.#external('address', 'service-ips', key, guarded);
+      }
+    }
+    if (nodePort !== 0) {
+      const key = `${number} . ${checkedPort(nodePort)}`;
+      this.#external('port', 'service-nodeports', key, sourceRanges !== undefined && guardEverything);
+    }
+    this.#hairpin();
+    return (this.#placements.cluster ?? this.#placements.local) ? this.#placements : undefined;
+  }
+
+  #external(place: Place, map: string, key: string, guarded: boolean): void {
+    const { chains, words } = this.#layout;
+    const { external, shortcut, sourceRanges } = this.#decision;
+    const target =
+      shortcut === undefined
+        ? this.#meet(place, external, 'always')
+        : chains.split(
+            this.#meet(place, shortcut, 'never'),
+            this.#meet(place, shortcut, 'always'),
+            this.#meet(place, external, 'never'),
+          );
+    this.#emit(map, key, verdictOf(guarded ? chains.guarded(place, target) : target));
+    this.#rows(place, key, shortcut === undefined ? [external] : [external, shortcut]);
+    if (!guarded) return;
+    for (const range of disjointRanges(words, sourceRanges ?? [])) {
+      this.#emit(guardSet(place), `${key} . ${range}`, '');
+    }
+  }
+
+  #meet(place: Place, fate: Fate, masquerade: Masquerade): Target {
+    const { balancing, affinitySeconds } = this.#decision;
+    switch (fate.kind) {
+      case 'reject':
+        return rejectTarget;
+      case 'drop':
+        return dropTarget;
+      case 'balance': {
+        const buckets = this.#list(fate.to).order.length;
+        // Endpoints that the decision promises but does not hold: what has no row must not leak.
+        if (buckets === 0) return dropTarget;
+        return this.#layout.chains.balance({
+          place,
+          list: fate.to,
+          buckets,
+          masquerade,
+          hash: balancing === 'hash',
+          affinitySeconds,
+        });
+      }
+      default:
+        return unreachable(fate);
+    }
+  }
+
+  #rows(place: Place, key: string, fates: readonly Fate[]): void {
+    const written = new Set<List>();
+    for (const fate of fates) {
+      if (fate.kind !== 'balance' || written.has(fate.to)) continue;
+      written.add(fate.to);
+      const { rows, draws, slots: slotMap } = rowMaps(place, fate.to);
+      const { order, slots } = this.#list(fate.to);
+      if (this.#decision.affinitySeconds === undefined) {
+        for (const [bucket, id] of order.entries()) this.#emit(rows, `${key} . ${numberText(bucket)}`, id);
+        continue;
+      }
+      for (const [bucket, id] of order.entries()) {
+        this.#emit(draws, `${key} . ${numberText(bucket)}`, numberText(slots.get(id) ?? 0));
+      }
+      for (const [id, slot] of slots) this.#emit(slotMap, `${key} . ${numberText(slot)}`, id);
+    }
+  }
+
+  #list(list: List): { order: readonly string[]; slots: ReadonlyMap<string, number> } {
+    const known = this.#lists.get(list);
+    if (known !== undefined) return known;
+    const { words } = this.#layout;
+    const { balancing, affinitySeconds, [list]: endpoints } = this.#decision;
+    const ids = endpoints.map((endpoint) => endpointText(words, endpoint));
+    const hash = balancing === 'hash';
+    const cold = (hash && ids.length > 0 ? hashOrder(endpoints) : plainOrder(endpoints)).map(
+      (index) => ids[index] ?? '',
+    );
+    const before = this.#before?.[list];
+    const order = before === undefined || hash ? cold : placeInBuckets(before.order, cold);
+    const slots = affinitySeconds === undefined ? noSlots : numberSlots(before?.slots ?? noSlots, ids);
+    const moved = order !== cold && order.some((id, bucket) => id !== cold[bucket]);
+    const renumbered = ids.some((id, index) => slots.get(id) !== index + 1) && affinitySeconds !== undefined;
+    if (moved || renumbered) this.#placements[list] = { order, slots: slots === noSlots ? undefined : slots };
+    const made = { order, slots };
+    this.#lists.set(list, made);
+    return made;
+  }
+
+  /**
+   * Endpoints that might be picked for themselves with the source kept (M3). Who is not known to be a pod is
+   * masqueraded anyhow at the cluster IP, and by shortcuts; so an endpoint elsewhere is of no interest then.
+   */
+  #hairpin(): void {
+    const { node, podRanges } = this.#layout;
+    const { internal, external, shortcut, clusterIP } = this.#decision;
+    const { nodePort, externalIPs, balancerIPs } = this.#decision;
+    const pods: Fate[] = [];
+    if (clusterIP !== undefined && !node.masqueradeAll) pods.push(internal);
+    if (shortcut !== undefined && nodePort + externalIPs.length + balancerIPs.length > 0) {
+      if (node.localSource.kind !== 'none') pods.push(shortcut);
+      if (external.kind === 'balance') this.#emitHairpin(external.to, () => true);
+    }
+    const lists = new Set(pods.flatMap((fate) => (fate.kind === 'balance' ? [fate.to] : [])));
+    for (const list of lists) this.#emitHairpin(list, (endpoint) => mayKeepSource(node, podRanges, endpoint));
+  }
+
+  #emitHairpin(list: List, counts: (endpoint: Endpoint) => boolean): void {
+    for (const endpoint of this.#decision[list]) {
+      if (counts(endpoint)) this.#emit('hairpin', `${endpoint.address} . ${endpoint.address}`, '');
+    }
+  }
+}
+
+/**
+ * Whether this endpoint, as a client, is taken for a pod: by its address, or by an interface, which pods of other nodes
+ * do not come in by. Where nobody can tell, sources are kept for all.
+ */
+function mayKeepSource(
+  node: NodeDecision,
+  podRanges: readonly Cidr[],
+  { address, local }: Endpoint,
+): boolean {
+  switch (node.localSource.kind) {
+    case 'none':
+      return true;
+    case 'cidrs':
+      return inRanges(podRanges, address);
+    case 'interface':
+    case 'interface-prefix':
+      return local;
+    default:
+      return unreachable(node.localSource);
+  }
+}
+
+const noSlots: ReadonlyMap<string, number> = new Map();
+
+function endpointText(words: Words, { address, port }: Endpoint): string {
+  return `${checkedAddress(words, address)} . ${checkedPort(port)}`;
+}
+
+/** A bucket or slot, below 65,536, as nft lists a traffic class. */
+export function numberText(number: number): string {
+  return number === 0 ? 'none' : `0:${number.toString(16)}`;
+}
+
+function inRanges(ranges: readonly Cidr[], address: string): boolean {
+  if (ranges.length === 0 || isIP(address) === 0) return false;
+  const read = parseAddress(address);
+  return read !== undefined && ranges.some((range) => contains(range, read));
+}

@@ -1,0 +1,194 @@
+/**
+ * The children: `nft -f -` for much, one long-lived `nft -i` for little.
+ *
+ * `nft -i` reads commands line by line, each line a transaction. It says nothing when one succeeds, so after each line
+ * comes a word that is no command: nft refuses it without asking the kernel, and its echo on standard error ends the
+ * reply. Every process start and most of the time of an `nft -f` (the kernel's clean-up when its socket closes) are saved.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { SluiceError } from '../../core/errors.ts';
+
+/**
+ * Starts a program with all three streams on pipes. Tests hand in one that starts it inside a network namespace.
+ */
+export type SpawnPiped = (program: string, args: readonly string[]) => ChildProcess;
+
+export const spawnPiped: SpawnPiped = (program, args) =>
+  spawn(program, [...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    // nft's line reader keeps a history file at home otherwise; messages are read by us.
+    env: { ...process.env, HOME: '/dev/null', LC_ALL: 'C' },
+  });
+
+export interface Finished {
+  readonly code: number | undefined;
+  readonly error: string;
+}
+
+/**
+ * Runs nft to its end, feeding `input` with back-pressure and handing standard output on as it comes.
+ *
+ * @throws SluiceError `invalid` (`ToolMissing`) where there is no nft, `transient` where it cannot be started.
+ */
+export async function runNft(
+  start: SpawnPiped,
+  args: readonly string[],
+  input: Iterable<string>,
+  onOut: (text: string) => void = () => undefined,
+): Promise<Finished> {
+  const child = start('nft', args);
+  const { stdin, stdout, stderr } = pipesOf(child);
+  let error = '';
+  stdout.setEncoding('utf8').on('data', onOut);
+  stderr.setEncoding('utf8').on('data', (text: string) => {
+    if (error.length < 16_384) error += text;
+  });
+  // A child that ends early closes its pipe: its exit code and words say why.
+  stdin.on('error', () => undefined);
+  const ended = new Promise<number | undefined>((resolve, reject) => {
+    child.once('error', (cause: NodeJS.ErrnoException) => reject(notStarted(cause)));
+    child.once('close', (code) => resolve(code ?? undefined));
+  });
+  const gone = ended.catch(() => undefined);
+  for (const chunk of input) {
+    if (!stdin.writable) break;
+    if (!stdin.write(chunk)) await Promise.race([once(stdin, 'drain').catch(() => undefined), gone]);
+  }
+  stdin.end();
+  return { code: await ended, error: error.trim() };
+}
+
+/** nft refuses these before it asks the kernel. */
+const marker = 'zz-sluice-mark';
+
+/** After so many characters a child is ended and another begun: its line reader remembers every line. */
+const mostWritten = 4_000_000;
+
+interface Waiting {
+  readonly word: string;
+  resolve(error: string): void;
+  reject(error: unknown): void;
+}
+
+/** A long-lived `nft -i`. */
+export class Session {
+  readonly #start: SpawnPiped;
+  readonly #onPid: (pid: number) => void;
+  #child: ChildProcess | undefined;
+  #waiting: Waiting | undefined;
+  #heard = '';
+  #written = 0;
+  #count = 0;
+
+  constructor(start: SpawnPiped, onPid: (pid: number) => void) {
+    this.#start = start;
+    this.#onPid = onPid;
+  }
+
+  /**
+   * Carries one line out, as one transaction; one call at a time.
+   *
+   * @returns what nft said against it, empty when it was carried out.
+   * @throws SluiceError `ambiguous` where the child ended before its answer.
+   */
+  execute(line: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (this.#written > mostWritten) this.#retire();
+      const child = (this.#child ??= this.#begin());
+      this.#count += 1;
+      const word = `${marker}-${this.#count}`;
+      this.#heard = '';
+      this.#waiting = { word, resolve, reject };
+      this.#written += line.length;
+      child.stdin?.write(`${line}\n${word}\n`);
+    });
+  }
+
+  /** Ends the child; the next line begins another. */
+  async close(): Promise<void> {
+    const child = this.#child;
+    this.#retire();
+    if (child !== undefined && child.exitCode === null && child.signalCode === null)
+      await once(child, 'close');
+  }
+
+  #retire(): void {
+    this.#child?.stdin?.end();
+    this.#child = undefined;
+    this.#written = 0;
+  }
+
+  #begin(): ChildProcess {
+    const child = this.#start('nft', ['-i']);
+    const { stdin, stdout, stderr } = pipesOf(child);
+    if (child.pid !== undefined) this.#onPid(child.pid);
+    stdin.on('error', () => undefined);
+    stdout.resume();
+    stderr.setEncoding('utf8').on('data', (text: string) => {
+      if (this.#child === child) this.#hear(text);
+    });
+    child.once('error', (cause: NodeJS.ErrnoException) => this.#lost(child, notStarted(cause)));
+    child.once('exit', () => {
+      // One that ends while nobody waits is replaced by the next line; what it still says concerns nobody.
+      if (this.#child === child && this.#waiting === undefined) this.#child = undefined;
+    });
+    child.once('close', (code) =>
+      this.#lost(
+        child,
+        new SluiceError('ambiguous', `nft -i ended (${code ?? 'by a signal'}) before it answered`, {
+          code: 'ChildEnded',
+        }),
+      ),
+    );
+    return child;
+  }
+
+  #hear(text: string): void {
+    this.#heard += text;
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    // The echo: a message, the line itself, and a line that points into it.
+    const at = this.#heard.indexOf(`${waiting.word}\n`);
+    if (at < 0 || !this.#heard.endsWith('\n')) return;
+    const pointer = this.#heard.indexOf('\n', at + waiting.word.length + 1);
+    if (pointer < 0) return;
+    this.#waiting = undefined;
+    const before = this.#heard.slice(0, at);
+    waiting.resolve(before.slice(0, Math.max(0, before.lastIndexOf('Error:'))).trim());
+  }
+
+  #lost(child: ChildProcess, error: SluiceError): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    this.#written = 0;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.reject(error);
+  }
+}
+
+export function pipesOf(child: ChildProcess): {
+  stdin: NodeJS.WritableStream & { readonly writable: boolean };
+  stdout: NodeJS.ReadableStream;
+  stderr: NodeJS.ReadableStream;
+} {
+  const { stdin, stdout, stderr } = child;
+  if (stdin === null || stdout === null || stderr === null) {
+    throw new SluiceError('bug', 'nft was started without pipes', { code: 'NoPipes' });
+  }
+  return { stdin, stdout, stderr };
+}
+
+function notStarted(cause: NodeJS.ErrnoException): SluiceError {
+  return cause.code === 'ENOENT'
+    ? new SluiceError(
+        'invalid',
+        'there is no program nft on this node: install nftables, or put it into the image',
+        {
+          code: 'ToolMissing',
+          cause,
+        },
+      )
+    : new SluiceError('transient', `cannot start nft: ${cause.message}`, { code: 'CannotStart', cause });
+}

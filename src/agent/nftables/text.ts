@@ -1,0 +1,148 @@
+/**
+ * Transactions and whole tables as the text that nft reads. A table comes as pieces, made while the child reads.
+ */
+import { SluiceError, asSluiceError } from '../../core/errors.ts';
+import type { Decision, NodeDecision } from '../decision.ts';
+import type { Quarantined } from '../backend.ts';
+import type { Chain } from './chains.ts';
+import { layoutOf } from './layout.ts';
+import { Ledger, type Transaction } from './ledger.ts';
+import { allFeatures, tableShape, type BaseChain, type SetShape, type TableShape } from './table.ts';
+import { tableName } from './words.ts';
+
+/** More would not be faster, and costs nft's memory. */
+const elementsInCommand = 5000;
+
+/** `ip sluice`. */
+export function tableText({ words }: Pick<TableShape, 'words'>): string {
+  return `${words.header} ${tableName}`;
+}
+
+/** The commands of one transaction, in the order in which they must come. */
+export function commands(table: string, { chains, sets }: Transaction): string[] {
+  const lines = chains.flatMap((chain) => chainCommands(table, chain));
+  for (const [set, { deletes }] of sets) lines.push(...elementCommands('delete', table, set, deletes));
+  for (const [set, { adds }] of sets) lines.push(...elementCommands('add', table, set, adds));
+  return lines;
+}
+
+export function chainCommands(table: string, { name, rules }: Pick<Chain, 'name' | 'rules'>): string[] {
+  return [
+    `add chain ${table} ${name}`,
+    // Empty unless a chain of this name was left behind.
+    `flush chain ${table} ${name}`,
+    ...rules.map((rule) => `add rule ${table} ${name} ${rule}`),
+  ];
+}
+
+export function elementCommands(
+  verb: 'add' | 'delete',
+  table: string,
+  set: string,
+  items: readonly string[],
+): string[] {
+  const lines: string[] = [];
+  for (let at = 0; at < items.length; at += elementsInCommand) {
+    lines.push(`${verb} element ${table} ${set} { ${items.slice(at, at + elementsInCommand).join(', ')} }`);
+  }
+  return lines;
+}
+
+export function setText({ kind, name, lines }: Pick<SetShape, 'kind' | 'name' | 'lines'>): string {
+  return [`\t${kind} ${name} {`, ...lines.map((line) => `\t\t${line}`), '\t}', ''].join('\n');
+}
+
+export function baseChainText({ name, hook, rules }: BaseChain): string {
+  const lines = [...(hook === undefined ? [] : [hook]), ...rules];
+  return [`\tchain ${name} {`, ...lines.map((line) => `\t\t${line}`), '\t}', ''].join('\n');
+}
+
+/**
+ * A whole table in place of whatever is there, in one transaction when it is read as one file. The ledger, fresh, learns
+ * what is written; a decision that cannot be written is left out and told.
+ *
+ * Hooked chains come last: should a reader stop half-way, nothing half-loaded serves.
+ */
+export function* wholeTable(
+  shape: TableShape,
+  ledger: Ledger,
+  decisions: Iterable<Decision>,
+  onRefused: (refused: Quarantined) => void,
+): Generator<string, number> {
+  const table = tableText(shape);
+  let operations = 0;
+  yield `add table ${table}\ndelete table ${table}\ntable ${table} {\n`;
+  for (const set of shape.sets) yield setText(set);
+  yield '}\n';
+  for (const { name, fixed } of shape.sets) {
+    for (const line of elementCommands('add', table, name, fixed ?? [])) yield `${line}\n`;
+    operations += fixed?.length ?? 0;
+  }
+  const waiting = new Map<string, string[]>();
+  const declared: string[] = [];
+  function* flush(set: string, items: string[]): Generator<string> {
+    for (const line of declared.splice(0)) yield `${line}\n`;
+    for (const line of elementCommands('add', table, set, items)) yield `${line}\n`;
+    operations += items.length;
+    items.length = 0;
+  }
+  for (const decision of decisions) {
+    try {
+      ledger.adopt(decision, undefined, (set, key, value) => {
+        let items = waiting.get(set);
+        if (items === undefined) waiting.set(set, (items = []));
+        items.push(value === '' ? key : `${key} : ${value}`);
+        for (const chain of value.startsWith('goto ') ? ledger.missingChains(value) : []) {
+          ledger.markPresent(chain.name);
+          declared.push(...chainCommands(table, chain));
+          operations += 1 + chain.rules.length;
+        }
+      });
+    } catch (error) {
+      onRefused({ key: decision.key, message: asSluiceError(error).message });
+    }
+    for (const [set, items] of waiting) if (items.length >= elementsInCommand) yield* flush(set, items);
+  }
+  for (const [set, items] of waiting) yield* flush(set, items);
+  for (const line of refuseChain(table, ledger)) yield line;
+  yield `table ${table} {\n`;
+  for (const chain of shape.chains) yield baseChainText(chain);
+  yield '}\n';
+  return operations + shape.sets.length + shape.chains.length;
+}
+
+/** The chain that base chains refer to is there even while no decision leads to it. */
+function* refuseChain(table: string, ledger: Ledger): Generator<string> {
+  for (const chain of ledger.missingChains('goto refuse')) {
+    ledger.markPresent(chain.name);
+    for (const line of chainCommands(table, chain)) yield `${line}\n`;
+  }
+}
+
+/** Joins pieces into chunks of about 64 KB, as a pipe takes them. */
+export function* chunks(pieces: Iterable<string>, size = 65_536): Generator<string> {
+  let parts: string[] = [];
+  let length = 0;
+  for (const piece of pieces) {
+    parts.push(piece);
+    length += piece.length;
+    if (length < size) continue;
+    yield parts.join('');
+    parts = [];
+    length = 0;
+  }
+  if (parts.length > 0) yield parts.join('');
+}
+
+/** For a command that must not be longer than nft's line reader likes. */
+export function oneLine(lines: readonly string[]): string {
+  const line = lines.join('; ');
+  if (line.includes('\n')) throw new SluiceError('bug', 'a command has a line break', { code: 'BadCommand' });
+  return line;
+}
+
+/** The table as text, for a dry run: what `replace` would write on a node that has nothing yet. */
+export function* render(node: NodeDecision, decisions: Iterable<Decision>): Generator<string> {
+  const ledger = new Ledger(layoutOf(node));
+  yield* wholeTable(tableShape(node, allFeatures), ledger, decisions, () => undefined);
+}

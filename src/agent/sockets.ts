@@ -1,0 +1,46 @@
+/**
+ * Sockets of the node that are bound to a node port: their programs no longer hear what is asked there, because
+ * the rules come first. Nobody tells those who wonder, so an event does.
+ */
+import type { TransportProtocol } from '../core/objects.ts';
+import type { RunTool } from './tool.ts';
+
+export interface BoundSocket {
+  readonly protocol: TransportProtocol;
+  /** Address as `ss` writes it: `*`, `0.0.0.0`, `[::]`, `127.0.0.1`. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** One line of `ss -Hlntu`; undefined for what is no such line. */
+export function parseSocket(line: string): BoundSocket | undefined {
+  const [netid, , , , local = ''] = line.trim().split(/\s+/u);
+  const colon = local.lastIndexOf(':');
+  const port = Number(local.slice(colon + 1));
+  if ((netid !== 'tcp' && netid !== 'udp') || colon === -1 || !Number.isInteger(port) || port === 0)
+    return undefined;
+  // A device may follow the address: 127.0.0.53%lo.
+  const address = local.slice(0, colon).replace(/%[^\]]*/u, '');
+  return { protocol: netid === 'tcp' ? 'TCP' : 'UDP', address, port };
+}
+
+/** Sockets that listen. Empty where there is no `ss`: this is a courtesy. */
+export async function boundSockets(run: RunTool): Promise<readonly BoundSocket[]> {
+  const found: BoundSocket[] = [];
+  try {
+    const result = await run('ss', ['-H', '-l', '-n', '-t', '-u'], {
+      onLine: (line) => {
+        const socket = parseSocket(line);
+        if (socket) found.push(socket);
+      },
+    });
+    return result.code === 0 ? found : [];
+  } catch {
+    return [];
+  }
+}
+
+/** A program that only listens on localhost is not shadowed by node ports at other addresses. */
+export function shadows(socket: BoundSocket): boolean {
+  return !/^(127\.|\[?::1\]?$)/u.test(socket.address);
+}

@@ -1,0 +1,450 @@
+/**
+ * The one writer of one address family: carries changes of decisions into a kernel, through a backend.
+ *
+ * Invariants:
+ * 1. One call to the backend that writes at a time.
+ * 2. Nothing is written before `start`, which comes after the first complete lists; the first write is a whole one.
+ * 3. What has been told is either in the kernel, or waiting, or being written: after a failure, a foreign change or
+ *    a change of the node's own part everything is written anew from the source, which is never behind.
+ * 4. An idle writer writes at once; a busy one gathers for as long as its last write took, within limits. After a
+ *    failure the waits grow and are jittered; changes that come meanwhile do not shorten them.
+ * 5. A decision that the kernel refuses is told once, left out, and tried again at a slow pace.
+ *
+ * The two families share nothing: the failure of one does not hold up the other.
+ */
+import { sleep, type Clock, type Random } from '../core/clock.ts';
+import { asSluiceError, type SluiceError } from '../core/errors.ts';
+import type { IpFamily } from '../core/objects.ts';
+import { Backoff, type BackoffLimits } from '../kube/backoff.ts';
+import type { Backend, Difference, ForeignChange, Quarantined, Written } from './backend.ts';
+import type { Decision, DecisionChange, DecisionKey, NodeDecision } from './decision.ts';
+import { PendingChanges } from './pending.ts';
+
+/** Milliseconds. */
+export interface SyncTimings {
+  /** How long a busy writer gathers changes: at least, and at most. */
+  readonly windowMs: readonly [number, number];
+  readonly backoff: BackoffLimits;
+  /** Refused decisions are offered to the kernel again after this. */
+  readonly quarantineMs: number;
+  /** Between two looks at the live kernel; 0: never. */
+  readonly verifyMs: number;
+}
+
+export const syncTimings: SyncTimings = {
+  windowMs: [10, 50],
+  backoff: { minMs: 100, maxMs: 30_000, healthyMs: 60_000 },
+  quarantineMs: 300_000,
+  verifyMs: 300_000,
+};
+
+/** A repair is looked at after this; also the rest between two looks that a write has crossed. */
+const secondLookMs = 10_000;
+const verifyRounds = 3;
+
+/** Everything that is decided for one family at this moment. */
+export interface DecisionSource {
+  node(): NodeDecision;
+  decisions(): Iterable<Decision>;
+  decision(key: DecisionKey): Decision | undefined;
+}
+
+export type SyncReport =
+  | {
+      readonly kind: 'written';
+      readonly family: IpFamily;
+      readonly full: boolean;
+      readonly changes: number;
+      readonly operations: number;
+      readonly ms: number;
+    }
+  | {
+      readonly kind: 'failed';
+      readonly family: IpFamily;
+      readonly full: boolean;
+      readonly error: SluiceError;
+      readonly retryInMs: number;
+    }
+  | { readonly kind: 'foreign'; readonly family: IpFamily; readonly change: ForeignChange }
+  | {
+      readonly kind: 'quarantined';
+      readonly family: IpFamily;
+      readonly decision: Decision;
+      readonly message: string;
+    }
+  | { readonly kind: 'released'; readonly family: IpFamily; readonly key: DecisionKey }
+  | {
+      readonly kind: 'verified';
+      readonly family: IpFamily;
+      readonly differences: readonly Difference[];
+      readonly ms: number;
+    }
+  | { readonly kind: 'verify-failed'; readonly family: IpFamily; readonly error: SluiceError };
+
+export interface SyncState {
+  /** The first whole write has succeeded. */
+  readonly programmed: boolean;
+  /** On the monotonic clock: since when something has been waiting to be written; undefined when nothing is. */
+  readonly waitingSince: number | undefined;
+  /** Wall clock: the last successful write. */
+  readonly writtenAt: number | undefined;
+  readonly pending: number;
+  readonly writing: boolean;
+  readonly quarantined: ReadonlyMap<DecisionKey, string>;
+  /** What stands in the way; undefined while all is well. */
+  readonly problem: SluiceError | undefined;
+  /** Looks at the live kernel in a row that found it other than written: 1 is being repaired, 2 is a quarrel. */
+  readonly badLooks: number;
+}
+
+export interface SyncOptions {
+  readonly backend: Backend;
+  readonly source: DecisionSource;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timings?: SyncTimings;
+  readonly report: (event: SyncReport) => void;
+  /** Runs something once the events at hand have been read, before any time passes. Default: `setImmediate`. */
+  readonly soon?: (run: () => void) => void;
+}
+
+/** Something heard of that a write has to cover: called with the write's end, once. */
+type Waiter = () => void;
+
+export class FamilySync {
+  readonly #backend: Backend;
+  readonly #source: DecisionSource;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #timings: SyncTimings;
+  readonly #report: (event: SyncReport) => void;
+  readonly #soon: (run: () => void) => void;
+  readonly #backoff: Backoff;
+  /** For repairs of foreign changes, so that a quarrel with another program does not take the whole machine. */
+  readonly #foreignBackoff: Backoff;
+  readonly #pending = new PendingChanges();
+  readonly #quarantined = new Map<DecisionKey, string>();
+  readonly #watching = new AbortController();
+  #waiters: Waiter[] = [];
+  #started = false;
+  #stopped = false;
+  #whole = true;
+  #wake: (() => void) | undefined;
+  #writing: Promise<void> | undefined;
+  #writes = 0;
+  /** Monotonic: no write before this. */
+  #notBefore = 0;
+  #repairedAt = Number.NEGATIVE_INFINITY;
+  #waitingSince: number | undefined;
+  #writtenAt: number | undefined;
+  #programmed = false;
+  #problem: SluiceError | undefined;
+  #badLooks = 0;
+  #cancelRetry: (() => void) | undefined;
+  #cancelVerify: (() => void) | undefined;
+  #verifying: Promise<void> | undefined;
+
+  constructor(options: SyncOptions) {
+    this.#backend = options.backend;
+    this.#source = options.source;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#timings = options.timings ?? syncTimings;
+    this.#report = options.report;
+    this.#soon = options.soon ?? ((run) => void setImmediate(run));
+    this.#backoff = new Backoff(this.#clock, this.#random, this.#timings.backoff);
+    this.#foreignBackoff = new Backoff(this.#clock, this.#random, this.#timings.backoff);
+  }
+
+  get family(): IpFamily {
+    return this.#backend.family;
+  }
+
+  get backend(): Backend {
+    return this.#backend;
+  }
+
+  get state(): SyncState {
+    return {
+      programmed: this.#programmed,
+      waitingSince: this.#waitingSince,
+      writtenAt: this.#writtenAt,
+      pending: this.#pending.size,
+      writing: this.#writing !== undefined,
+      quarantined: this.#quarantined,
+      problem: this.#problem,
+      badLooks: this.#badLooks,
+    };
+  }
+
+  /** The source is complete: writes it whole, and from now on every change. */
+  start(): void {
+    if (this.#started || this.#stopped) return;
+    this.#started = true;
+    this.#backend.watch((change) => this.#foreign(change), this.#watching.signal);
+    this.#demandWhole();
+    this.#planVerify();
+  }
+
+  /** Decisions changed; the source has them already. */
+  changed(changes: readonly DecisionChange[]): void {
+    if (changes.length === 0 || this.#stopped) return;
+    this.#pending.add(changes);
+    if (this.#pending.size > 0) this.#stir();
+  }
+
+  /** The node's own part changed, or nobody knows what the kernel holds: everything is written anew. */
+  rewrite(): void {
+    if (!this.#stopped) this.#demandWhole();
+  }
+
+  /** Calls back when all that is known now is in the kernel; at once where it is already. */
+  whenWritten(then: () => void): void {
+    if (this.#stopped) return;
+    if (this.#programmed && !this.#busy()) then();
+    else this.#waiters.push(then);
+  }
+
+  /** Ends after the write that is under way; what is in the kernel stays. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#watching.abort();
+    this.#wake?.();
+    this.#cancelRetry?.();
+    this.#cancelVerify?.();
+    await this.#writing;
+    await this.#verifying;
+    await this.#backend.close();
+  }
+
+  #busy(): boolean {
+    return this.#writing !== undefined || this.#whole || this.#pending.size > 0;
+  }
+
+  #demandWhole(): void {
+    this.#whole = true;
+    this.#stir();
+  }
+
+  /** Something is to be written: sees to it that a write comes, not before its time. */
+  #stir(): void {
+    this.#waitingSince ??= this.#clock.now();
+    if (!this.#started || this.#stopped || this.#writing !== undefined || this.#wake !== undefined) return;
+    const wait = this.#notBefore - this.#clock.now();
+    const run = (): void => {
+      this.#wake = undefined;
+      if (!this.#stopped && this.#writing === undefined) this.#begin();
+    };
+    if (wait > 0) {
+      this.#wake = this.#clock.schedule(wait, run);
+      return;
+    }
+    let live = true;
+    this.#wake = () => {
+      live = false;
+    };
+    this.#soon(() => {
+      if (live) run();
+    });
+  }
+
+  #begin(): void {
+    if (!this.#whole && this.#pending.size === 0) {
+      this.#rest();
+      return;
+    }
+    this.#exclusively(this.#write());
+  }
+
+  /** Nothing waits, or what did has been undone before it was written. */
+  #rest(): void {
+    this.#waitingSince = undefined;
+    this.#settled(this.#takeWaiters());
+  }
+
+  /** Nothing is written until `work` has ended. It never rejects. */
+  #exclusively(work: Promise<void>): void {
+    this.#writing = work.finally(() => {
+      this.#writing = undefined;
+      if (this.#whole || this.#pending.size > 0) this.#stir();
+      else this.#rest();
+    });
+  }
+
+  async #write(): Promise<void> {
+    const full = this.#whole;
+    // Taken in one step: what comes while the backend works belongs to the next write.
+    const changes = this.#pending.take();
+    const waiters = this.#takeWaiters();
+    const wasWaitingSince = this.#waitingSince;
+    this.#whole = false;
+    this.#waitingSince = undefined;
+    this.#writes += 1;
+    const startedAt = this.#clock.now();
+    try {
+      const written = full
+        ? await this.#backend.replace(this.#source.node(), [...this.#source.decisions()])
+        : await this.#backend.apply(changes);
+      const now = this.#clock.now();
+      const ms = now - startedAt;
+      const [least, most] = this.#timings.windowMs;
+      this.#notBefore = now + Math.min(Math.max(ms, least), most);
+      this.#programmed = true;
+      this.#problem = undefined;
+      this.#writtenAt = this.#clock.wall();
+      this.#judge(full, changes, written);
+      const { operations } = written;
+      this.#say({ kind: 'written', family: this.family, full, changes: changes.length, operations, ms });
+      this.#settled(waiters);
+    } catch (thrown) {
+      const error = asSluiceError(thrown);
+      // Nobody knows what is in the kernel now; the source does know what shall be.
+      this.#whole = true;
+      this.#pending.clear();
+      this.#waiters = [...waiters, ...this.#waiters];
+      this.#waitingSince = wasWaitingSince ?? startedAt;
+      this.#problem = error;
+      const retryInMs = Math.max(this.#backoff.failed(), error.retryAfterMs ?? 0);
+      this.#notBefore = this.#clock.now() + retryInMs;
+      this.#say({ kind: 'failed', family: this.family, full, error, retryInMs });
+    }
+  }
+
+  /** Keeps the list of refused decisions in step with what a write told. */
+  #judge(full: boolean, changes: readonly DecisionChange[], { quarantined }: Written): void {
+    const refused = new Map(quarantined.map(({ key, message }: Quarantined) => [key, message]));
+    const answered = full ? [...this.#quarantined.keys()] : changes.map(({ key }) => key);
+    for (const key of answered) {
+      if (refused.has(key) || !this.#quarantined.delete(key)) continue;
+      if (this.#source.decision(key) !== undefined) this.#say({ kind: 'released', family: this.family, key });
+    }
+    for (const [key, message] of refused) {
+      const told = this.#quarantined.get(key) === message;
+      this.#quarantined.set(key, message);
+      const decision = this.#source.decision(key);
+      if (!told && decision) this.#say({ kind: 'quarantined', family: this.family, decision, message });
+    }
+    if (this.#quarantined.size === 0) {
+      this.#cancelRetry?.();
+      this.#cancelRetry = undefined;
+    } else {
+      this.#cancelRetry ??= this.#clock.schedule(this.#spread(this.#timings.quarantineMs), () => {
+        this.#cancelRetry = undefined;
+        this.#offerAgain();
+      });
+    }
+  }
+
+  #offerAgain(): void {
+    const again: DecisionChange[] = [];
+    for (const key of this.#quarantined.keys()) {
+      const after = this.#source.decision(key);
+      if (after === undefined) this.#quarantined.delete(key);
+      else again.push({ key, before: undefined, after });
+    }
+    this.changed(again);
+  }
+
+  #foreign(change: ForeignChange): void {
+    if (this.#stopped) return;
+    this.#say({ kind: 'foreign', family: this.family, change });
+    const now = this.#clock.now();
+    if (!this.#whole) {
+      // The first repair comes at once; a program that keeps at it is answered at a growing distance.
+      const again = now - this.#repairedAt < this.#timings.backoff.maxMs;
+      if (again) this.#notBefore = Math.max(this.#notBefore, now + this.#foreignBackoff.failed());
+      else this.#notBefore = Math.min(this.#notBefore, now);
+      this.#repairedAt = now;
+      // A gathering window is no reason to leave a flushed kernel as it is.
+      this.#wake?.();
+      this.#wake = undefined;
+    }
+    this.#demandWhole();
+  }
+
+  #planVerify(): void {
+    const { verifyMs } = this.#timings;
+    if (verifyMs === 0) return;
+    // After a bad look the repair is looked at soon.
+    const wait = this.#badLooks > 0 ? Math.min(verifyMs, secondLookMs) : verifyMs;
+    this.#cancelVerify = this.#clock.schedule(this.#spread(wait), () => {
+      this.#verifying = this.#verify().finally(() => {
+        this.#verifying = undefined;
+        if (!this.#stopped) this.#planVerify();
+      });
+    });
+  }
+
+  /**
+   * Compares the live kernel with what was written. It reads beside the writer, so that no change waits for a long
+   * listing; an answer that a write has crossed is worth nothing and is thrown away. Only where that goes on and
+   * on does the writer wait for it.
+   */
+  async #verify(): Promise<void> {
+    for (let round = 1; round <= verifyRounds && this.#programmed && !this.#stopped; round += 1) {
+      const last = round === verifyRounds;
+      if (this.#busy() && !last) await this.#pause(secondLookMs);
+      while (this.#writing !== undefined) await this.#writing;
+      const writes = this.#writes;
+      const startedAt = this.#clock.now();
+      const look = this.#look();
+      if (round === verifyRounds && this.#writing === undefined)
+        this.#exclusively(look.then(() => undefined));
+      const found = await look;
+      if (this.#stopped) return;
+      if (writes !== this.#writes) continue;
+      if ('error' in found) {
+        this.#say({ kind: 'verify-failed', family: this.family, error: found.error });
+        return;
+      }
+      const { differences } = found;
+      this.#badLooks = differences.length > 0 ? this.#badLooks + 1 : 0;
+      const ms = this.#clock.now() - startedAt;
+      this.#say({ kind: 'verified', family: this.family, differences, ms });
+      if (differences.length > 0) this.#demandWhole();
+      return;
+    }
+  }
+
+  async #look(): Promise<{ readonly differences: readonly Difference[] } | { readonly error: SluiceError }> {
+    try {
+      return { differences: await this.#backend.verify() };
+    } catch (thrown) {
+      return { error: asSluiceError(thrown) };
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(this.#clock, ms, this.#watching.signal).catch(() => undefined);
+  }
+
+  #takeWaiters(): readonly Waiter[] {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    return waiters;
+  }
+
+  #settled(waiters: readonly Waiter[]): void {
+    for (const waiter of waiters) {
+      try {
+        waiter();
+      } catch (thrown) {
+        const error = asSluiceError(thrown);
+        this.#say({ kind: 'failed', family: this.family, full: false, error, retryInMs: 0 });
+      }
+    }
+  }
+
+  /** Give or take a tenth, so that nodes do not march in step. */
+  #spread(ms: number): number {
+    return ms * (0.9 + 0.2 * this.#random());
+  }
+
+  #say(event: SyncReport): void {
+    try {
+      this.#report(event);
+    } catch {
+      // A broken log must not cost the loop.
+    }
+  }
+}

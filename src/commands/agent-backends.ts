@@ -1,0 +1,228 @@
+/**
+ * The backends of this build: which one this node gets, how each is opened, and how all of ours is removed.
+ *
+ * The only place that names them. Each is imported when it is chosen, so that an unused one costs nothing.
+ */
+import { access } from 'node:fs/promises';
+import type { Backend } from '../agent/backend.ts';
+import { allowRouteLocalnet, procSysctls } from '../agent/preflight.ts';
+import { toolRunner, type Spawn } from '../agent/tool.ts';
+import { asSluiceError, SluiceError } from '../core/errors.ts';
+import type { IpFamily } from '../core/objects.ts';
+import type { AgentChoice } from './agent-flags.ts';
+
+export interface BackendKit {
+  readonly name: 'nftables' | 'iptables';
+  /** Name and variant, for the log. */
+  readonly text: string;
+  readonly families: readonly IpFamily[];
+  /** What a person should know of the choice. */
+  readonly notes: readonly string[];
+  open(family: IpFamily): Backend;
+  /**
+   * Removes what the other backend, or the other variant, has left: two sets of rules would both translate. To be
+   * called when everything has been written. @returns one line for each thing removed.
+   */
+  removeOthers(): Promise<readonly string[]>;
+}
+
+const allowLocalhost = (): Promise<void> => allowRouteLocalnet(procSysctls);
+
+const bothFamilies: readonly IpFamily[] = ['IPv4', 'IPv6'];
+
+/** The families that the kernel has: IPv6 may be built without, or switched off at boot. */
+export async function familiesOfKernel(): Promise<readonly IpFamily[]> {
+  try {
+    await access('/proc/net/if_inet6');
+    return bothFamilies;
+  } catch {
+    return ['IPv4'];
+  }
+}
+
+/** @throws SluiceError `invalid` where what was asked for cannot work here, with what is missing. */
+export async function chooseBackends(
+  choice: Pick<AgentChoice, 'backend' | 'variant'>,
+  families: readonly IpFamily[],
+  spawn: Spawn,
+): Promise<BackendKit> {
+  switch (choice.backend) {
+    case 'nftables':
+      return await nftablesKit(families, spawn, []);
+    case 'iptables':
+      return await iptablesKit(choice.variant, families, spawn, []);
+    case 'auto': {
+      // Who names a variant of iptables has chosen.
+      if (choice.variant !== 'auto') return await iptablesKit(choice.variant, families, spawn, []);
+      try {
+        for (const family of families) await checkNftables(family, spawn);
+        return await nftablesKit(families, spawn, []);
+      } catch (thrown) {
+        const error = asSluiceError(thrown);
+        // Without the right to write, iptables would fail in the same way.
+        if (error.kind === 'denied') throw error;
+        const note = `nftables cannot be used here (${error.message}); trying iptables`;
+        return await iptablesKit(choice.variant, families, spawn, [note]).catch((alas: unknown) => {
+          const other = asSluiceError(alas);
+          throw new SluiceError(
+            'invalid',
+            `neither backend can be used here. nftables: ${error.message}. iptables: ${other.message}`,
+            { code: 'NoBackend', cause: alas },
+          );
+        });
+      }
+    }
+  }
+}
+
+async function nftablesKit(
+  families: readonly IpFamily[],
+  spawn: Spawn,
+  notes: readonly string[],
+): Promise<BackendKit> {
+  const { NftablesBackend } = await import('../agent/nftables/backend.ts');
+  const opened = new Map(
+    families.map((family) => [family, new NftablesBackend({ family, start: spawn })] as const),
+  );
+  return {
+    name: 'nftables',
+    text: 'nftables',
+    families,
+    notes,
+    open: (family) => backendOf(opened, family),
+    removeOthers: async () => (await removeIptables(spawn, ['nft', 'legacy'], false)).removed,
+  };
+}
+
+async function iptablesKit(
+  asked: AgentChoice['variant'],
+  families: readonly IpFamily[],
+  spawn: Spawn,
+  notes: readonly string[],
+): Promise<BackendKit> {
+  const { openIptables, leaveOtherVariant } = await import('../agent/iptables/open.ts');
+  const told = [...notes];
+  const opened = new Map<IpFamily, Awaited<ReturnType<typeof openIptables>>['backend']>();
+  let variant = asked === 'auto' ? undefined : asked;
+  for (const family of families) {
+    const { backend, reason } = await openIptables({ family, spawn, variant, allowLocalhost });
+    if (variant === undefined) told.push(`iptables-${backend.variant} is used: ${reason}`);
+    // One answer for both families: never are both variants used by us.
+    ({ variant } = backend);
+    opened.set(family, backend);
+  }
+  return {
+    name: 'iptables',
+    text: `iptables-${variant ?? ''}`,
+    families,
+    notes: told,
+    open: (family) => backendOf(opened, family),
+    removeOthers: async () => {
+      const { removed } = await removeNftables(spawn);
+      const lines = [...removed];
+      for (const [family, backend] of opened) {
+        const count = await leaveOtherVariant(backend, spawn);
+        if (count > 0) lines.push(`removed ${count} objects of the other variant of iptables (${family})`);
+      }
+      return lines;
+    },
+  };
+}
+
+function backendOf<B extends Backend>(opened: ReadonlyMap<IpFamily, B>, family: IpFamily): B {
+  const backend = opened.get(family);
+  if (backend === undefined)
+    throw new SluiceError('bug', `no backend of ${family} was opened`, { code: 'NotOpened' });
+  return backend;
+}
+
+export interface Removal {
+  /** One line each. */
+  readonly removed: readonly string[];
+  readonly problems: readonly SluiceError[];
+}
+
+/** `--cleanup`: everything of ours, by whichever backend it was written. */
+export async function removeEverything(spawn: Spawn): Promise<Removal> {
+  const parts = [await removeNftables(spawn), await removeIptables(spawn, ['nft', 'legacy'], false)];
+  return {
+    removed: parts.flatMap(({ removed }) => removed),
+    problems: parts.flatMap(({ problems }) => problems),
+  };
+}
+
+/** Everything that the backend stands on, asked at once; only where that is refused, piece by piece. */
+async function checkNftables(family: IpFamily, spawn: Spawn): Promise<void> {
+  const { missingPiece } = await import('../agent/nftables/probes.ts');
+  const { runNft } = await import('../agent/nftables/process.ts');
+  const { wordsOf } = await import('../agent/nftables/words.ts');
+  const words = wordsOf(family);
+  const check = async (text: string): Promise<string> => {
+    const { code, error } = await runNft(spawn, ['--check', '-f', '-'], [text]);
+    return code === 0 ? '' : error || 'nft said nothing';
+  };
+  const texts: string[] = [];
+  await missingPiece(words, async (text) => {
+    texts.push(text.replace('sluice-probe', `sluice-probe-${texts.length}`));
+    return '';
+  });
+  if ((await check(texts.join(''))) === '') return;
+  const missing = await missingPiece(words, check);
+  if (missing) throw missing;
+}
+
+async function removeNftables(spawn: Spawn): Promise<Removal> {
+  const { NftablesBackend } = await import('../agent/nftables/backend.ts');
+  const removed: string[] = [];
+  const problems: SluiceError[] = [];
+  try {
+    const tables = await toolRunner(spawn)('nft', ['list', 'tables']);
+    if (tables.code !== 0) throw unreadable('nft list tables', tables.error);
+    for (const family of bothFamilies) {
+      const table = `${family === 'IPv4' ? 'ip' : 'ip6'} sluice`;
+      if (!tables.out.split('\n').includes(`table ${table}`)) continue;
+      const backend = new NftablesBackend({ family, start: spawn });
+      await backend.cleanup();
+      await backend.close();
+      removed.push(`removed nftables table ${table}`);
+    }
+  } catch (thrown) {
+    const error = asSluiceError(thrown);
+    if (error.code !== 'ToolMissing') problems.push(error);
+  }
+  return { removed, problems };
+}
+
+function unreadable(action: string, error: string): SluiceError {
+  const denied = /not permitted|denied/iu.test(error);
+  const cure = denied ? '; run it as root, with the capability NET_ADMIN' : '';
+  return new SluiceError(denied ? 'denied' : 'transient', `${action}: ${error}${cure}`, {
+    code: denied ? 'NotPermitted' : 'KernelUnreadable',
+    action,
+  });
+}
+
+async function removeIptables(
+  spawn: Spawn,
+  variants: readonly ('nft' | 'legacy')[],
+  keepSets: boolean,
+): Promise<Removal> {
+  const { cleanUp } = await import('../agent/iptables/cleanup.ts');
+  const removed: string[] = [];
+  const problems: SluiceError[] = [];
+  for (const variant of variants) {
+    for (const family of bothFamilies) {
+      try {
+        const last = variant === variants.at(-1);
+        const count = await cleanUp(spawn, variant, family, { keepSets: keepSets || !last });
+        if (count > 0)
+          removed.push(`removed ${count} jumps, chains and ipsets (iptables-${variant}, ${family})`);
+      } catch (thrown) {
+        const error = asSluiceError(thrown);
+        // What is not installed has written nothing.
+        if (error.code !== 'ToolMissing') problems.push(error);
+      }
+    }
+  }
+  return { removed, problems };
+}

@@ -1,0 +1,230 @@
+/**
+ * Brings up the agent of this node and keeps it until it is told to stop: readers, decisions, writers, health.
+ *
+ * The order matters: what is found wrong with the node is told before anything is written; nothing is written before
+ * the lists, the Node object and the addresses are there; on the way out writes end first, rules stay.
+ */
+import { hostname } from 'node:os';
+import { AddressWatch } from '../agent/addresses.ts';
+import { Agent } from '../agent/agent.ts';
+import { conntrackTable } from '../agent/conntrack/table.ts';
+import { awaited } from '../agent/decide/node.ts';
+import type { AgentSettings } from '../agent/decide/settings.ts';
+import { DecisionTracker } from '../agent/decide/tracker.ts';
+import { AgentDoor } from '../agent/door.ts';
+import { startHealthServer, type HealthServer } from '../agent/health/server.ts';
+import { NodeChecks } from '../agent/node-checks.ts';
+import { procSysctls } from '../agent/preflight.ts';
+import { syncTimings } from '../agent/sync.ts';
+import { systemSpawn, toolRunner } from '../agent/tool.ts';
+import { sleep, systemClock } from '../core/clock.ts';
+import { asSluiceError } from '../core/errors.ts';
+import { EventRecorder } from '../kube/events.ts';
+import type { Log } from '../observe/log.ts';
+import { createMetrics } from '../observe/metrics.ts';
+import { parseListen, startServer } from '../observe/server.ts';
+import { connectBy } from './access.ts';
+import type { BackendKit } from './agent-backends.ts';
+import type { AgentChoice, AgentFlags } from './agent-flags.ts';
+import { setAgentGauges } from './agent-gauges.ts';
+import { agentTelemetry } from './agent-telemetry.ts';
+import { agentView } from './agent-view.ts';
+import { version } from './version.ts';
+
+export interface AgentRun {
+  readonly flags: AgentFlags;
+  readonly choice: AgentChoice;
+  readonly settings: AgentSettings;
+  readonly kit: BackendKit;
+  readonly log: Log;
+  /** Ends the agent. */
+  readonly stop: AbortSignal;
+}
+
+/** How long a port that is still another's is waited for before that is told again. */
+const bindRetryMs = 1_000;
+
+export async function runAgent({ flags, choice, settings, kit, log, stop }: AgentRun): Promise<void> {
+  const clock = systemClock;
+  const random = Math.random;
+  const run = toolRunner(systemSpawn);
+  const metrics = createMetrics({ of: 'agent', version, processMetrics: true });
+  const api = await connectBy(flags, { clock, random, server: flags['api-server'] });
+  const events = new EventRecorder({
+    api,
+    instance: process.env['POD_NAME'] ?? hostname(),
+    controller: 'sluice.dev/agent',
+    clock,
+    random,
+    report: (error) => log.warn('event not written', { error }),
+  });
+  const door = new AgentDoor({
+    api,
+    scope: settings.scope,
+    nodeName: settings.nodeName,
+    clock,
+    random,
+    report: (event) => {
+      if (event.kind === 'failed')
+        log.warn(`reading ${event.reader} failed`, { error: event.error, retryInMs: event.retryInMs });
+      else if (event.kind !== 'listed')
+        log.error(`reading ${event.reader}: ${event.kind}`, { error: event.error });
+      else log.debug(`listed ${event.reader}`, { objects: event.objects, ms: Math.round(event.ms) });
+    },
+  });
+  const telemetry = agentTelemetry({
+    log,
+    metrics,
+    events,
+    clock,
+    backend: kit.name,
+    node: { name: settings.nodeName, uid: () => door.node()?.uid },
+    service: (key) => door.service(key),
+  });
+  const addresses = new AddressWatch({
+    run,
+    spawn: systemSpawn,
+    clock,
+    random,
+    onChange: () => agent.addressesChanged(),
+    report: (error) => log.warn('addresses of the node could not be read', { error }),
+  });
+  const tracker = new DecisionTracker(settings);
+  const agent: Agent = new Agent({
+    view: door,
+    tracker,
+    backends: settings.families.map((family) => kit.open(family)),
+    addresses: () => addresses.addresses,
+    conntrack: choice.forget === 'nothing' ? undefined : conntrackTable(run),
+    resetTcp: choice.forget === 'udp+tcp',
+    clock,
+    random,
+    timings: { ...syncTimings, verifyMs: flags['verify-every'] },
+    telemetry,
+  });
+  metrics.readFrom({
+    ...agentView({ door, agent, clock }).metrics,
+    refresh: () =>
+      setAgentGauges({ metrics, agent, decisions: (family) => tracker.decisions(family), clock }),
+  });
+  const checks = new NodeChecks({
+    sysctls: procSysctls,
+    run,
+    families: settings.families,
+    nodePorts: () => agent.nodePorts(),
+    clock,
+    found: (finding) => telemetry.found(finding),
+  });
+  const { host, port } = parseListen(choice.healthBind);
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    const server = await startServer(flags.listen, {
+      ...agentView({ door, agent, clock }).server,
+      metrics: async () => ({ text: await metrics.text(), contentType: metrics.contentType }),
+    });
+    closers.push(() => server.close());
+    // kube-proxy may still hold the port while it is being replaced: the rules do not wait for that.
+    const health = bindHealth(
+      () =>
+        startHealthServer({
+          host,
+          port,
+          health: () => agent.health(),
+          wall: () => clock.wall(),
+          onAnswer: (path, status) =>
+            metrics.count(path === 'healthz' ? 'proxyHealthz' : 'proxyLivez', { code: String(status) }),
+        }),
+      log,
+      stop,
+    );
+    closers.push(async () => (await health)?.close());
+    log.info('started', {
+      version,
+      node: settings.nodeName,
+      scope: settings.scope,
+      backend: kit.text,
+      families: settings.families.join(','),
+      metrics: server.port,
+      server: api.server,
+    });
+    await addresses.start();
+    closers.push(() => addresses.stop());
+    closers.push(() => door.stop());
+    await untilStopped(door.start(), stop);
+    await nodeKnown(door, settings, log, stop);
+    if (!stop.aborted) {
+      agent.start();
+      closers.push(() => agent.stop());
+      checks.start();
+      closers.push(async () => checks.stop());
+      log.info('serving', { services: [...door.services()].length });
+      await untilStopped(
+        agent.written().then(() => leaveOthers(kit, log)),
+        stop,
+      );
+      await untilStopped(new Promise(() => undefined), stop);
+    }
+  } finally {
+    for (const close of closers.toReversed()) await close();
+    await events.stop();
+    await api.close();
+  }
+}
+
+/** Rules of ours that another backend has written would translate a second time. */
+async function leaveOthers(kit: BackendKit, log: Log): Promise<void> {
+  try {
+    for (const line of await kit.removeOthers()) log.info(line);
+  } catch (thrown) {
+    log.warn('rules that another backend of ours has left could not be removed', {
+      error: asSluiceError(thrown),
+    });
+  }
+}
+
+/** Waits for the node's own object, and says what it waits for. */
+async function nodeKnown(
+  door: AgentDoor,
+  settings: AgentSettings,
+  log: Log,
+  stop: AbortSignal,
+): Promise<void> {
+  let told = '';
+  for (;;) {
+    const missing = awaited(door.node(), settings);
+    if (missing === undefined || stop.aborted) return;
+    if (missing !== told) {
+      told = missing;
+      log.error(`nothing is written before ${missing} is there; the rules of before stay`, {
+        cure: 'is --node-name (or NODE_NAME) the name that `kubectl get nodes` shows?',
+      });
+    }
+    await sleep(systemClock, 200, stop).catch(() => undefined);
+  }
+}
+
+async function bindHealth(
+  start: () => Promise<HealthServer>,
+  log: Log,
+  stop: AbortSignal,
+): Promise<HealthServer | undefined> {
+  let told = false;
+  while (!stop.aborted) {
+    try {
+      return await start();
+    } catch (thrown) {
+      if (!told) log.error('health is not served yet', { error: asSluiceError(thrown) });
+      told = true;
+      await sleep(systemClock, bindRetryMs, stop).catch(() => undefined);
+    }
+  }
+  return undefined;
+}
+
+async function untilStopped(work: Promise<unknown>, stop: AbortSignal): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    if (stop.aborted) resolve();
+    stop.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await Promise.race([work, stopped]);
+}

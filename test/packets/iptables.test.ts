@@ -1,0 +1,278 @@
+/** The iptables backend on a real kernel, in both variants: what is written, repaired, refused and left alone. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fc } from '@fast-check/vitest';
+import { describe, expect, test } from 'vitest';
+import type { ForeignChange } from '../../src/agent/backend.ts';
+import type { Decision } from '../../src/agent/decision.ts';
+import { cleanUp } from '../../src/agent/iptables/cleanup.ts';
+import { detectVariant } from '../../src/agent/iptables/detect.ts';
+import { leaveOtherVariant, openIptables } from '../../src/agent/iptables/open.ts';
+import { agentWorld, changed, decided, worldChange } from '../support/agent-worlds.ts';
+import { aDecision, aNodeDecision, change, holdLock, Namespace, open, variants } from './iptables-bench.ts';
+
+const node = aNodeDecision();
+const services = Array.from({ length: 30 }, (_, i) =>
+  aDecision(i, {
+    endpoints: 3,
+    some: {
+      nodePort: i % 2 === 0 ? 30_000 + i : 0,
+      externalIPs: i % 3 === 0 ? [`198.51.100.${i}`] : [],
+      balancerIPs: i % 5 === 0 ? [`203.0.113.${i}`] : [],
+      sourceRanges: i % 10 === 0 ? ['10.0.0.0/8', '192.0.2.0/24'] : undefined,
+      affinitySeconds: i % 7 === 0 ? 100 : undefined,
+      balancing: i % 4 === 0 ? 'hash' : 'random',
+      ...(i % 6 === 0 ? { shortcut: { kind: 'balance', to: 'cluster' }, external: { kind: 'drop' } } : {}),
+    },
+  }),
+);
+const [, one, two, three] = services as [Decision, Decision, Decision, Decision];
+
+/** With endpoints that no address is like: the tool refuses the rule. */
+function broken(decision: Decision): Decision {
+  return { ...decision, cluster: [{ address: '999.1.1.1', port: 8080, local: false, weight: 1 }] };
+}
+
+describe.each(variants)('the %s variant', (variant) => {
+  test('random worlds of both families load, hold what was decided, and are written only once', async () => {
+    const worlds = fc.sample(agentWorld, { numRuns: 12, seed: 5 });
+    await using space = await Namespace.open();
+    for (const family of ['IPv4', 'IPv6'] as const) {
+      const backend = await open(space, variant, family);
+      for (const world of worlds) {
+        const at = decided(world, family);
+        if (at === undefined) continue;
+        expect((await backend.replace(at.node, at.decisions)).quarantined).toEqual([]);
+        expect(await backend.verify()).toEqual([]);
+        expect((await backend.replace(at.node, at.decisions)).operations).toBe(0);
+      }
+    }
+  });
+
+  test('a history of changes ends in the rules of a cold start', async () => {
+    const histories = fc.sample(fc.tuple(agentWorld, fc.array(worldChange, { minLength: 8, maxLength: 8 })), {
+      numRuns: 4,
+      seed: 11,
+    });
+    for (const [start, changes] of histories) {
+      await using warm = await Namespace.open();
+      await using cold = await Namespace.open();
+      const family = start.settings.families[0] ?? 'IPv4';
+      const at = decided(start, family);
+      if (at === undefined) continue;
+      const backend = await open(warm, variant, family);
+      await backend.replace(at.node, at.decisions);
+      let world = start;
+      let before: readonly Decision[] = at.decisions;
+      for (const step of changes) {
+        world = changed(world, step);
+        const after = decided(world, family)?.decisions ?? [];
+        const keys = new Set([...before, ...after].map(({ key }) => key));
+        await backend.apply(
+          [...keys].map((key) => ({
+            key,
+            before: before.find((decision) => decision.key === key),
+            after: after.find((decision) => decision.key === key),
+          })),
+        );
+        before = after;
+      }
+      expect(await backend.verify()).toEqual([]);
+      await (await open(cold, variant, family)).replace(at.node, before);
+      expect(await warm.dump(variant, family)).toBe(await cold.dump(variant, family));
+    }
+  });
+
+  test('after a restart with the kernel right, nothing is written', async () => {
+    await using space = await Namespace.open();
+    await (await open(space, variant)).replace(node, services);
+    const before = await space.must('nft', '-a', 'list', 'ruleset');
+    const saved = await space.dump(variant, 'IPv4');
+
+    const again = await open(space, variant);
+    expect(await again.replace(node, services)).toEqual({ operations: 0, quarantined: [] });
+    // With their handles: a rule written anew would have another.
+    expect(await space.must('nft', '-a', 'list', 'ruleset')).toBe(before);
+    expect(await space.dump(variant, 'IPv4')).toBe(saved);
+  });
+
+  test('one refused decision among changes is quarantined and keeps its old rules; the others are written', async () => {
+    await using space = await Namespace.open();
+    const backend = await open(space, variant);
+    await backend.replace(node, services);
+
+    const written = await backend.apply([
+      change(one, aDecision(1, { endpoints: 1 })),
+      change(two, broken(two)),
+      change(three, undefined),
+    ]);
+    expect(written.quarantined.map(({ key }) => key)).toEqual([two.key]);
+    expect(written.quarantined[0]?.message).toContain('999.1.1.1');
+    expect(await backend.verify()).toEqual([]);
+    const wanted = services.filter((decision) => decision !== three);
+    await using cold = await Namespace.open();
+    await (
+      await open(cold, variant)
+    ).replace(
+      node,
+      wanted.map((decision) => (decision === one ? aDecision(1, { endpoints: 1 }) : decision)),
+    );
+    expect(await space.dump(variant, 'IPv4')).toBe(await cold.dump(variant, 'IPv4'));
+  });
+
+  test('refused decisions in a first load are quarantined, whatever of them is refused', async () => {
+    await using space = await Namespace.open();
+    const backend = await open(space, variant);
+    const bad = [
+      broken(one),
+      { ...two, clusterIP: '999.1.1.1' },
+      { ...three, externalIPs: ['not an address'] },
+    ];
+    const written = await backend.replace(node, [...services.slice(4), ...bad]);
+    expect(new Set(written.quarantined.map(({ key }) => key))).toEqual(new Set(bad.map(({ key }) => key)));
+    expect(await backend.verify()).toEqual([]);
+    expect(backend.describe(services[5]?.key ?? one.key)).not.toEqual([]);
+  });
+
+  test.each(['nat', 'filter'])(
+    'a flush of the %s table that leaves the chains is seen and repaired',
+    async (table) => {
+      await using space = await Namespace.open();
+      const backend = await open(space, variant);
+      await space.must(`iptables-${variant}`, '-t', table, '-N', 'FOREIGN');
+      await space.must(`iptables-${variant}`, '-t', table, '-A', 'FOREIGN', '-j', 'RETURN');
+      await backend.replace(node, services);
+      const right = await space.dump(variant, 'IPv4');
+
+      const stop = new AbortController();
+      const seen = new Promise<ForeignChange>((resolve) => backend.watch(resolve, stop.signal));
+      // Until the watcher listens: a change before that is the business of `replace`.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const start = performance.now();
+      await space.must(`iptables-${variant}`, '-t', table, '-F');
+      const told = await seen;
+      const took = performance.now() - start;
+      stop.abort();
+      if (variant === 'nft') {
+        expect(told.process).toMatch(/^iptables/);
+        expect(took).toBeLessThan(100);
+      }
+      expect((await backend.verify()).length).toBeGreaterThan(0);
+      await backend.replace(node, services);
+      expect(await backend.verify()).toEqual([]);
+      // The foreign chain's own rule was flushed by the foreigner.
+      expect(await space.dump(variant, 'IPv4')).toBe(right.replace('-A FOREIGN -j RETURN\n', ''));
+    },
+  );
+
+  test('entries that somebody took out of a set are seen and come back', async () => {
+    await using space = await Namespace.open();
+    const backend = await open(space, variant);
+    await backend.replace(node, services);
+    const stop = new AbortController();
+    const seen = new Promise<ForeignChange>((resolve) => backend.watch(resolve, stop.signal));
+    await space.must('ipset', 'flush', 'SLUICE-4-DST');
+    expect((await seen).message).toContain('SLUICE-4-DST');
+    stop.abort();
+    expect((await backend.verify()).some(({ key }) => key === one.key)).toBe(true);
+    expect((await backend.replace(node, services)).operations).toBeGreaterThan(0);
+    expect(await backend.verify()).toEqual([]);
+  });
+
+  test('our own writes are not taken for somebody else’s', async () => {
+    await using space = await Namespace.open();
+    const backend = await open(space, variant);
+    await backend.replace(node, services);
+    const stop = new AbortController();
+    const told: ForeignChange[] = [];
+    backend.watch((foreign) => told.push(foreign), stop.signal);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    for (const endpoints of [1, 2, 3, 1, 2]) {
+      await backend.apply([change(one, aDecision(1, { endpoints }))]);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    stop.abort();
+    expect(told).toEqual([]);
+  });
+
+  test('after two hundred changes of size the kernel holds the last one', async () => {
+    await using space = await Namespace.open();
+    const backend = await open(space, variant);
+    await backend.replace(node, services);
+    const sizes = [10, 2, 1, 0];
+    for (let i = 0; i < 200; i += 1) {
+      const endpoints = sizes[i % sizes.length] ?? 1;
+      const none = { internal: { kind: 'reject' }, external: { kind: 'reject' } } as const;
+      await backend.apply([change(one, aDecision(1, { endpoints, some: endpoints === 0 ? none : {} }))]);
+    }
+    await backend.apply([change(one, one)]);
+    expect(await backend.verify()).toEqual([]);
+    expect((await backend.replace(node, services)).operations).toBe(0);
+  });
+
+  test('cleaning up takes everything of ours and nothing else', async () => {
+    await using space = await Namespace.open();
+    for (const table of ['nat', 'filter']) {
+      await space.must(`iptables-${variant}`, '-t', table, '-N', 'FOREIGN');
+      await space.must(`iptables-${variant}`, '-t', table, '-A', 'OUTPUT', '-j', 'FOREIGN');
+    }
+    await space.must('ipset', 'create', 'foreign', 'hash:ip');
+    const before = await space.dump(variant, 'IPv4');
+    await (await open(space, variant)).replace(node, services);
+    expect(await space.dump(variant, 'IPv4')).not.toBe(before);
+
+    expect(await cleanUp(space.spawn, variant, 'IPv4')).toBeGreaterThan(50);
+    expect(await space.dump(variant, 'IPv4')).toBe(before);
+    expect(await space.must('ipset', 'list', '-n')).toBe('foreign\n');
+    expect(await cleanUp(space.spawn, variant, 'IPv4')).toBe(0);
+  });
+
+  test('the variant that holds our rules is found again, and the other one is left without them', async () => {
+    await using space = await Namespace.open();
+    const backend = await open(space, variant);
+    await backend.replace(node, services);
+    expect(await detectVariant(space.spawn, 'IPv4')).toMatchObject({ variant });
+
+    const other = variant === 'nft' ? 'legacy' : 'nft';
+    const next = await openIptables({ family: 'IPv4', spawn: space.spawn, variant: other });
+    await next.backend.replace(node, services);
+    expect(await leaveOtherVariant(next.backend, space.spawn)).toBeGreaterThan(50);
+    expect(await next.backend.verify()).toEqual([]);
+    expect(await space.must(`iptables-${variant}-save`)).not.toContain('SLUICE');
+  });
+});
+
+test('the nft variant is taken where a kubelet left its hint there, and legacy where it left it there', async () => {
+  for (const variant of variants) {
+    await using space = await Namespace.open();
+    await space.must(`iptables-${variant}`, '-t', 'mangle', '-N', 'KUBE-IPTABLES-HINT');
+    expect(await detectVariant(space.spawn, 'IPv4')).toMatchObject({
+      variant,
+      reason: "it holds the kubelet's hint",
+    });
+  }
+});
+
+test('while another program holds the lock a write fails clearly, leaves no half, and works afterwards', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-lock-'));
+  const file = join(folder, 'xtables.lock');
+  try {
+    await using space = await Namespace.open({ XTABLES_LOCKFILE: file });
+    const backend = await open(space, 'legacy');
+    await backend.replace(node, services);
+    const before = await space.dump('legacy', 'IPv4');
+    const held = await holdLock(file);
+    try {
+      const write = backend.apply([change(undefined, aDecision(99, { endpoints: 2 }))]);
+      await expect(write).rejects.toMatchObject({ kind: 'busy', code: 'LockHeld' });
+    } finally {
+      await held[Symbol.asyncDispose]();
+    }
+    expect(await space.dump('legacy', 'IPv4')).toBe(before);
+    await backend.replace(node, [...services, aDecision(99, { endpoints: 2 })]);
+    expect(await backend.verify()).toEqual([]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});

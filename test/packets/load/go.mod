@@ -1,0 +1,3 @@
+module sluice.dev/packets
+
+go 1.26.0

@@ -1,0 +1,269 @@
+/** The nftables backend against a real kernel, in network namespaces of its own: what is written, when, and how fast. */
+import { expect, test } from 'vitest';
+import { NftablesBackend } from '../../src/agent/nftables/backend.ts';
+import { render } from '../../src/agent/nftables/text.ts';
+import type { Decision, NodeDecision } from '../../src/agent/decision.ts';
+import type { ForeignChange } from '../../src/agent/backend.ts';
+import {
+  decision,
+  endpoint,
+  makeNamespace,
+  manyDecisions,
+  plainNode,
+  type Namespace,
+} from './nftables-world.ts';
+
+async function timed<T>(run: () => Promise<T> | T): Promise<{ value: T; ms: number }> {
+  const before = performance.now();
+  const value = await run();
+  return { value, ms: performance.now() - before };
+}
+
+function listing(ns: Namespace, ...options: string[]): string {
+  return ns.run('nft', [...options, 'list', 'table', 'ip', 'sluice']);
+}
+
+/** The listing as a set of lines, without the numbers of buckets, which history may choose. */
+function unordered(text: string): string[] {
+  return text
+    .split(/[\n,]/)
+    .map((line) =>
+      line
+        .trim()
+        .replace(/^elements = \{ /, '')
+        .replace(/ \}$/, ''),
+    )
+    .map((line) => line.replace(/ \. (?:none|0:[0-9a-f]+) : (?=\d)/, ' : '))
+    .filter((line) => line !== '' && line !== '}')
+    .toSorted();
+}
+
+/** One of each kind. */
+function variedDecisions(): Decision[] {
+  const some = Array.from({ length: 5 }, (_, at) =>
+    endpoint(at, { local: at < 2, weight: at === 4 ? 3 : 1 }),
+  );
+  const local = some.filter((one) => one.local);
+  return [
+    decision(1, { cluster: some, nodePort: 30_001 }),
+    decision(2, {
+      cluster: some,
+      local,
+      nodePort: 30_002,
+      balancerIPs: ['192.0.2.2'],
+      external: { kind: 'balance', to: 'local' },
+      shortcut: { kind: 'balance', to: 'cluster' },
+      sourceRanges: ['10.0.0.0/8', '10.1.0.0/16', '198.51.100.7/32'],
+      guardEverything: true,
+    }),
+    decision(3, { cluster: some, affinitySeconds: 10_800, nodePort: 30_003 }),
+    decision(4, { cluster: some, balancing: 'hash', externalIPs: ['192.0.2.4'] }),
+    decision(5, { internal: { kind: 'reject' }, external: { kind: 'reject' }, nodePort: 30_005 }),
+    decision(6, { internal: { kind: 'drop' }, external: { kind: 'drop' }, externalIPs: ['192.0.2.6'] }),
+  ];
+}
+
+const variedNode: NodeDecision = { ...plainNode, serviceRanges: ['10.96.0.0/16'] };
+
+test('a table of 2,000 × 10 is loaded in about the time that nft alone takes for the same text', async () => {
+  await using ns = makeNamespace();
+  const decisions = manyDecisions(2000, 10);
+  const text = [...render(plainNode, decisions)].join('');
+  const bare = await timed(() => ns.run('nft', ['-f', '-'], text));
+  ns.run('nft', ['flush', 'ruleset']);
+  const backend = new NftablesBackend({ family: 'IPv4', start: ns.start });
+  const ours = await timed(() => backend.replace(plainNode, decisions));
+  console.log(`load 2,000 × 10: ${ours.ms.toFixed(0)} ms, nft alone ${bare.ms.toFixed(0)} ms`);
+  expect(ours.value.quarantined).toEqual([]);
+  expect(await backend.verify()).toEqual([]);
+  expect(ours.ms).toBeLessThan(bare.ms * 2.5);
+
+  const list = await timed(() => listing(ns));
+  const handles = listing(ns, '-a');
+  const next = new NftablesBackend({ family: 'IPv4', start: ns.start });
+  const again = await timed(() => next.replace(plainNode, decisions));
+  console.log(`restart: ${again.ms.toFixed(0)} ms, listing alone ${list.ms.toFixed(0)} ms`);
+  expect(again.value.operations).toBe(0);
+  expect(listing(ns, '-a')).toBe(handles);
+
+  const times: number[] = [];
+  let before = decisions[77];
+  for (let turn = 0; turn < 400; turn += 1) {
+    const count = [10, 9, 10, 2, 1][turn % 5] ?? 1;
+    const after = decision(77, {
+      cluster: Array.from({ length: count }, (_, at) => endpoint(at * 7 + turn)),
+    });
+    const { ms, value } = await timed(() => next.apply([{ key: after.key, before, after }]));
+    expect(value.quarantined).toEqual([]);
+    times.push(ms);
+    before = after;
+  }
+  times.sort((a, b) => a - b);
+  const [p50 = 0, p99 = 0] = [times[200], times[395]];
+  console.log(`change: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
+  expect(p50).toBeLessThan(5);
+  expect(await next.verify()).toEqual([]);
+  await backend.close();
+  await next.close();
+});
+
+test('decisions of every kind are written, compared equal, and written only once', async () => {
+  await using ns = makeNamespace();
+  const backend = new NftablesBackend({ family: 'IPv4', start: ns.start });
+  const decisions = variedDecisions();
+  const first = await backend.replace(variedNode, decisions);
+  expect(first.quarantined).toEqual([]);
+  expect(first.operations).toBeGreaterThan(50);
+  expect(await backend.verify()).toEqual([]);
+  expect((await backend.replace(variedNode, decisions)).operations).toBe(0);
+  expect(backend.describe(decision(2).key).join('\n')).toContain('192.0.2.2 . 6 . 80 : goto guard-split-');
+  await backend.cleanup();
+  expect(ns.run('nft', ['list', 'ruleset'])).toBe('');
+  await backend.close();
+});
+
+test('any history of changes ends in the table of a cold start', async () => {
+  await using warm = makeNamespace();
+  await using cold = makeNamespace();
+  const backend = new NftablesBackend({ family: 'IPv4', start: warm.start });
+  const decisions = variedDecisions();
+  await backend.replace(variedNode, decisions);
+  const now = new Map(decisions.map((one) => [one.key, one]));
+  for (let turn = 0; turn < 120; turn += 1) {
+    const number = 1 + (turn % 6);
+    const cluster = Array.from({ length: 1 + ((turn * 5) % 7) }, (_, at) => endpoint((turn + at * 3) % 11));
+    const base = decisions[number - 1] ?? decision(number);
+    const after =
+      turn % 11 === 10
+        ? undefined
+        : { ...base, cluster, internal: { kind: 'balance', to: 'cluster' } as const };
+    const { key } = base;
+    const written = await backend.apply([{ key, before: now.get(key), after }]);
+    expect(written.quarantined).toEqual([]);
+    if (after === undefined) now.delete(key);
+    else now.set(key, after);
+  }
+  expect(await backend.verify()).toEqual([]);
+  await backend.settle();
+  const fresh = new NftablesBackend({ family: 'IPv4', start: cold.start });
+  await fresh.replace(variedNode, [...now.values()]);
+  expect(sticky(unordered(listing(warm)))).toEqual(sticky(unordered(listing(cold))));
+
+  const restarted = new NftablesBackend({ family: 'IPv4', start: warm.start });
+  expect((await restarted.replace(variedNode, [...now.values()])).operations).toBe(0);
+  for (const one of [backend, fresh, restarted]) await one.close();
+});
+
+/** Slots are numbers that history chooses too. */
+function sticky(lines: readonly string[]): string[] {
+  return lines.map((line) => line.replace(/ : 0:[0-9a-f]+$/, ' : slot')).toSorted();
+}
+
+test('a decision that the kernel refuses is quarantined, and the rest is written', async () => {
+  await using ns = makeNamespace();
+  const backend = new NftablesBackend({ family: 'IPv4', start: ns.start });
+  const good = manyDecisions(300, 3);
+  const base = good[100] ?? decision(100);
+  // The same cluster IP and port with other endpoints: one key with two values.
+  const clash = decision(900, { clusterIP: base.clusterIP, cluster: [endpoint(5000)] });
+  const broken = decision(901, { cluster: [endpoint(1, { address: 'fd00::1' })] });
+  const { quarantined } = await backend.replace(plainNode, [...good, clash, broken]);
+  expect(quarantined.map(({ key }) => key).toSorted()).toEqual([clash.key, broken.key].toSorted());
+  expect(quarantined.find(({ key }) => key === broken.key)?.message).toBe('"fd00::1" is not an IPv4 address');
+  expect(await backend.verify()).toEqual([]);
+
+  const other = decision(902, { cluster: [endpoint(6000)] });
+  const { quarantined: later } = await backend.apply([
+    { key: clash.key, before: undefined, after: clash },
+    { key: other.key, before: undefined, after: other },
+  ]);
+  expect(later.map(({ key }) => key)).toEqual([clash.key]);
+  expect(listing(ns)).toContain(`${endpoint(6000).address} . 8080`);
+  expect(await backend.verify()).toEqual([]);
+  await backend.close();
+});
+
+test('a foreign flush is noticed at once, told with the name of its process, and mended', async () => {
+  await using ns = makeNamespace();
+  const backend = new NftablesBackend({ family: 'IPv4', start: ns.start });
+  const decisions = manyDecisions(200, 5);
+  await backend.replace(plainNode, decisions);
+  const heard: { change: ForeignChange; at: number }[] = [];
+  const stop = new AbortController();
+  backend.watch((change) => heard.push({ change, at: performance.now() }), stop.signal);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+
+  const moved = decision(3, { cluster: [endpoint(77)] });
+  await backend.apply([{ key: moved.key, before: decisions[3], after: moved }]);
+  await backend.verify();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(heard).toEqual([]);
+
+  const before = performance.now();
+  const child = ns.start('nft', ['flush', 'ruleset']);
+  while (heard.length === 0 && performance.now() - before < 2000) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  const [first] = heard;
+  console.log(
+    `foreign flush heard after ${((first?.at ?? 0) - before).toFixed(0)} ms: ${JSON.stringify(first?.change)}`,
+  );
+  expect(first?.change.process).toBe(`nft (${child.pid})`);
+  expect((first?.at ?? Infinity) - before).toBeLessThan(500);
+  expect((await backend.verify())[0]).toMatchObject({ kind: 'missing', object: 'table ip sluice' });
+  // What is changed meanwhile is known to be unknown.
+  await expect(backend.apply([{ key: moved.key, before: moved, after: decisions[3] }])).rejects.toMatchObject(
+    {
+      code: 'KernelChanged',
+    },
+  );
+  await backend.replace(plainNode, decisions);
+  expect(await backend.verify()).toEqual([]);
+  stop.abort();
+  await backend.close();
+});
+
+test('what somebody changed in the table is told one by one, and mended without writing the rest again', async () => {
+  await using ns = makeNamespace();
+  const backend = new NftablesBackend({ family: 'IPv4', start: ns.start });
+  const decisions = manyDecisions(50, 3);
+  await backend.replace(plainNode, decisions);
+  ns.run('nft', ['delete', 'element', 'ip', 'sluice', 'endpoints-cluster', '{ 10.96.0.7 . 6 . 80 . 0:1 }']);
+  ns.run('nft', ['add', 'element', 'ip', 'sluice', 'cluster-ips', '{ 9.9.9.9 }']);
+  ns.run('nft', ['flush', 'chain', 'ip', 'sluice', 'prerouting']);
+  ns.run('nft', ['add', 'chain', 'ip', 'sluice', 'stranger']);
+  const found = await backend.verify();
+  expect(found.map(({ kind, object }) => `${kind} ${object}`).toSorted()).toEqual([
+    'different chain prerouting',
+    'missing element endpoints-cluster { 10.96.0.7 . 6 . 80 . 0:1 : 10.128.0.22 . 8080 }',
+    'unexpected chain stranger',
+    'unexpected element cluster-ips { 9.9.9.9 }',
+  ]);
+  expect(found.find(({ kind }) => kind === 'missing')?.key).toBe(decision(7).key);
+  expect((await backend.replace(plainNode, decisions)).operations).toBe(4);
+  expect(await backend.verify()).toEqual([]);
+  await backend.close();
+});
+
+test('a child that is killed is begun again', async () => {
+  await using ns = makeNamespace();
+  const pids: number[] = [];
+  const backend = new NftablesBackend({
+    family: 'IPv4',
+    start: (program, args) => {
+      const child = ns.start(program, args);
+      if (args[0] === '-i' && child.pid !== undefined) pids.push(child.pid);
+      return child;
+    },
+  });
+  await backend.replace(plainNode, manyDecisions(10, 3));
+  for (let turn = 0; turn < 3; turn += 1) {
+    const after = decision(1, { cluster: [endpoint(turn)] });
+    expect((await backend.apply([{ key: after.key, before: undefined, after }])).quarantined).toEqual([]);
+    process.kill(pids.at(-1) ?? 0, 'SIGKILL');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  expect(pids).toHaveLength(3);
+  expect(await backend.verify()).toEqual([]);
+  await backend.close();
+});
