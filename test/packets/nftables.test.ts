@@ -116,7 +116,9 @@ test('decisions of every kind are written, compared equal, and written only once
   expect(first.operations).toBeGreaterThan(50);
   expect(await backend.verify()).toEqual([]);
   expect((await backend.replace(variedNode, decisions)).operations).toBe(0);
-  expect(backend.describe(decision(2).key).join('\n')).toContain('192.0.2.2 . 6 . 80 : goto guard-split-');
+  expect(backend.describe(decision(2).key).join('\n')).toMatch(
+    /service-ips \{ 192\.0\.2\.2 \. 6 \. 80 : ([0-9a-f]+:[0-9a-f]+) \}[^]*shapes \{ \1 : goto guard-split-/,
+  );
   await backend.cleanup();
   expect(ns.run('nft', ['list', 'ruleset'])).toBe('');
   await backend.close();
@@ -230,17 +232,21 @@ test('what somebody changed in the table is told one by one, and mended without 
   await backend.replace(plainNode, decisions);
   ns.run('nft', ['delete', 'element', 'ip', 'sluice', 'endpoints-cluster', '{ 10.96.0.7 . 6 . 80 . 0:1 }']);
   ns.run('nft', ['add', 'element', 'ip', 'sluice', 'cluster-ips', '{ 9.9.9.9 }']);
+  const [, shape = ''] =
+    /shapes \{ (\S+) : goto to-cluster-3/.exec(backend.describe(decision(7).key).join('\n')) ?? [];
+  ns.run('nft', ['delete', 'element', 'ip', 'sluice', 'shapes', `{ ${shape} }`]);
   ns.run('nft', ['flush', 'chain', 'ip', 'sluice', 'prerouting']);
   ns.run('nft', ['add', 'chain', 'ip', 'sluice', 'stranger']);
   const found = await backend.verify();
   expect(found.map(({ kind, object }) => `${kind} ${object}`).toSorted()).toEqual([
     'different chain prerouting',
     'missing element endpoints-cluster { 10.96.0.7 . 6 . 80 . 0:1 : 10.128.0.22 . 8080 }',
+    `missing element shapes { ${shape} : goto to-cluster-3-strangers }`,
     'unexpected chain stranger',
     'unexpected element cluster-ips { 9.9.9.9 }',
   ]);
-  expect(found.find(({ kind }) => kind === 'missing')?.key).toBe(decision(7).key);
-  expect((await backend.replace(plainNode, decisions)).operations).toBe(4);
+  expect(found.find(({ object }) => object.includes('endpoints-cluster'))?.key).toBe(decision(7).key);
+  expect((await backend.replace(plainNode, decisions)).operations).toBe(5);
   expect(await backend.verify()).toEqual([]);
   await backend.close();
 });

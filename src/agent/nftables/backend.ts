@@ -10,6 +10,7 @@ import { SluiceError, asSluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
 import type { Backend, Difference, ForeignChange, Quarantined, Written } from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
+import { shapeMap, type Chain } from './chains.ts';
 import { differences, mend, sameFrame } from './compare.ts';
 import { elements, layoutOf, type Layout } from './layout.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
@@ -18,7 +19,7 @@ import { watchTable } from './monitor.ts';
 import { first, hasFullyRandom, missingPiece } from './probes.ts';
 import { Session, runNft, spawnPiped, type SpawnPiped } from './process.ts';
 import { allFeatures, tableShape, type Features, type TableShape } from './table.ts';
-import { chainCommands, chunks, commands, oneLine, tableText, wholeTable } from './text.ts';
+import { chainCommands, chunks, commands, elementCommands, oneLine, tableText, wholeTable } from './text.ts';
 import { wordsOf } from './words.ts';
 
 export interface NftablesOptions {
@@ -90,18 +91,20 @@ export class NftablesBackend implements Backend {
     const entry = held?.ledger.entries.get(key);
     if (held === undefined || entry === undefined) return [];
     const table = tableText(held.shape);
-    const chains: string[] = [];
+    const chains: Chain[] = [];
     const lines = held.ledger.elementsOf(entry).map(({ set, key: at, value }) => {
-      if (value.startsWith('goto ')) chains.push(value.slice(5));
+      const chain = held.ledger.chainOf(set, value);
+      if (chain !== undefined) chains.push(chain);
       return `element ${table} ${set} { ${value === '' ? at : `${at} : ${value}`} }`;
     });
     const told = new Set<string>();
-    for (const name of chains) {
+    for (const { number, name } of chains)
+      lines.push(`element ${table} ${shapeMap} { ${number} : goto ${name} }`);
+    for (const { name, rules, leadsTo } of chains) {
       if (told.has(name)) continue;
       told.add(name);
-      const chain = held.ledger.layout.chains.get(name);
-      for (const rule of chain?.rules ?? []) lines.push(`rule ${table} ${name} ${rule}`);
-      for (const next of chain?.leadsTo ?? []) chains.push(next.name);
+      for (const rule of rules) lines.push(`rule ${table} ${name} ${rule}`);
+      chains.push(...leadsTo);
     }
     return lines;
   }
@@ -369,7 +372,11 @@ export class NftablesBackend implements Backend {
     const held = this.#held;
     if (held === undefined) return;
     const unused = held.ledger.unusedChains();
-    if (await this.#deleteChains(tableText(held.shape), unused)) held.ledger.forgetChains(unused);
+    const numbers = unused.flatMap((name) => held.ledger.layout.chains.get(name)?.number ?? []);
+    const table = tableText(held.shape);
+    if ((await this.#write(elementCommands('delete', table, shapeMap, numbers))) !== '') return;
+    held.ledger.forgetChains(unused);
+    await this.#deleteChains(table, unused);
   }
 
   /** In a transaction of its own: older kernels hold a chain in use until the one that freed it is over. */

@@ -1,7 +1,7 @@
 /**
  * One decision as elements of the shared maps (pure).
  *
- * A destination is one element of a verdict map, which leads to the chain of its shape, and one row for each bucket.
+ * A destination is one element with the number of its shape, which leads to a chain, and one row for each bucket.
  * Rows of the cluster list and of the local list stand in different maps, because one destination may need both:
  * everybody else gets the local endpoints, while pods and processes of the node get all (rules T1 to T3).
  */
@@ -10,8 +10,8 @@ import { contains, parseAddress, parseCidr, type Cidr } from '../../core/cidr.ts
 import { unreachable } from '../../core/errors.ts';
 import type { Decision, Endpoint, Fate, NodeDecision } from '../decision.ts';
 import { hashOrder, numberSlots, place as placeInBuckets, plainOrder } from './buckets.ts';
-import { Chains, dropTarget, guardSet, rejectTarget, rowMaps, verdictOf } from './chains.ts';
-import type { List, Masquerade, Place, Target } from './chains.ts';
+import { Chains, dispatchMaps, guardSet, refuse, rowMaps, silence } from './chains.ts';
+import type { Chain, List, Masquerade, Place } from './chains.ts';
 import {
   checkedAddress,
   checkedPort,
@@ -107,7 +107,7 @@ class Pen {
           ? 'never'
           : 'unless-pod';
       const { internal } = this.#decision;
-      this.#emit('service-ips', key, verdictOf(this.#meet('address', internal, masquerade)));
+      this.#emit(dispatchMaps.address, key, this.#meet('address', internal, masquerade).number);
       this.#rows('address', key, [internal]);
     }
     for (const [addresses, guarded] of [
@@ -116,18 +116,18 @@ class Pen {
     ] as const) {
       for (const address of addresses) {
         const key = keyAt(address);
-        if (key !== undefined) this.#external('address', 'service-ips', key, guarded);
+        if (key !== undefined) this.#external('address', key, guarded);
       }
     }
     if (nodePort !== 0) {
       const key = `${number} . ${checkedPort(nodePort)}`;
-      this.#external('port', 'service-nodeports', key, sourceRanges !== undefined && guardEverything);
+      this.#external('port', key, sourceRanges !== undefined && guardEverything);
     }
     this.#hairpin();
     return (this.#placements.cluster ?? this.#placements.local) ? this.#placements : undefined;
   }
 
-  #external(place: Place, map: string, key: string, guarded: boolean): void {
+  #external(place: Place, key: string, guarded: boolean): void {
     const { chains, words } = this.#layout;
     const { external, shortcut, sourceRanges } = this.#decision;
     const target =
@@ -138,7 +138,7 @@ class Pen {
             this.#meet(place, shortcut, 'always'),
             this.#meet(place, external, 'never'),
           );
-    this.#emit(map, key, verdictOf(guarded ? chains.guarded(place, target) : target));
+    this.#emit(dispatchMaps[place], key, (guarded ? chains.guarded(place, target) : target).number);
     this.#rows(place, key, shortcut === undefined ? [external] : [external, shortcut]);
     if (!guarded) return;
     for (const range of disjointRanges(words, sourceRanges ?? [])) {
@@ -146,17 +146,17 @@ class Pen {
     }
   }
 
-  #meet(place: Place, fate: Fate, masquerade: Masquerade): Target {
+  #meet(place: Place, fate: Fate, masquerade: Masquerade): Chain {
     const { balancing, affinitySeconds } = this.#decision;
     switch (fate.kind) {
       case 'reject':
-        return rejectTarget;
+        return refuse;
       case 'drop':
-        return dropTarget;
+        return silence;
       case 'balance': {
         const buckets = this.#list(fate.to).order.length;
         // Endpoints that the decision promises but does not hold: what has no row must not leak.
-        if (buckets === 0) return dropTarget;
+        if (buckets === 0) return silence;
         return this.#layout.chains.balance({
           place,
           list: fate.to,

@@ -7,7 +7,7 @@
  */
 import type { Decision, DecisionKey } from '../decision.ts';
 import { plainOrder } from './buckets.ts';
-import type { Chain } from './chains.ts';
+import { dispatchMaps, gotoText, shapeMap, type Chain } from './chains.ts';
 import { elements, sharedSets, type Layout, type Placements } from './layout.ts';
 
 /** One transaction, ordered so that it can be written as it stands: chains, deletions, additions. */
@@ -44,7 +44,7 @@ export class Ledger {
   readonly entries = new Map<DecisionKey, Entry>();
   /** Uses of each shared element, `set key`. */
   readonly #shared = new Map<string, number>();
-  /** Uses of each chain by verdict elements. */
+  /** Uses of each chain by destinations. */
   readonly #uses = new Map<string, number>();
   /** Chains that are in the kernel. */
   readonly #present = new Set<string>();
@@ -87,18 +87,30 @@ export class Ledger {
         this.#shared.set(id, count + 1);
         if (count > 0) continue;
       } else {
-        this.#use(value, 1);
+        this.#use(set, value, 1);
       }
       tell(set, key, value);
     }
     this.entries.set(decision.key, { decision, placements });
   }
 
-  /** The chain that a verdict needs, with those that it leads to, where they are not in the kernel yet. */
-  missingChains(verdict: string): Chain[] {
+  /** The chain that an element needs, with those that it leads to, where they are not in the kernel yet. */
+  missingChains(set: string, value: string): Chain[] {
+    const chain = this.chainOf(set, value);
+    return chain === undefined ? [] : this.missing(chain);
+  }
+
+  missing(chain: Chain): Chain[] {
     const missing: Chain[] = [];
-    collect(this.layout.chains.get(chainName(verdict) ?? ''), this.#present, missing);
+    collect(chain, this.#present, missing);
     return missing;
+  }
+
+  /** The chain that an element leads to. */
+  chainOf(set: string, value: string): Chain | undefined {
+    return set === dispatchMaps.address || set === dispatchMaps.port
+      ? this.layout.chains.numbered(value)
+      : undefined;
   }
 
   markPresent(name: string): void {
@@ -145,7 +157,7 @@ export class Ledger {
           seen.add(id);
           return;
         }
-        const chain = chainName(value);
+        const chain = this.chainOf(set, value)?.name;
         if (chain !== undefined) uses.set(chain, (uses.get(chain) ?? 0) + step);
         let keys = of.get(set);
         if (keys === undefined) of.set(set, (keys = new Map<string, string>()));
@@ -223,12 +235,13 @@ export class Ledger {
     for (const [name, step] of uses) {
       if (step > 0) collect(this.layout.chains.get(name), this.#present, chains);
     }
+    for (const chain of chains) of(shapeMap).adds.push(`${chain.number} : ${gotoText(chain)}`);
     return { chains, sets, operations: operations + chains.length };
   }
 
-  #use(verdict: string, step: number): void {
-    const name = chainName(verdict);
-    if (name !== undefined) bump(this.#uses, name, step);
+  #use(set: string, value: string, step: number): void {
+    const chain = this.chainOf(set, value);
+    if (chain !== undefined) bump(this.#uses, chain.name, step);
   }
 }
 
@@ -258,10 +271,6 @@ function weighted(endpoints: Decision['cluster']): string[] {
     const endpoint = endpoints[index];
     return endpoint === undefined ? '' : `${endpoint.address} . ${endpoint.port}`;
   });
-}
-
-function chainName(verdict: string): string | undefined {
-  return verdict.startsWith('goto ') ? verdict.slice(5) : undefined;
 }
 
 function splitOnce(id: string): [string, string] {
