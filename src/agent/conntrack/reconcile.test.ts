@@ -57,23 +57,44 @@ function bench(over: { readonly served?: readonly Served[]; readonly ms?: number
     random: seededRandom(1),
     report: (event) => reports.push(event),
   });
+  /** A write takes with it who waits now, and calls them when it ends. */
+  const begin = () => {
+    const waiting = written;
+    written = [];
+    return async (): Promise<void> => {
+      for (const then of waiting) then();
+      await clock.settle();
+    };
+  };
   return {
     clock,
+    begin,
+    write: () => begin()(),
     reports,
     failures,
     reconciler,
     left: () => entries,
+    come: (entry: ConntrackEntry) => entries.push(entry),
     dumps: () => dumps,
-    write: async () => {
-      const waiting = written;
-      written = [];
-      for (const then of waiting) then();
-      await clock.settle();
-    },
   };
 }
 
 describe('reconciliation', () => {
+  test('what is asked while a write is under way waits for the next one', async () => {
+    const { reconciler, begin, write, dumps, clock, left, come } = bench();
+    reconciler.request();
+    const end = begin();
+    reconciler.request();
+    await end();
+    await clock.advance(60_000);
+    expect([dumps(), left()]).toEqual([1, []]);
+    // Old rules, until the second write ends, make the entry anew.
+    come(flow);
+    await write();
+    await clock.advance(60_000);
+    expect([dumps(), left()]).toEqual([2, []]);
+  });
+
   test('waits for the rules, then looks once for all that was asked meanwhile', async () => {
     const { reconciler, write, dumps, left, reports, clock } = bench();
     reconciler.request();

@@ -54,10 +54,12 @@ type Destination = ConntrackFacts['retired'][number];
 export class ConntrackReconciler {
   readonly #options: ConntrackOptions;
   readonly #backoff: Backoff;
+  /** Those whose rules are gone from the kernel. */
   #retired: Destination[] = [];
-  #asked = false;
+  /** A look is due: the rules for what was told are written. */
+  #due = false;
+  #starting = false;
   #running: Promise<void> | undefined;
-  #waiting = false;
   #cancel: (() => void) | undefined;
   #stopped = false;
   /** Monotonic: no look before this. */
@@ -74,15 +76,12 @@ export class ConntrackReconciler {
 
   /** A destination is served no more. */
   retire(destination: Destination): void {
-    this.#retired.push(destination);
-    this.request();
+    this.#whenWritten(destination);
   }
 
   /** Endpoints or Services changed: looks at the table once the rules are written. */
   request(): void {
-    if (this.#stopped) return;
-    this.#asked = true;
-    if (this.#running === undefined && this.#cancel === undefined) this.#wait();
+    this.#whenWritten(undefined);
   }
 
   async stop(): Promise<void> {
@@ -91,27 +90,42 @@ export class ConntrackReconciler {
     await this.#running;
   }
 
-  #wait(): void {
-    if (this.#waiting) return;
-    this.#waiting = true;
+  /**
+   * Each request waits for rules of its own: one that comes while a write is under way is part of the next one, and
+   * a look before that would forget flows which the old rules then make anew.
+   */
+  #whenWritten(retired: Destination | undefined): void {
+    if (this.#stopped) return;
     this.#options.whenWritten(() => {
-      this.#waiting = false;
-      if (this.#stopped || this.#running !== undefined || !this.#asked) return;
-      const wait = this.#notBefore - this.#options.clock.now();
-      if (wait > 0) {
-        this.#later(wait);
-        return;
-      }
+      if (this.#stopped) return;
+      if (retired) this.#retired.push(retired);
+      this.#due = true;
+      this.#stir();
+    });
+  }
+
+  /** Starts the look that is due, not before its time, and one for all whose rules were written together. */
+  #stir(): void {
+    if (!this.#due || this.#stopped || this.#starting || this.#running || this.#cancel) return;
+    const wait = this.#notBefore - this.#options.clock.now();
+    if (wait > 0) {
+      this.#later(wait);
+      return;
+    }
+    this.#starting = true;
+    queueMicrotask(() => {
+      this.#starting = false;
+      if (this.#stopped) return;
       this.#running = this.#round().finally(() => {
         this.#running = undefined;
-        if (this.#asked && this.#cancel === undefined && !this.#stopped) this.#wait();
+        this.#stir();
       });
     });
   }
 
   async #round(): Promise<void> {
     const { family, protocol, table, clock, report } = this.#options;
-    this.#asked = false;
+    this.#due = false;
     const retired = this.#retired;
     this.#retired = [];
     const finder = new StaleFinder({
@@ -137,7 +151,7 @@ export class ConntrackReconciler {
       report({ kind: 'reconciled', family, protocol, seen, removed, ms: clock.now() - startedAt });
     } catch (thrown) {
       const error = asSluiceError(thrown);
-      this.#asked = true;
+      this.#due = true;
       this.#retired = [...retired, ...this.#retired];
       const missing = error.code === 'ToolMissing';
       if (missing) this.#stopped = true;
@@ -151,7 +165,7 @@ export class ConntrackReconciler {
   #later(ms: number): void {
     this.#cancel = this.#options.clock.schedule(ms, () => {
       this.#cancel = undefined;
-      this.#wait();
+      this.#stir();
     });
   }
 }
