@@ -261,7 +261,7 @@ const writers = [
 ] as const;
 
 describe.each(writers)('$writer', ({ writer, bugs, compare }) => {
-  const cases = worlds.flatMap(({ world, packets, at }) => {
+  const asked = worlds.flatMap(({ world, packets, at }) => {
     const settings = {
       ...world.settings,
       backend: writer,
@@ -275,7 +275,7 @@ describe.each(writers)('$writer', ({ writer, bugs, compare }) => {
    * mark that leaves the node, a packet with two fates, an element that is there twice).
    */
   const noticed = (change: PlantedText['change']): number =>
-    cases.filter(({ at, packets }) => {
+    asked.filter(({ at, packets }) => {
       try {
         const right = compare(at, change);
         return packets.some((packet) => !right(packet));
