@@ -1,0 +1,121 @@
+/**
+ * Where the agent's figures are taken: a real API server that holds the world, and a fresh node for each program, with
+ * a pod that answers at every endpoint and a pod that asks.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { create } from '../../../src/sandbox/objects.ts';
+import type { ManagedProcess } from '../../../src/sandbox/processes.ts';
+import { packageRoot } from '../../../src/sandbox/sandbox.ts';
+import { Bed } from '../../packets/bed/bed.ts';
+import { clusterRange } from '../../packets/bed/topology.ts';
+import { PacketCluster, serviceRange } from '../../packets/cluster.ts';
+import { startKubeProxy } from '../../packets/kube-proxy.ts';
+import { spread } from '../cluster/measure.ts';
+import { endpointRanges, worldPort, worldService, worldSlice, type Size } from './world.ts';
+
+export const node = 'n1';
+/** The pod that answers at every endpoint, and the pod that asks. */
+export const server = 'n1-a';
+export const client = 'n1-b';
+
+export type Mode = 'nftables' | 'iptables';
+export type Program = 'ours' | 'kube-proxy';
+
+export class Stage implements AsyncDisposable {
+  readonly cluster: PacketCluster;
+  readonly size: Size;
+
+  private constructor(cluster: PacketCluster, size: Size) {
+    this.cluster = cluster;
+    this.size = size;
+  }
+
+  static async open(size: Size): Promise<Stage> {
+    const cluster = await PacketCluster.start();
+    await spread(size.services, 16, async (index) => {
+      await create(cluster.api, worldService(index));
+      await create(cluster.api, worldSlice(index, size.endpoints));
+    });
+    return new Stage(cluster, size);
+  }
+
+  /** A node without any rules. The caller removes it. */
+  async node(): Promise<Bed> {
+    const bed = await makeNode();
+    await this.cluster.join(bed);
+    return bed;
+  }
+
+  /** Starts a program in a node; `started` was just before. */
+  async start(
+    bed: Bed,
+    program: Program,
+    mode: Mode,
+  ): Promise<{ readonly process: ManagedProcess; readonly started: number }> {
+    const { kubeconfig } = this.cluster;
+    const started = now();
+    const process =
+      program === 'kube-proxy'
+        ? await startKubeProxy(bed, node, { mode, kubeconfig })
+        : await startBundle(bed, mode, kubeconfig);
+    return { process, started };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cluster.stop();
+  }
+}
+
+/** Milliseconds of the wall clock with its fractions, so that they compare with a log's. */
+export const now = (): number => performance.timeOrigin + performance.now();
+
+export async function makeNode(): Promise<Bed> {
+  const bed = await Bed.make({ nodes: 1, podsPerNode: 2, clients: 1 });
+  for (const range of endpointRanges) await bed.attract(server, range);
+  await bed.serve(server, { port: worldPort });
+  return bed;
+}
+
+const bundle = fileURLToPath(new URL('dist/sluice.js', packageRoot));
+let count = 0;
+
+/** What is shipped, in place of kube-proxy. */
+async function startBundle(bed: Bed, mode: Mode, kubeconfig: string): Promise<ManagedProcess> {
+  count += 1;
+  const flags = [
+    `--node-name=${node}`,
+    `--kubeconfig=${kubeconfig}`,
+    '--scope=all',
+    `--backend=${mode}`,
+    ...(mode === 'iptables' ? ['--iptables-variant=nft'] : []),
+    `--cluster-cidr=${clusterRange.IPv4},${clusterRange.IPv6}`,
+    `--service-cidr=${serviceRange.IPv4},${serviceRange.IPv6}`,
+    '--log-level=debug',
+    '--log-form=json',
+  ];
+  const profile = process.env['SLUICE_BENCH_PROFILE'];
+  const node_ = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  return bed.start(node, {
+    name: `agent-${count}`,
+    program: process.execPath,
+    args: [...node_, bundle, 'agent', ...flags],
+  });
+}
+
+/** Asks one Service again and again until an endpoint answers. @returns when. */
+export async function untilAnswered(
+  bed: Bed,
+  address: string,
+  everyMs: number,
+  limit: number,
+): Promise<number> {
+  for (;;) {
+    const { kind } = await bed.dial(client, { address, port: 80 }, { timeoutMs: 100 });
+    if (kind === 'answered') return now();
+    if (now() > limit) throw new GaveUp(address);
+    await sleep(everyMs);
+  }
+}
+
+export class GaveUp extends Error {}
