@@ -20,16 +20,16 @@ export async function memoryOf(pid: number): Promise<Memory> {
 
 /** Looks at the children of a process every 20 ms. The returned function ends that: the highest sum of their sizes. */
 export function watchChildren(pid: number): () => Promise<number> {
-  let going = true;
+  const ended = new AbortController();
   let highest = 0;
   const work = (async () => {
-    while (going) {
+    while (!ended.signal.aborted) {
       highest = Math.max(highest, await childrenNow(pid));
       await sleep(20);
     }
   })();
   return async () => {
-    going = false;
+    ended.abort();
     await work;
     return highest;
   };

@@ -1,6 +1,10 @@
 /** The rows of one size, in an order that shares what is dear: one filled API server for all of them. */
 import type { Row } from '../bench.ts';
 import type { Choice, RowName } from './choice.ts';
+import { changeRows } from './change.ts';
+import { latencyRows } from './latency.ts';
+import { lostRows } from './lost.ts';
+import { liveRows, measureLive } from './live.ts';
 import { Stage, type Mode } from './stage.ts';
 import {
   bareLoad,
@@ -9,6 +13,7 @@ import {
   memoryRows,
   restartRows,
   startRows,
+  type BareLoad,
   type Started,
 } from './start.ts';
 import { sizeText, type Size } from './world.ts';
@@ -28,12 +33,23 @@ export async function measureStage(options: StageOptions): Promise<readonly Row[
     signal.throwIfAborted();
     progress(`${sizeText(size)}: ${text}`);
   };
-  if (any('start', 'first-load', 'memory', 'restart')) {
-    step('filling the API server');
-    await using stage = await Stage.open(size);
-    for (const mode of chosen.modes) {
-      if (any('start', 'first-load', 'memory', 'restart'))
-        rows.push(...(await starts(stage, mode, chosen, step)));
+  step('filling the API server');
+  await using stage = await Stage.open(size);
+  for (const mode of chosen.modes) {
+    if (any('start', 'first-load', 'memory', 'restart'))
+      rows.push(...(await starts(stage, mode, chosen, step)));
+    if (any('change')) {
+      step(`${mode}: slice changes`);
+      rows.push(...(await changeRows(stage, mode, besideKubeProxy(stage, mode) ? 120 : undefined)));
+    }
+    if (any('create', 'remove', 'churn')) rows.push(...(await lives(stage, mode, chosen, step)));
+    if (any('lost') && size.services <= 2_000) {
+      step(`${mode}: connections while endpoints churn`);
+      rows.push(...(await lostRows(stage, mode, step)));
+    }
+    if (any('latency') && size.services > 2_000) {
+      step(`${mode}: first packets`);
+      rows.push(...(await latencyRows(stage, mode)));
     }
   }
   return rows;
@@ -47,22 +63,49 @@ async function starts(
 ): Promise<readonly Row[]> {
   const { size } = stage;
   const own: Started[] = [];
+  const bare: BareLoad[] = [];
   for (const turn of [1, 2, 3]) {
     step(`${mode}: our start ${turn}`);
     own.push(await measureStart(stage, 'ours', mode, { restart: chosen.rows.has('restart') && turn === 1 }));
     step(JSON.stringify(own.at(-1)));
+    // Between the starts, so that the machine's other work meets both.
+    if (chosen.rows.has('first-load')) bare.push(await bareLoad(size, mode));
   }
   const rows: Row[] = [];
   if (chosen.rows.has('start')) {
     step(`${mode}: kube-proxy's start`);
     rows.push(...(await startRows(stage, mode, own)));
   }
-  if (chosen.rows.has('first-load')) {
-    step(`${mode}: the bare tool`);
-    rows.push(...loadRows(size, mode, own, await bareLoad(size, mode)));
-  }
+  if (chosen.rows.has('first-load')) rows.push(...loadRows(size, mode, own, bare));
   if (chosen.rows.has('memory')) rows.push(...memoryRows(size, mode, own));
   const [first] = own;
   if (chosen.rows.has('restart') && first !== undefined) rows.push(...restartRows(size, mode, first));
   return rows;
+}
+
+/** In its iptables mode kube-proxy takes minutes for 10,000 Services, and is left out there. */
+function besideKubeProxy(stage: Stage, mode: Mode): boolean {
+  return mode === 'nftables' || stage.size.services <= 2_000;
+}
+
+async function lives(
+  stage: Stage,
+  mode: Mode,
+  chosen: Choice,
+  step: (text: string) => void,
+): Promise<readonly Row[]> {
+  const options = {
+    create: chosen.rows.has('create'),
+    remove: chosen.rows.has('remove'),
+    churn: chosen.rows.has('churn'),
+    limitSeconds: 120,
+  };
+  step(`${mode}: our changes`);
+  const ours = await measureLive(stage, 'ours', mode, options);
+  step(JSON.stringify(ours));
+  const beside = besideKubeProxy(stage, mode);
+  if (beside) step(`${mode}: kube-proxy's changes`);
+  const peer = beside ? await measureLive(stage, 'kube-proxy', mode, options) : undefined;
+  step(JSON.stringify(peer));
+  return liveRows(stage, mode, ours, peer);
 }

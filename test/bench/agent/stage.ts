@@ -4,8 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { create } from '../../../src/sandbox/objects.ts';
-import type { ManagedProcess } from '../../../src/sandbox/processes.ts';
+import { create, manifestsOf } from '../../../src/sandbox/objects.ts';
+import { lastWords, type ManagedProcess } from '../../../src/sandbox/processes.ts';
 import { packageRoot } from '../../../src/sandbox/sandbox.ts';
 import { Bed } from '../../packets/bed/bed.ts';
 import { clusterRange } from '../../packets/bed/topology.ts';
@@ -55,11 +55,11 @@ export class Stage implements AsyncDisposable {
   ): Promise<{ readonly process: ManagedProcess; readonly started: number }> {
     const { kubeconfig } = this.cluster;
     const started = now();
-    const process =
+    const made =
       program === 'kube-proxy'
         ? await startKubeProxy(bed, node, { mode, kubeconfig })
         : await startBundle(bed, mode, kubeconfig);
-    return { process, started };
+    return { process: made, started };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -95,27 +95,61 @@ async function startBundle(bed: Bed, mode: Mode, kubeconfig: string): Promise<Ma
     '--log-form=json',
   ];
   const profile = process.env['SLUICE_BENCH_PROFILE'];
-  const node_ = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
   return bed.start(node, {
     name: `agent-${count}`,
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      HOME: process.env['HOME'] ?? '',
+      NODE_OPTIONS: await deployedOptions(),
+    },
     program: process.execPath,
-    args: [...node_, bundle, 'agent', ...flags],
+    args: [...profiling, bundle, 'agent', ...flags],
   });
 }
 
-/** Asks one Service again and again until an endpoint answers. @returns when. */
+/**
+ * Asks one Service again and again until an endpoint answers. @returns when.
+ *
+ * @throws GaveUp after `limit`, Error where the program that is to serve it has ended.
+ */
 export async function untilAnswered(
   bed: Bed,
+  program: ManagedProcess,
   address: string,
-  everyMs: number,
-  limit: number,
+  options: { readonly everyMs: number; readonly limit: number },
 ): Promise<number> {
   for (;;) {
     const { kind } = await bed.dial(client, { address, port: 80 }, { timeoutMs: 100 });
     if (kind === 'answered') return now();
-    if (now() > limit) throw new GaveUp(address);
-    await sleep(everyMs);
+    const exit = program.ended();
+    if (exit !== undefined) throw new Error(await lastWords(program, exit));
+    if (now() > options.limit) throw new GaveUp(address);
+    await sleep(options.everyMs);
   }
 }
 
 export class GaveUp extends Error {}
+
+/** Node's options in the DaemonSet. The share of the memory limit is made a size: there is no limit here. */
+async function deployedOptions(): Promise<string> {
+  const [set] = await manifestsOf(new URL('manifests/overlays/agent/daemon-set.yaml', packageRoot));
+  const [container] = (set?.['spec'] as DaemonSetSpec | undefined)?.template.spec.containers ?? [];
+  const limitMi = Number(/^(\d+)Mi$/u.exec(container?.resources.limits.memory ?? '')?.[1] ?? 0);
+  const options = container?.env.find(({ name }) => name === 'NODE_OPTIONS')?.value ?? '';
+  return options.replace(
+    /--max-old-space-size-percentage=(\d+)/u,
+    (_, share: string) => `--max-old-space-size=${Math.round((limitMi * Number(share)) / 100)}`,
+  );
+}
+
+interface DaemonSetSpec {
+  readonly template: {
+    readonly spec: {
+      readonly containers: readonly {
+        readonly env: readonly { readonly name: string; readonly value?: string }[];
+        readonly resources: { readonly limits: { readonly memory: string } };
+      }[];
+    };
+  };
+}

@@ -33,7 +33,6 @@ import {
   GaveUp,
   makeNode,
   node,
-  now,
   untilAnswered,
   type Mode,
   type Program,
@@ -88,7 +87,10 @@ export async function measureStart(
   let servedAt = 0;
   try {
     for (const index of sample(services))
-      servedAt = await untilAnswered(bed, clusterIP(index), everyMs, started + limitSeconds * 1000);
+      servedAt = await untilAnswered(bed, process, clusterIP(index), {
+        everyMs,
+        limit: started + limitSeconds * 1000,
+      });
   } catch (error) {
     if (!(error instanceof GaveUp)) throw error;
     const memory = await memoryOf(process.pid);
@@ -214,33 +216,31 @@ export function meaningOf(bed: Bed, size: Size, mode: Mode): Meaning {
   return { node: decided, decisions: decideWorld(services, slices, viewNode(own, settings)).decisions };
 }
 
-/** Milliseconds of the bare tool for what our backend writes at a first load; the backend's own, in this process. */
-export async function bareLoad(
-  size: Size,
-  mode: Mode,
-  times = 3,
-): Promise<{ readonly bareMs: number; readonly backendMs: number }> {
-  const bare: number[] = [];
-  const own: number[] = [];
-  for (let turn = 0; turn < times; turn += 1) {
-    await using bed = await makeNode();
-    const meaning = meaningOf(bed, size, mode);
-    const record = recorder(bed);
-    const recorded = await openBackend(bed, mode, record.start);
-    record.take();
-    await recorded.replace(meaning.node, meaning.decisions);
-    await recorded.close();
-    const runs = record.take().filter(writes);
-    await using fresh = await makeNode();
-    bare.push(await replay(fresh, runs));
-    await using other = await makeNode();
-    const backend = await openBackend(other, mode);
-    const started = performance.now();
-    await backend.replace(meaning.node, meaning.decisions);
-    own.push(performance.now() - started);
-    await backend.close();
-  }
-  return { bareMs: quantile(bare, 0.5), backendMs: quantile(own, 0.5) };
+export interface BareLoad {
+  /** Milliseconds of the bare tool for what our backend writes at a first load. */
+  readonly bareMs: number;
+  /** The backend's own, in this process, from decisions to the end. */
+  readonly backendMs: number;
+}
+
+export async function bareLoad(size: Size, mode: Mode): Promise<BareLoad> {
+  await using bed = await makeNode();
+  const meaning = meaningOf(bed, size, mode);
+  const record = recorder(bed);
+  const recorded = await openBackend(bed, mode, record.start);
+  record.take();
+  await recorded.replace(meaning.node, meaning.decisions);
+  await recorded.close();
+  const runs = record.take().filter(writes);
+  await using fresh = await makeNode();
+  const bareMs = await replay(fresh, runs);
+  await using other = await makeNode();
+  const backend = await openBackend(other, mode);
+  const started = performance.now();
+  await backend.replace(meaning.node, meaning.decisions);
+  const backendMs = performance.now() - started;
+  await backend.close();
+  return { bareMs, backendMs };
 }
 
 const loadGoals = { nftables: 1.5, iptables: 1.3 } as const;
@@ -250,10 +250,20 @@ export function loadRows(
   size: Size,
   mode: Mode,
   starts: readonly Started[],
-  bare: { readonly bareMs: number; readonly backendMs: number },
+  bares: readonly BareLoad[],
 ): readonly Row[] {
   const label = `${mode}, ${sizeText(size)}`;
   const name = mode === 'nftables' ? '`nft -f` of the same' : 'restores of the same';
+  const bare = {
+    bareMs: quantile(
+      bares.map(({ bareMs }) => bareMs),
+      0.5,
+    ),
+    backendMs: quantile(
+      bares.map(({ backendMs }) => backendMs),
+      0.5,
+    ),
+  };
   const fromList = quantile(
     starts.map(({ fromListMs }) => fromListMs ?? Number.NaN),
     0.5,
