@@ -12,7 +12,7 @@ import { clusterRange } from '../../packets/bed/topology.ts';
 import { PacketCluster, serviceRange } from '../../packets/cluster.ts';
 import { startKubeProxy } from '../../packets/kube-proxy.ts';
 import { spread } from '../cluster/measure.ts';
-import { endpointRanges, worldPort, worldService, worldSlice, type Size } from './world.ts';
+import { endpointRanges, podRanges, worldPort, worldService, worldSlice, type Size } from './world.ts';
 
 export const node = 'n1';
 /** The pod that answers at every endpoint, and the pod that asks. */
@@ -89,7 +89,7 @@ async function startBundle(bed: Bed, mode: Mode, kubeconfig: string): Promise<Ma
     '--scope=all',
     `--backend=${mode}`,
     ...(mode === 'iptables' ? ['--iptables-variant=nft'] : []),
-    `--cluster-cidr=${clusterRange.IPv4},${clusterRange.IPv6}`,
+    `--cluster-cidr=${podRanges.join()},${clusterRange.IPv6}`,
     `--service-cidr=${serviceRange.IPv4},${serviceRange.IPv6}`,
     '--log-level=debug',
     '--log-form=json',

@@ -12,7 +12,6 @@ import type { Decision, NodeDecision } from '../../../src/agent/decision.ts';
 import type { NodeName } from '../../../src/core/objects.ts';
 import { makeIntern } from '../../../src/kube/intern.ts';
 import { slimNode } from '../../../src/kube/slim.ts';
-import { clusterRange } from '../../packets/bed/topology.ts';
 import type { Bed } from '../../packets/bed/bed.ts';
 import { bedNode, serviceRange } from '../../packets/cluster.ts';
 import type { Row } from '../bench.ts';
@@ -38,7 +37,7 @@ import {
   type Program,
   type Stage,
 } from './stage.ts';
-import { clusterIP, sizeText, worldObjects, type Size } from './world.ts';
+import { clusterIP, podRanges, sizeText, worldObjects, type Size } from './world.ts';
 
 export interface Started {
   /** Seconds from process start until all 20 sampled Services answered; undefined where it was given up. */
@@ -200,7 +199,7 @@ export function settingsOf(mode: Mode): AgentSettings {
     backend: mode,
     scope: 'all',
     families: ['IPv4'],
-    detectLocal: { kind: 'cluster-cidr', cidrs: [clusterRange.IPv4] },
+    detectLocal: { kind: 'cluster-cidr', cidrs: podRanges },
     serviceRanges: [serviceRange.IPv4],
   };
 }

@@ -7,6 +7,7 @@ import { makeIntern } from '../../../src/kube/intern.ts';
 import type { RawService, RawSlice } from '../../../src/kube/raw.ts';
 import { slimService, slimSlice } from '../../../src/kube/slim.ts';
 import type { Manifest } from '../../../src/sandbox/objects.ts';
+import { clusterRange } from '../../packets/bed/topology.ts';
 
 export interface Size {
   readonly services: number;
@@ -15,6 +16,8 @@ export interface Size {
 
 /** Where the endpoints of the N Services are, and those of Services that a row makes for itself. */
 export const endpointRanges = ['10.128.0.0/16', '10.129.0.0/16'] as const;
+/** Endpoints are pods, as the client is. */
+export const podRanges = [clusterRange.IPv4, ...endpointRanges] as const;
 /** What the N Services are served at; rows serve their own Services at other ports. */
 export const worldPort = 8080;
 
