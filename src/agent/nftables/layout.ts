@@ -21,8 +21,11 @@ import {
   type Words,
 } from './words.ts';
 
-/** Takes one element; `value` is empty in a set. */
-export type Emit = (set: string, key: string, value: string) => void;
+/**
+ * Takes one element; `value` is empty in a set. `shared`: several decisions may have this element, which is about that
+ * address; the string is the decision's own, so that who remembers it needs no memory for it.
+ */
+export type Emit = (set: string, key: string, value: string, shared?: string) => void;
 
 /** Where the endpoints of one list stand, where that is not what a cold start would choose. */
 export interface Placement {
@@ -51,9 +54,6 @@ export function layoutOf(node: NodeDecision): Layout {
   });
   return { node, words, chains: new Chains(node), podRanges };
 }
-
-/** Sets whose elements several decisions share; elements of the others belong to one decision. */
-export const sharedSets: ReadonlySet<string> = new Set(['cluster-ips', 'hairpin']);
 
 /**
  * Tells every element of a decision, and returns where its endpoints came to stand: undefined where that is what a
@@ -100,7 +100,7 @@ class Pen {
     };
     if (clusterIP !== undefined) {
       const key = keyAt(clusterIP) ?? '';
-      this.#emit('cluster-ips', clusterIP, '');
+      this.#emit('cluster-ips', clusterIP, '', clusterIP);
       const masquerade: Masquerade = node.masqueradeAll
         ? 'always'
         : node.localSource.kind === 'none'
@@ -230,7 +230,8 @@ class Pen {
 
   #emitHairpin(list: List, counts: (endpoint: Endpoint) => boolean): void {
     for (const endpoint of this.#decision[list]) {
-      if (counts(endpoint)) this.#emit('hairpin', `${endpoint.address} . ${endpoint.address}`, '');
+      const { address } = endpoint;
+      if (counts(endpoint)) this.#emit('hairpin', `${address} . ${address}`, '', address);
     }
   }
 }

@@ -8,7 +8,7 @@
 import type { Decision, DecisionKey } from '../decision.ts';
 import { plainOrder } from './buckets.ts';
 import { dispatchMaps, gotoText, shapeMap, type Chain } from './chains.ts';
-import { elements, sharedSets, type Layout, type Placements } from './layout.ts';
+import { elements, type Emit, type Layout, type Placements } from './layout.ts';
 
 /** One transaction, ordered so that it can be written as it stands: chains, deletions, additions. */
 export interface Transaction {
@@ -39,11 +39,18 @@ export interface Wish {
   readonly after: Decision | undefined;
 }
 
+/** Uses that a plan adds to (or takes from) a shared element. */
+interface SharedStep {
+  readonly set: string;
+  readonly address: string;
+  readonly step: number;
+}
+
 export class Ledger {
   readonly layout: Layout;
   readonly entries = new Map<DecisionKey, Entry>();
-  /** Uses of each shared element, `set key`. */
-  readonly #shared = new Map<string, number>();
+  /** Uses of each shared element, by set and address: there may be one for each endpoint. */
+  readonly #shared = new Map<string, Map<string, number>>();
   /** Uses of each chain by destinations. */
   readonly #uses = new Map<string, number>();
   /** Chains that are in the kernel. */
@@ -73,18 +80,18 @@ export class Ledger {
     before: Placements | undefined,
     tell: (set: string, key: string, value: string) => void,
   ): void {
-    const items: [string, string, string][] = [];
-    const placements = elements(this.layout, decision, before, (set, key, value) => {
-      items.push([set, key, value]);
+    const items: Parameters<Emit>[] = [];
+    const placements = elements(this.layout, decision, before, (...item) => {
+      items.push(item);
     });
     const seen = new Set<string>();
-    for (const [set, key, value] of items) {
-      if (sharedSets.has(set)) {
-        const id = `${set} ${key}`;
-        if (seen.has(id)) continue;
-        seen.add(id);
-        const count = this.#shared.get(id) ?? 0;
-        this.#shared.set(id, count + 1);
+    for (const [set, key, value, shared] of items) {
+      if (shared !== undefined) {
+        if (seen.has(key)) continue;
+        seen.add(key);
+        const counts = this.#sharedIn(set);
+        const count = counts.get(shared) ?? 0;
+        counts.set(shared, count + 1);
         if (count > 0) continue;
       } else {
         this.#use(set, value, 1);
@@ -145,16 +152,15 @@ export class Ledger {
   plan(wishes: readonly Wish[]): Plan {
     const gone = new Map<string, Map<string, string>>();
     const fresh = new Map<string, Map<string, string>>();
-    const shared = new Map<string, number>();
+    const shared = new Map<string, SharedStep>();
     const uses = new Map<string, number>();
     const entries = new Map<DecisionKey, Entry | undefined>();
     const count = (of: Map<string, Map<string, string>>, step: 1 | -1) => {
       const seen = new Set<string>();
-      return (set: string, key: string, value: string): void => {
-        if (sharedSets.has(set)) {
-          const id = `${set} ${key}`;
-          if (!seen.has(id)) shared.set(id, (shared.get(id) ?? 0) + step);
-          seen.add(id);
+      return (set: string, key: string, value: string, address?: string): void => {
+        if (address !== undefined) {
+          if (!seen.has(key)) shared.set(key, { set, address, step: (shared.get(key)?.step ?? 0) + step });
+          seen.add(key);
           return;
         }
         const chain = this.chainOf(set, value)?.name;
@@ -185,7 +191,7 @@ export class Ledger {
           if (entry === undefined) this.entries.delete(key);
           else this.entries.set(key, entry);
         }
-        for (const [id, step] of shared) bump(this.#shared, id, step);
+        for (const { set, address, step } of shared.values()) bump(this.#sharedIn(set), address, step);
         for (const [name, step] of uses) {
           bump(this.#uses, name, step);
           if (step > 0) reach(this.layout.chains.get(name), this.#present);
@@ -197,7 +203,7 @@ export class Ledger {
   #transaction(
     gone: ReadonlyMap<string, ReadonlyMap<string, string>>,
     fresh: ReadonlyMap<string, ReadonlyMap<string, string>>,
-    shared: ReadonlyMap<string, number>,
+    shared: ReadonlyMap<string, SharedStep>,
     uses: ReadonlyMap<string, number>,
   ): Transaction {
     const sets = new Map<string, { deletes: string[]; adds: string[] }>();
@@ -223,9 +229,8 @@ export class Ledger {
         operations += 1;
       }
     }
-    for (const [id, step] of shared) {
-      const before = this.#shared.get(id) ?? 0;
-      const [set, key] = splitOnce(id);
+    for (const [key, { set, address, step }] of shared) {
+      const before = this.#sharedIn(set).get(address) ?? 0;
       if (before === 0 && step > 0) of(set).adds.push(key);
       else if (before > 0 && before + step <= 0) of(set).deletes.push(key);
       else continue;
@@ -237,6 +242,12 @@ export class Ledger {
     }
     for (const chain of chains) of(shapeMap).adds.push(`${chain.number} : ${gotoText(chain)}`);
     return { chains, sets, operations: operations + chains.length };
+  }
+
+  #sharedIn(set: string): Map<string, number> {
+    let counts = this.#shared.get(set);
+    if (counts === undefined) this.#shared.set(set, (counts = new Map<string, number>()));
+    return counts;
   }
 
   #use(set: string, value: string, step: number): void {
@@ -271,11 +282,6 @@ function weighted(endpoints: Decision['cluster']): string[] {
     const endpoint = endpoints[index];
     return endpoint === undefined ? '' : `${endpoint.address} . ${endpoint.port}`;
   });
-}
-
-function splitOnce(id: string): [string, string] {
-  const at = id.indexOf(' ');
-  return [id.slice(0, at), id.slice(at + 1)];
 }
 
 function bump(counts: Map<string, number>, id: string, step: number): void {
