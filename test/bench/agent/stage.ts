@@ -98,11 +98,7 @@ async function startBundle(bed: Bed, mode: Mode, kubeconfig: string): Promise<Ma
   const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
   return bed.start(node, {
     name: `agent-${count}`,
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      HOME: process.env['HOME'] ?? '',
-      NODE_OPTIONS: await deployedOptions(),
-    },
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...(await deployed()) },
     program: process.execPath,
     args: [...profiling, bundle, 'agent', ...flags],
   });
@@ -131,15 +127,18 @@ export async function untilAnswered(
 
 export class GaveUp extends Error {}
 
-/** Node's options in the DaemonSet. The share of the memory limit is made a size: there is no limit here. */
-async function deployedOptions(): Promise<string> {
+/** What the DaemonSet sets. The share of the memory limit is made a size: there is no limit here. */
+async function deployed(): Promise<Readonly<Record<string, string>>> {
   const [set] = await manifestsOf(new URL('manifests/overlays/agent/daemon-set.yaml', packageRoot));
   const [container] = (set?.['spec'] as DaemonSetSpec | undefined)?.template.spec.containers ?? [];
   const limitMi = Number(/^(\d+)Mi$/u.exec(container?.resources.limits.memory ?? '')?.[1] ?? 0);
-  const options = container?.env.find(({ name }) => name === 'NODE_OPTIONS')?.value ?? '';
-  return options.replace(
-    /--max-old-space-size-percentage=(\d+)/u,
-    (_, share: string) => `--max-old-space-size=${Math.round((limitMi * Number(share)) / 100)}`,
+  const sized = (value: string): string =>
+    value.replace(
+      /--max-old-space-size-percentage=(\d+)/u,
+      (_, share: string) => `--max-old-space-size=${Math.round((limitMi * Number(share)) / 100)}`,
+    );
+  return Object.fromEntries(
+    (container?.env ?? []).flatMap(({ name, value }) => (value === undefined ? [] : [[name, sized(value)]])),
   );
 }
 
