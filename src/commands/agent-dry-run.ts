@@ -2,23 +2,19 @@
  * `sluice agent --dry-run`: what would be written on a node, as the text that the tools would be given. The very
  * backends write it, with a stand-in for the programs that takes down what it is told and touches nothing.
  */
-import { EventEmitter } from 'node:events';
-import type { ChildProcess } from 'node:child_process';
-import { PassThrough, Writable } from 'node:stream';
-import type { Backend } from '../agent/backend.ts';
 import { decideNode } from '../agent/decide/node.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
 import { viewNode } from '../agent/decide/view.ts';
 import { decideWorld } from '../agent/decide/world.ts';
 import { AgentDoor, inScope } from '../agent/door.ts';
-import type { Spawn } from '../agent/tool.ts';
 import { systemClock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { EndpointSliceObject, IpFamily, NodeName, NodeObject, ServiceObject } from '../core/objects.ts';
+import type { EndpointSliceObject, NodeName, NodeObject, ServiceObject } from '../core/objects.ts';
 import { connectBy } from './access.ts';
 import type { AgentChoice, AgentFlags } from './agent-flags.ts';
 import { readManifests } from './manifest-files.ts';
 import { paint, type Shell } from './shell.ts';
+import { Recorder, standIn } from './stand-in.ts';
 import { exit } from './table.ts';
 
 interface Picture {
@@ -58,7 +54,7 @@ export async function dryRun(flags: AgentFlags, choice: AgentChoice, shell: Shel
   for (const nodeDecision of decideNode(node, addresses, settings)) {
     const { family } = nodeDecision;
     const recorder = new Recorder();
-    const backend = await standIn(settings, choice, family, recorder);
+    const backend = await standIn(settings.backend, choice.variant, family, recorder.spawn);
     const own = decisions.filter((decision) => decision.family === family);
     const { quarantined } = await backend.replace(nodeDecision, own);
     await backend.close();
@@ -68,26 +64,6 @@ export async function dryRun(flags: AgentFlags, choice: AgentChoice, shell: Shel
     shell.out(recorder.text());
   }
   return exit.ok;
-}
-
-async function standIn(
-  settings: AgentSettings,
-  choice: AgentChoice,
-  family: IpFamily,
-  recorder: Recorder,
-): Promise<Backend> {
-  if (settings.backend === 'nftables') {
-    const { NftablesBackend } = await import('../agent/nftables/backend.ts');
-    return new NftablesBackend({ family, start: recorder.spawn });
-  }
-  const { IptablesBackend } = await import('../agent/iptables/backend.ts');
-  return new IptablesBackend({
-    family,
-    variant: choice.variant === 'legacy' ? 'legacy' : 'nft',
-    abilities: { randomFully: true, bpf: true },
-    spawn: recorder.spawn,
-    allowLocalhost: async () => undefined,
-  });
 }
 
 async function fromFiles(paths: readonly string[], name: NodeName | undefined): Promise<Picture> {
@@ -129,47 +105,5 @@ async function fromCluster(flags: AgentFlags, choice: AgentChoice): Promise<Pict
     cancel();
     await door.stop();
     await api.close();
-  }
-}
-
-/** Stands in for the programs: takes down what they would be given, and answers as an empty kernel does. */
-class Recorder {
-  readonly #parts: string[] = [];
-
-  readonly spawn: Spawn = (program, args) => {
-    const heard: string[] = [];
-    const stdout = new PassThrough();
-    const stderr = new PassThrough();
-    const stdin = new Writable({
-      decodeStrings: false,
-      write: (chunk: string | Buffer, _encoding, done) => {
-        heard.push(chunk.toString());
-        done();
-      },
-    });
-    const child = Object.assign(new EventEmitter(), {
-      stdin,
-      stdout,
-      stderr,
-      pid: undefined,
-      exitCode: 0,
-      signalCode: null,
-      kill: () => true,
-    });
-    stdin.once('finish', () => {
-      const text = heard.join('');
-      if (text !== '') this.#parts.push(`# ${program} ${args.join(' ')}\n${text.trimEnd()}\n`);
-      const reading = args[0] === 'list' || args.includes('list');
-      if (reading) stderr.write('Error: No such file or directory\n');
-      stdout.end();
-      stderr.end();
-      // Both streams are read to their end first, as with a real child.
-      setImmediate(() => setImmediate(() => child.emit('close', reading ? 1 : 0, null)));
-    });
-    return child as unknown as ChildProcess;
-  };
-
-  text(): string {
-    return this.#parts.join('\n');
   }
 }
