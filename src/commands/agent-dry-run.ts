@@ -6,31 +6,19 @@ import { decideNode } from '../agent/decide/node.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
 import { viewNode } from '../agent/decide/view.ts';
 import { decideWorld } from '../agent/decide/world.ts';
-import { AgentDoor, inScope } from '../agent/door.ts';
-import { systemClock } from '../core/clock.ts';
-import { SluiceError } from '../core/errors.ts';
-import type { EndpointSliceObject, NodeName, NodeObject, ServiceObject } from '../core/objects.ts';
-import { connectBy } from './access.ts';
+import { inScope } from '../agent/door.ts';
 import type { AgentChoice, AgentFlags } from './agent-flags.ts';
-import { readManifests } from './manifest-files.ts';
+import { worldFromCluster, worldFromFiles } from './agent-world.ts';
 import { paint, type Shell } from './shell.ts';
 import { Recorder, standIn } from './stand-in.ts';
 import { exit } from './table.ts';
 
-interface Picture {
-  readonly services: readonly ServiceObject[];
-  readonly slices: readonly EndpointSliceObject[];
-  readonly node: NodeObject | undefined;
-  readonly mistakes: readonly string[];
-}
-
-/** A cluster that does not answer is told after this. */
-const listWithinMs = 20_000;
-
 export async function dryRun(flags: AgentFlags, choice: AgentChoice, shell: Shell): Promise<number> {
   const named = flags['node-name'] === undefined ? undefined : choice.settings.nodeName;
   const picture =
-    flags.filename.length > 0 ? await fromFiles(flags.filename, named) : await fromCluster(flags, choice);
+    flags.filename.length > 0
+      ? await worldFromFiles(flags.filename, named)
+      : await worldFromCluster(flags, choice, flags['api-server']);
   for (const mistake of picture.mistakes) shell.err(`${paint(shell, 'red', 'sluice:')} ${mistake}\n`);
   if (picture.mistakes.length > 0) return exit.problem;
   const { node, services, slices } = picture;
@@ -64,46 +52,4 @@ export async function dryRun(flags: AgentFlags, choice: AgentChoice, shell: Shel
     shell.out(recorder.text());
   }
   return exit.ok;
-}
-
-async function fromFiles(paths: readonly string[], name: NodeName | undefined): Promise<Picture> {
-  const { services, slices, nodes, mistakes } = await readManifests(paths);
-  const [only] = nodes;
-  const node = name === undefined && nodes.length === 1 ? only : nodes.find((one) => one.name === name);
-  return { services, slices, node, mistakes };
-}
-
-async function fromCluster(flags: AgentFlags, choice: AgentChoice): Promise<Picture> {
-  const { scope, nodeName } = choice.settings;
-  const api = await connectBy(flags, { server: flags['api-server'] });
-  let problem: SluiceError | undefined;
-  const door = new AgentDoor({
-    api,
-    scope,
-    nodeName,
-    clock: systemClock,
-    random: Math.random,
-    report: (event) => {
-      if (event.kind === 'failed') problem = event.error;
-    },
-  });
-  const late = Promise.withResolvers<never>();
-  const cancel = systemClock.schedule(listWithinMs, () => {
-    const message = `the cluster could not be read within ${listWithinMs / 1000} s: ${problem?.message ?? 'it does not answer'}`;
-    late.reject(new SluiceError('transient', message, { code: 'NotListed', cause: problem }));
-  });
-  try {
-    await Promise.race([door.start(), late.promise]);
-    const services = [...door.services()];
-    return {
-      services,
-      slices: services.flatMap(({ key }) => door.slices(key)),
-      node: door.node(),
-      mistakes: [],
-    };
-  } finally {
-    cancel();
-    await door.stop();
-    await api.close();
-  }
 }

@@ -162,8 +162,11 @@ export function askedChoice(
   nodeName: string | undefined,
 ): ChoiceResult {
   const defaults = parseFlags(agentFlags, [], {}).values as AgentFlags;
+  const given = Object.fromEntries(
+    Object.entries(flags).filter(([name]) => Object.hasOwn(decisionFlags, name)),
+  );
   // Without an environment: where the API server is matters to who writes only.
-  return agentChoice({ ...defaults, ...flags, 'node-name': nodeName }, {});
+  return agentChoice({ ...defaults, ...given, 'node-name': nodeName }, {});
 }
 
 /** What the flags say. The backend and the families are settled later, by what the node has. */

@@ -174,7 +174,11 @@ function reasonOf({ outcome, branch }: Evaluation, others: boolean): AnswerReaso
       return 'UnallocatedAddress';
     case 'guard':
       return 'OutsideSourceRanges';
-    default:
+    case 'internal':
+    case 'external-cluster':
+    case 'local-pod':
+    case 'local-process':
+    case 'local-other':
       if (outcome.kind === 'reject') return 'NoEndpoints';
       if (outcome.kind === 'drop') return 'NoLocalEndpoints';
       return 'Balanced';

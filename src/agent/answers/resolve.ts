@@ -227,12 +227,22 @@ function findDestination(to: To, family: IpFamily, picture: Picture, nodeAddress
       const { port, protocol } = findPort(service, to);
       const destination = service.clusterIPs.flatMap((text) => canonical(text, family) ?? [])[0];
       if (destination !== undefined) return { destination, port, protocol };
-      const has = service.clusterIPs.length === 0 ? 'none' : `only ${list(service.clusterIPs)}`;
+      if (service.type === 'ExternalName' || service.headless) {
+        const why = service.headless ? 'headless' : 'of type ExternalName';
+        throw mistake(
+          'NoClusterIP',
+          `Service ${service.key} has no cluster IP (it is ${why}): names lead straight to its endpoints, and no rule is concerned`,
+        );
+      }
+      if (service.clusterIPs.length === 0) {
+        throw mistake(
+          'NoClusterIP',
+          `Service ${service.key} has no cluster IP yet; in a file, give the Service as the cluster has it (kubectl get service ${service.name} -o yaml)`,
+        );
+      }
       throw mistake(
         'OtherFamily',
-        service.type === 'ExternalName' || service.headless
-          ? `Service ${service.key} has no cluster IP (it is ${service.type === 'ExternalName' ? 'of type ExternalName' : 'headless'}): names lead straight to its endpoints, and no rule is concerned`
-          : `Service ${service.key} has no ${family} cluster IP (${has}); ask from an address of the family that it has`,
+        `Service ${service.key} has no ${family} cluster IP (only ${list(service.clusterIPs)}); ask from an address of the family that it has`,
       );
     }
   }
