@@ -175,7 +175,7 @@ describe('explain --trace', () => {
     const source = bed.pod('n1-b').address.IPv4;
     const answer = await explain(`--from=${source}`, '--to=svc/web', '--cluster-cidr=10.244.0.0/16');
     expect(answer.endpoints.map(({ masquerade }) => masquerade)).toEqual([false]);
-    expect(answer.trace, JSON.stringify(answer.trace)).toMatchObject({
+    expect(answer.trace).toMatchObject({
       confirmed: true,
       delivered: { source },
     });

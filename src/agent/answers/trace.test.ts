@@ -111,6 +111,25 @@ describe('the verdict', () => {
   });
 });
 
+test('a packet that the kernel gives another id after translation is followed, one beside it is not', () => {
+  const marked = packet('prerouting', 'ip saddr 198.51.100.7 ip daddr 10.0.0.1 ip id 77 tcp dport 30080 ');
+  const again = packet(
+    'prerouting',
+    'ip saddr 198.51.100.7 ip daddr 10.0.0.1 ip id 79 tcp dport 30080 ',
+    'd4',
+  );
+  const moved = packet('postrouting', 'ip saddr 10.0.0.1 ip daddr 10.244.2.2 ip id 77 tcp dport 8080 ', 'b2');
+  const beside = packet(
+    'postrouting',
+    'ip saddr 10.0.0.9 ip daddr 10.244.2.9 ip id 78 tcp dport 8080 ',
+    'c3',
+  );
+  expect(judgeTrace([marked, ours, moved, beside, again], answer(question), 't')).toMatchObject({
+    confirmed: true,
+    delivered: { address: '10.244.2.2', port: 8080, source: '10.0.0.1' },
+  });
+});
+
 test('the marking rules name this packet alone, in a table that goes with its maker', () => {
   const { packet: asked } = resolve(question, testPicture(), testAround());
   expect(traceRules('sluice-trace-7', asked, 21_000, 22_000)).toMatchInlineSnapshot(`

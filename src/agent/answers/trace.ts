@@ -89,25 +89,45 @@ export function isProbe(line: string, probeSource: number): boolean {
   return line.includes(` udp sport ${probeSource} udp dport ${probePort}`);
 }
 
-/** The lines of the one packet that is asked about: the first that was marked. */
+/**
+ * The lines of the one packet that is asked about: the first that was marked. The kernel makes its id from the packet's
+ * addresses too, so translation may give it another one: what follows and was not marked anew is the same packet.
+ */
 function ofOnePacket(
   lines: readonly string[],
   { source, destination, port }: PacketAnswer['packet'],
+  table: string,
 ): readonly Line[] {
   const read = lines.flatMap((line) => readTraceLine(line) ?? []);
-  const first = read.find(
+  const at = read.findIndex(
     ({ isPacket, text }) =>
       isPacket &&
       text.includes(`saddr ${source} `) &&
       text.includes(`daddr ${destination} `) &&
-      text.includes(` dport ${port} `),
+      `${text} `.includes(` dport ${port} `),
   );
-  return first === undefined ? [] : read.filter(({ id }) => id === first.id);
+  const first = read[at];
+  if (first === undefined) return [];
+  const others = new Set(
+    read
+      .filter(({ id, isPacket, text, ...line }) => {
+        const marked =
+          line.table.endsWith(` ${table}`) && (line.chain === 'prerouting' || line.chain === 'output');
+        return isPacket && id !== first.id && (marked || identification(text) !== identification(first.text));
+      })
+      .map(({ id }) => id),
+  );
+  return read.slice(at).filter(({ id }) => !others.has(id));
+}
+
+/** IPv4's number of the packet, which no translation changes; IPv6 has none. */
+function identification(text: string): string | undefined {
+  return / ip id (\d+) /u.exec(text)?.[1];
 }
 
 /** Reads what the kernel said, and holds it against the answer. */
 export function judgeTrace(lines: readonly string[], answer: PacketAnswer, table: string): TraceReport {
-  const mine = ofOnePacket(lines, answer.packet);
+  const mine = ofOnePacket(lines, answer.packet, table);
   const own = (line: Line): boolean => line.table.endsWith(` ${table}`);
   const steps = mine
     .filter((line) => !own(line) || line.isPacket)
