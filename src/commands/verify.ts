@@ -68,7 +68,7 @@ export const verifyCommand = command({
   },
   examples: [
     { line: 'sluice verify --node-name node-1', does: 'is the kernel as it should be?' },
-    { line: 'sluice verify -o json || systemctl status sluice', does: 'for a script: 2 means differences' },
+    { line: 'sluice verify -o json', does: 'for a script; exit code 2 means differences' },
     { line: 'sluice verify -f world.yaml --node-name node-1', does: 'against a state that was saved before' },
   ],
   run: async ({ flags, shell }) => {

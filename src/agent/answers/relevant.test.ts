@@ -44,7 +44,8 @@ describe('nftables', () => {
   test('a stranger under policy Local meets the local endpoints only', async () => {
     expect(await rules('nftables', stranger)).toMatchInlineSnapshot(`
       [
-        "element ip sluice service-nodeports { 6 . 30080 : goto split-nodeport-to-cluster-2-or-nodeport-to-local-1 }",
+        "element ip sluice service-nodeports { 6 . 30080 : 4fd9:a865 }",
+        "element ip sluice shapes { 4fd9:a865 : goto split-nodeport-to-cluster-2-or-nodeport-to-local-1 }",
         "element ip sluice nodeport-endpoints-local { 6 . 30080 . none : 10.244.1.2 . 8080 }",
         "rule ip sluice split-nodeport-to-cluster-2-or-nodeport-to-local-1 ip saddr @pods goto nodeport-to-cluster-2",
         "rule ip sluice split-nodeport-to-cluster-2-or-nodeport-to-local-1 fib saddr type local goto nodeport-to-cluster-2-masquerade",
@@ -58,7 +59,8 @@ describe('nftables', () => {
   test('a pod goes the other way', async () => {
     const met = await rules('nftables', pod);
     expect(met.filter((line) => line.startsWith('element')).join('\n')).toMatchInlineSnapshot(`
-      "element ip sluice service-nodeports { 6 . 30080 : goto split-nodeport-to-cluster-2-or-nodeport-to-local-1 }
+      "element ip sluice service-nodeports { 6 . 30080 : 4fd9:a865 }
+      element ip sluice shapes { 4fd9:a865 : goto split-nodeport-to-cluster-2-or-nodeport-to-local-1 }
       element ip sluice nodeport-endpoints-cluster { 6 . 30080 . none : 10.244.1.2 . 8080 }
       element ip sluice nodeport-endpoints-cluster { 6 . 30080 . 0:1 : 10.244.2.2 . 8080 }
       element ip sluice hairpin { 10.244.1.2 . 10.244.1.2 }"
@@ -68,7 +70,8 @@ describe('nftables', () => {
   test('who is outside the ranges ends there', async () => {
     expect(await rules('nftables', outside)).toMatchInlineSnapshot(`
       [
-        "element ip sluice service-ips { 203.0.113.1 . 6 . 80 : goto guard-split-to-cluster-2-or-to-local-1 }",
+        "element ip sluice service-ips { 203.0.113.1 . 6 . 80 : 575f:1cfd }",
+        "element ip sluice shapes { 575f:1cfd : goto guard-split-to-cluster-2-or-to-local-1 }",
         "element ip sluice source-ranges { 203.0.113.1 . 6 . 80 . 192.0.2.0/24 }",
         "rule ip sluice guard-split-to-cluster-2-or-to-local-1 ip daddr . meta l4proto . th dport . ip saddr != @source-ranges drop",
         "rule ip sluice guard-split-to-cluster-2-or-to-local-1 goto split-to-cluster-2-or-to-local-1",

@@ -74,7 +74,10 @@ function nftables(described: readonly string[], { packet, branch, byNodePort }: 
   );
   if (entry === undefined) return described;
   kept.push(entry.line);
-  const path = follow(chains, targetOf(entry.value), branch);
+  // The destination holds the number of a shape, and the shape leads to a chain.
+  const shape = elements.find((one) => one.set === 'shapes' && one.key === entry.value);
+  if (shape !== undefined) kept.push(shape.line);
+  const path = follow(chains, targetOf((shape ?? entry).value), branch);
   const rules = path.flatMap(({ lines }) => lines.map(({ line }) => line));
   // A chain names the maps that it asks.
   const named = new Set(

@@ -28,7 +28,10 @@ export interface TraceOptions {
 
 /** Shorter than the first retransmission of a SYN, so that it stays one packet. */
 const sendForMs = 800;
-const settleMs = 300;
+/** The kernel has said all when it is still for so long … */
+const stillMs = 400;
+/** … and this is how long a busy machine may take for its first word. */
+const firstWordMs = 3_000;
 const readyWithinMs = 10_000;
 
 /** Where a packet of this source can be sent from: here, a named network namespace, or undefined for nowhere. */
@@ -59,6 +62,15 @@ if (protocol === 'TCP') {
   socket.on('error', (error) => { console.error(error.message); process.exit(1); });
   socket.bind(Number(localPort), localAddress, () => socket.send('sluice', Number(port), host));
 }`;
+
+async function quiet(lines: readonly string[]): Promise<void> {
+  const until = performance.now() + firstWordMs;
+  let before = -1;
+  while (performance.now() < until && (lines.length === 0 || lines.length !== before)) {
+    before = lines.length;
+    await later(stillMs);
+  }
+}
 
 const nothing = (): void => undefined;
 
@@ -139,7 +151,7 @@ export async function tracePacket(options: TraceOptions): Promise<TraceReport> {
       if (code !== 0)
         throw new SluiceError('transient', `the packet could not be sent: ${error}`, { code: 'NotSent' });
     }
-    await later(settleMs);
+    await quiet(lines);
     return judgeTrace(lines, answer, table);
   } finally {
     marker.stdin?.end();

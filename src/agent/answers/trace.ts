@@ -90,8 +90,8 @@ export function isProbe(line: string, probeSource: number): boolean {
 }
 
 /**
- * The lines of the one packet that is asked about: the first that was marked. The kernel makes its id from the packet's
- * addresses too, so translation may give it another one: what follows and was not marked anew is the same packet.
+ * The lines of the one packet that is asked about: the first that was marked. The kernel makes its id from the
+ * interface too, so one that stays on the node gets another: what follows and was not marked anew is the same packet.
  */
 function ofOnePacket(
   lines: readonly string[],
