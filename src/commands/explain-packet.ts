@@ -52,6 +52,11 @@ export const packetFlags = {
     kind: 'boolean',
     help: 'With --from and --to, as root on the node, nftables: send one real packet and print what the kernel does with it',
   },
+  netns: {
+    kind: 'string',
+    value: 'NAME',
+    help: 'Network namespace that --trace sends from; default: the one that holds the source',
+  },
   'trace-wait': {
     kind: 'duration',
     default: 30_000,
@@ -128,6 +133,7 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
         random: Math.random,
         answer,
         own: machine,
+        netns: flags.netns,
         waitMs: flags['trace-wait'],
         say: shell.err,
       })

@@ -158,6 +158,9 @@ describe('explain --trace', () => {
     return { ...(JSON.parse(stdout) as PacketDocument), code };
   };
 
+  // Other beds on this machine have the same addresses.
+  const from = (place: string): string => `--netns=${bed.namespace(place)}`;
+
   test('a process of the node is delivered to one of the candidates, and nothing is left behind', async () => {
     await cluster.become([service(), slice('n1-a', 'n2-a')]);
     await written(['--backend=nftables']);
@@ -173,7 +176,12 @@ describe('explain --trace', () => {
     await cluster.become([service(), slice('n2-a')]);
     await written(['--backend=nftables', '--cluster-cidr=10.244.0.0/16']);
     const source = bed.pod('n1-b').address.IPv4;
-    const answer = await explain(`--from=${source}`, '--to=svc/web', '--cluster-cidr=10.244.0.0/16');
+    const answer = await explain(
+      `--from=${source}`,
+      '--to=svc/web',
+      '--cluster-cidr=10.244.0.0/16',
+      from('n1-b'),
+    );
     expect(answer.endpoints.map(({ masquerade }) => masquerade)).toEqual([false]);
     expect(answer.trace).toMatchObject({
       confirmed: true,
@@ -185,7 +193,7 @@ describe('explain --trace', () => {
     await cluster.become([service(), slice('n2-a')]);
     await written(['--backend=nftables']);
     const source = bed.client('x1').address.IPv4;
-    const answer = await explain(`--from=${source}`, '--to=node:30377');
+    const answer = await explain(`--from=${source}`, '--to=node:30377', from('x1'));
     expect(answer.trace).toMatchObject({
       confirmed: true,
       delivered: { address: bed.pod('n2-a').address.IPv4 },
@@ -197,10 +205,10 @@ describe('explain --trace', () => {
   test.each([
     ['reject', {}, [], 'node'],
     ['drop', { internalTrafficPolicy: 'Local' }, ['n2-a'], 'node'],
-  ] as const)('%s is seen', async (outcome, spec, pods, from) => {
+  ] as const)('%s is seen', async (outcome, spec, pods, who) => {
     await cluster.become([service(spec), slice(...pods)]);
     await written(['--backend=nftables']);
-    expect(await explain(`--from=${from}`, '--to=svc/web:80')).toMatchObject({
+    expect(await explain(`--from=${who}`, '--to=svc/web:80')).toMatchObject({
       outcome,
       code: 0,
       trace: { confirmed: true },

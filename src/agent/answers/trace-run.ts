@@ -18,6 +18,8 @@ export interface TraceOptions {
   readonly spawn: Spawn;
   readonly random: () => number;
   readonly answer: PacketAnswer;
+  /** Network namespace to send from; by default the one that holds the source. */
+  readonly netns: string | undefined;
   /** Addresses of this machine's own interfaces. */
   readonly own: ReadonlySet<string>;
   /** Milliseconds to wait for a packet that somebody else has to send. */
@@ -34,20 +36,32 @@ const stillMs = 400;
 const firstWordMs = 3_000;
 const readyWithinMs = 10_000;
 
-/** Where a packet of this source can be sent from: here, a named network namespace, or undefined for nowhere. */
-async function placeOf(
-  source: string,
-  own: ReadonlySet<string>,
-  run: RunTool,
-): Promise<readonly string[] | undefined> {
+/**
+ * Where a packet of this source can be sent from: here, a named network namespace, or undefined for nowhere.
+ *
+ * @throws SluiceError `invalid` where several namespaces have the address: a packet of the wrong one proves nothing.
+ */
+async function placeOf({ answer, own, run, netns }: TraceOptions): Promise<readonly string[] | undefined> {
+  const { source } = answer.packet;
+  const inside = (name: string): readonly string[] => ['ip', 'netns', 'exec', name];
+  if (netns !== undefined) return inside(netns);
   if (own.has(source) || source.startsWith('127.')) return [];
   const listed = await run('ip', ['netns', 'list']);
   const names = listed.out.split('\n').flatMap((line) => line.split(' ')[0] ?? []);
+  const found: string[] = [];
   for (const name of names.filter((text) => text !== '')) {
     const { code, out } = await run('ip', ['-n', name, '-json', 'address', 'show']);
-    if (code === 0 && parseAddresses(out).has(source)) return ['ip', 'netns', 'exec', name];
+    if (code === 0 && parseAddresses(out).has(source)) found.push(name);
   }
-  return undefined;
+  const [only, another] = found;
+  if (another !== undefined) {
+    throw new SluiceError(
+      'invalid',
+      `${found.length} network namespaces have the address ${source} (${found.slice(0, 5).join(', ')}); name the right one with --netns`,
+      { code: 'SourceAmbiguous' },
+    );
+  }
+  return only === undefined ? undefined : inside(only);
 }
 
 const sender = `
@@ -56,17 +70,17 @@ const end = () => process.exit(0);
 setTimeout(end, Number(forMs));
 if (protocol === 'TCP') {
   const socket = require('node:net').connect({ host, port: Number(port), localAddress, localPort: Number(localPort) });
-  socket.on('connect', end).on('error', (error) => { if (/EADDR|ENETUNREACH|EHOSTUNREACH/.test(error.code ?? '')) { console.error(error.message); process.exit(1); } end(); });
+  socket.on('connect', end).on('error', (error) => { if (error.code !== 'ECONNREFUSED' && error.code !== 'ECONNRESET') { console.error(error.message); process.exit(1); } end(); });
 } else {
   const socket = require('node:dgram').createSocket(host.includes(':') ? 'udp6' : 'udp4');
   socket.on('error', (error) => { console.error(error.message); process.exit(1); });
   socket.bind(Number(localPort), localAddress, () => socket.send('sluice', Number(port), host));
 }`;
 
-async function quiet(lines: readonly string[]): Promise<void> {
+async function quiet(lines: readonly string[], seen: () => boolean): Promise<void> {
   const until = performance.now() + firstWordMs;
   let before = -1;
-  while (performance.now() < until && (lines.length === 0 || lines.length !== before)) {
+  while (performance.now() < until && (lines.length !== before || !seen())) {
     before = lines.length;
     await later(stillMs);
   }
@@ -80,7 +94,7 @@ async function later(ms: number): Promise<void> {
 
 /** @throws SluiceError `invalid` or `denied` where something is missing; the message names it. */
 export async function tracePacket(options: TraceOptions): Promise<TraceReport> {
-  const { run, spawn, random, answer, own, waitMs, say } = options;
+  const { run, spawn, random, answer, waitMs, say } = options;
   const { packet } = answer;
   if (packet.protocol === 'SCTP')
     throw new SluiceError('invalid', '--trace sends TCP or UDP; SCTP cannot be sent from here', {
@@ -90,7 +104,7 @@ export async function tracePacket(options: TraceOptions): Promise<TraceReport> {
     throw new SluiceError('denied', '--trace needs root on the node; run it there with sudo', {
       code: 'NotRoot',
     });
-  const place = await placeOf(packet.source, own, run);
+  const place = await placeOf(options);
   const sourcePort = place === undefined ? undefined : 20_000 + Math.floor(random() * 12_000);
   const probeSource = 20_000 + Math.floor(random() * 12_000);
   const table = `sluice-trace-${process.pid}`;
@@ -151,7 +165,7 @@ export async function tracePacket(options: TraceOptions): Promise<TraceReport> {
       if (code !== 0)
         throw new SluiceError('transient', `the packet could not be sent: ${error}`, { code: 'NotSent' });
     }
-    await quiet(lines);
+    await quiet(lines, () => judgeTrace(lines, answer, table).steps.length > 0);
     return judgeTrace(lines, answer, table);
   } finally {
     marker.stdin?.end();
