@@ -43,7 +43,6 @@ const readyWithinMs = 10_000;
  */
 async function placeOf({ answer, own, run, netns }: TraceOptions): Promise<readonly string[] | undefined> {
   const { source } = answer.packet;
-  const inside = (name: string): readonly string[] => ['ip', 'netns', 'exec', name];
   if (netns !== undefined) return inside(netns);
   if (own.has(source) || source.startsWith('127.')) return [];
   const listed = await run('ip', ['netns', 'list']);
@@ -63,6 +62,8 @@ async function placeOf({ answer, own, run, netns }: TraceOptions): Promise<reado
   }
   return only === undefined ? undefined : inside(only);
 }
+
+const inside = (name: string): readonly string[] => ['ip', 'netns', 'exec', name];
 
 const sender = `
 const [protocol, host, port, localAddress, localPort, forMs] = process.argv.slice(1);
