@@ -16,7 +16,7 @@ import { bedNode } from '../../packets/cluster.ts';
 import { quantile, type Row } from '../bench.ts';
 import { openBackend, recorder, replay, writes } from './bare.ts';
 import { put } from './live.ts';
-import { makeNode, node, untilAnswered, type Mode, type Stage } from './stage.ts';
+import { makeNode, node, unlessGivenUp, untilAnswered, type Mode, type Stage } from './stage.ts';
 import { settingsOf } from './start.ts';
 import { address, clusterIP, sizeText, worldObjects, worldSlice, type Size } from './world.ts';
 
@@ -183,7 +183,7 @@ export async function changeRows(
 ): Promise<readonly Row[]> {
   const { ms, bareMs } = await measureChanges(stage.size, mode);
   const label = `${mode}, ${sizeText(stage.size)}: slice change → kernel`;
-  const sync = peer === undefined ? undefined : await kubeProxySync(stage, mode, peer);
+  const sync = peer === undefined ? undefined : await unlessGivenUp(kubeProxySync(stage, mode, peer));
   const beside = sync === undefined ? {} : { peer: { name: "kube-proxy's mean sync", value: sync } };
   if (mode === 'nftables') {
     return [

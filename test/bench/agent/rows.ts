@@ -5,7 +5,7 @@ import { changeRows } from './change.ts';
 import { latencyRows } from './latency.ts';
 import { lostRows } from './lost.ts';
 import { liveRows, measureLive } from './live.ts';
-import { Stage, type Mode } from './stage.ts';
+import { Stage, unlessGivenUp, type Mode } from './stage.ts';
 import {
   bareLoad,
   loadRows,
@@ -110,7 +110,7 @@ async function lives(
   step(JSON.stringify(ours));
   const beside = besideKubeProxy(stage, mode);
   if (beside) step(`${mode}: kube-proxy's changes`);
-  const peer = beside ? await measureLive(stage, 'kube-proxy', mode, options) : undefined;
+  const peer = beside ? await unlessGivenUp(measureLive(stage, 'kube-proxy', mode, options)) : undefined;
   step(JSON.stringify(peer));
   return liveRows(stage, mode, ours, peer);
 }
