@@ -5,7 +5,7 @@
  * Chain names carry the hash that the field's own names carry (base32 of a SHA-256 of `namespace/name:port` and the
  * protocol), so that whoever knows kube-proxy's chains finds the same hash behind another prefix.
  */
-import { hash } from 'node:crypto';
+import { hash as digestOf } from 'node:crypto';
 import type { Decision } from '../decision.ts';
 import type { IpFamily, TransportProtocol } from '../../core/objects.ts';
 
@@ -36,7 +36,7 @@ const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
  * to an endpoint: made in one call, and joined in one go, it leaves little to be collected.
  */
 export function chainHash(text: string): string {
-  const digest = hash('sha256', text, 'buffer');
+  const digest = digestOf('sha256', text, 'buffer');
   const name: string[] = [];
   let held = 0;
   let bits = 0;
