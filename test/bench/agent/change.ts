@@ -16,7 +16,7 @@ import { bedNode } from '../../packets/cluster.ts';
 import { quantile, type Row } from '../bench.ts';
 import { openBackend, recorder, replay, writes } from './bare.ts';
 import { put } from './live.ts';
-import { makeNode, node, untilAnswered, type Mode, type Stage } from './stage.ts';
+import { makeNode, node, unlessGivenUp, untilAnswered, type Mode, type Stage } from './stage.ts';
 import { settingsOf } from './start.ts';
 import { address, clusterIP, sizeText, worldObjects, worldSlice, type Size } from './world.ts';
 
@@ -33,7 +33,7 @@ interface Changed {
 async function measureChanges(size: Size, mode: Mode): Promise<Changed> {
   await using bed = await makeNode();
   const record = recorder(bed);
-  const { agent, hearer } = await agentOf(bed, size, await openBackend(bed, mode, record.start), mode);
+  const { agent, hearer, next } = await agentOf(bed, size, await openBackend(bed, mode, record.start), mode);
   await agent.written();
   await sleep(7_000);
   record.take();
@@ -49,9 +49,9 @@ async function measureChanges(size: Size, mode: Mode): Promise<Changed> {
     const [before, after] = turn % 2 === 0 ? [0, 1] : [1, 0];
     const [was, is] = [sliceOf(index, before), sliceOf(index, after)];
     const started = performance.now();
+    const kernel = next();
     hearer().sliceChanged(was, is);
-    await agent.written();
-    const took = performance.now() - started;
+    const took = (await kernel) - started;
     await kernelHas(bed, mode, index * size.endpoints, after === 0);
     await sleep(restMs);
     const runs = record.take().filter(writes);
@@ -78,14 +78,17 @@ async function kernelHas(bed: Bed, mode: Mode, number: number, there: boolean): 
     throw new Error(`${address(0, number)} is ${there ? 'not ' : ''}in the kernel`);
 }
 
+interface Running {
+  readonly agent: Agent;
+  readonly hearer: () => AgentHearer;
+  /** When the next change is in the kernel: the backend has the tool's word for it. */
+  readonly next: () => Promise<number>;
+}
+
 type OwnBackend = Awaited<ReturnType<typeof openBackend>>;
 
-async function agentOf(
-  bed: Bed,
-  size: Size,
-  backend: OwnBackend,
-  mode: Mode,
-): Promise<{ readonly agent: Agent; readonly hearer: () => AgentHearer }> {
+async function agentOf(bed: Bed, size: Size, backend: OwnBackend, mode: Mode): Promise<Running> {
+  const waiting: ((at: number) => void)[] = [];
   const { services, slices } = worldObjects(size);
   const byKey = new Map(services.map((service) => [service.key, service]));
   const own = slimNode(bedNode(bed.node(node)), makeIntern());
@@ -110,11 +113,18 @@ async function agentOf(
     resetTcp: false,
     clock: systemClock,
     random: Math.random,
-    telemetry: silentTelemetry,
+    telemetry: {
+      ...silentTelemetry,
+      programmed: () => {
+        const at = performance.now();
+        for (const resolve of waiting.splice(0)) resolve(at);
+      },
+    },
   });
   agent.start();
   return {
     agent,
+    next: () => new Promise((resolve) => waiting.push(resolve)),
     hearer: () => {
       if (hearer === undefined) throw new Error('the agent does not listen');
       return hearer;
@@ -173,7 +183,7 @@ export async function changeRows(
 ): Promise<readonly Row[]> {
   const { ms, bareMs } = await measureChanges(stage.size, mode);
   const label = `${mode}, ${sizeText(stage.size)}: slice change → kernel`;
-  const sync = peer === undefined ? undefined : await kubeProxySync(stage, mode, peer);
+  const sync = peer === undefined ? undefined : await unlessGivenUp(kubeProxySync(stage, mode, peer));
   const beside = sync === undefined ? {} : { peer: { name: "kube-proxy's mean sync", value: sync } };
   if (mode === 'nftables') {
     return [

@@ -5,7 +5,7 @@ import { changeRows } from './change.ts';
 import { latencyRows } from './latency.ts';
 import { lostRows } from './lost.ts';
 import { liveRows, measureLive } from './live.ts';
-import { Stage, type Mode } from './stage.ts';
+import { Stage, unlessGivenUp, type Mode } from './stage.ts';
 import {
   bareLoad,
   loadRows,
@@ -29,6 +29,12 @@ export async function measureStage(options: StageOptions): Promise<readonly Row[
   const { size, chosen, progress, signal } = options;
   const any = (...names: readonly RowName[]): boolean => names.some((name) => chosen.rows.has(name));
   const rows: Row[] = [];
+  // A long run that is cut off has told what it found.
+  const add = (found: readonly Row[]): void => {
+    rows.push(...found);
+    for (const { what, ours, unit, peer } of found)
+      progress(`${what}: ${ours} ${unit}${peer === undefined ? '' : ` (${peer.name}: ${peer.value})`}`);
+  };
   const step = (text: string): void => {
     signal.throwIfAborted();
     progress(`${sizeText(size)}: ${text}`);
@@ -36,20 +42,19 @@ export async function measureStage(options: StageOptions): Promise<readonly Row[
   step('filling the API server');
   await using stage = await Stage.open(size);
   for (const mode of chosen.modes) {
-    if (any('start', 'first-load', 'memory', 'restart'))
-      rows.push(...(await starts(stage, mode, chosen, step)));
+    if (any('start', 'first-load', 'memory', 'restart')) add(await starts(stage, mode, chosen, step));
     if (any('change')) {
       step(`${mode}: slice changes`);
-      rows.push(...(await changeRows(stage, mode, besideKubeProxy(stage, mode) ? 120 : undefined)));
+      add(await changeRows(stage, mode, besideKubeProxy(stage, mode) ? 120 : undefined));
     }
-    if (any('create', 'remove', 'churn')) rows.push(...(await lives(stage, mode, chosen, step)));
+    if (any('create', 'remove', 'churn')) add(await lives(stage, mode, chosen, step));
     if (any('lost') && size.services <= 2_000) {
       step(`${mode}: connections while endpoints churn`);
-      rows.push(...(await lostRows(stage, mode, step)));
+      add(await lostRows(stage, mode, step));
     }
     if (any('latency') && size.services > 2_000) {
       step(`${mode}: first packets`);
-      rows.push(...(await latencyRows(stage, mode)));
+      add(await latencyRows(stage, mode));
     }
   }
   return rows;
@@ -105,7 +110,7 @@ async function lives(
   step(JSON.stringify(ours));
   const beside = besideKubeProxy(stage, mode);
   if (beside) step(`${mode}: kube-proxy's changes`);
-  const peer = beside ? await measureLive(stage, 'kube-proxy', mode, options) : undefined;
+  const peer = beside ? await unlessGivenUp(measureLive(stage, 'kube-proxy', mode, options)) : undefined;
   step(JSON.stringify(peer));
   return liveRows(stage, mode, ours, peer);
 }

@@ -125,7 +125,18 @@ export async function untilAnswered(
   }
 }
 
+/** A program does not serve in the time that it was given. */
 export class GaveUp extends Error {}
+
+/** @returns undefined where a peer does not come to serve in time; its figures are then missing. */
+export async function unlessGivenUp<Result>(work: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof GaveUp) return undefined;
+    throw error;
+  }
+}
 
 /** What the DaemonSet sets. The share of the memory limit is made a size: there is no limit here. */
 async function deployed(): Promise<Readonly<Record<string, string>>> {
