@@ -158,6 +158,7 @@ const nftablesBugs: readonly PlantedText[] = [
     name: 'the first row of a Service is another endpoint',
     change: replaced(/( \. none : \S+ \. )8080/gu, '$18089'),
   },
+  { name: 'numbers of shapes lead nowhere', change: without(/^add element \S+ sluice shapes/u) },
   { name: 'source ranges are not checked', change: without(/saddr != @(nodeport-)?source-ranges drop/u) },
   { name: 'other ports of a cluster IP are let through', change: without(/daddr @cluster-ips/u) },
   { name: 'free cluster IPs are let through', change: without(/daddr @service-ranges/u) },
@@ -167,12 +168,12 @@ const nftablesBugs: readonly PlantedText[] = [
   },
   {
     name: 'node ports answer at every address',
-    change: replaced(/ip6? daddr @nodeport-ips (meta l4proto)/gu, '$1'),
+    change: replaced(/ip6? daddr @nodeport-ips (meta priority set meta l4proto)/gu, '$1'),
   },
   {
     name: 'node ports go before addresses',
     change: replaced(
-      /(\n\s+ip6? daddr \. meta l4proto \. th dport vmap @service-ips)(\n\s+.* vmap @service-nodeports)/gu,
+      /(\n\s+meta priority set ip6? daddr .* map @service-ips .*)(\n\s+.* map @service-nodeports .*)/gu,
       '$2$1',
     ),
   },

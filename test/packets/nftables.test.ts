@@ -25,17 +25,20 @@ function listing(ns: Namespace, ...options: string[]): string {
 
 /** The listing as a set of lines, without the numbers of buckets, which history may choose. */
 function unordered(text: string): string[] {
-  return text
-    .split(/[\n,]/)
-    .map((line) =>
-      line
-        .trim()
-        .replace(/^elements = \{ /, '')
-        .replace(/ \}$/, ''),
-    )
-    .map((line) => line.replace(/ \. (?:none|0:[0-9a-f]+) : (?=\d)/, ' : '))
-    .filter((line) => line !== '' && line !== '}')
-    .toSorted();
+  return (
+    text
+      .split(/[\n,]/)
+      .map((line) =>
+        line
+          .trim()
+          .replace(/^elements = \{ /, '')
+          .replace(/ \}$/, ''),
+      )
+      .map((line) => line.replace(/ \. (?:none|0:[0-9a-f]+) : (?=\d)/, ' : '))
+      // The mark of the last write stands alone.
+      .filter((line) => line !== '' && line !== '}' && !/^[0-9a-f]+:[0-9a-f]+$/.test(line))
+      .toSorted()
+  );
 }
 
 /** One of each kind. */
@@ -223,6 +226,22 @@ test('a foreign flush is noticed at once, told with the name of its process, and
   expect(await backend.verify()).toEqual([]);
   stop.abort();
   await backend.close();
+});
+
+test('in a pid namespace of its own, as in a pod, own writes are never taken for foreign ones', async () => {
+  await using ns = makeNamespace();
+  const script = new URL('./nftables-watch.ts', import.meta.url).pathname;
+  const inside = ['--pid', '--fork', '--mount-proc', process.execPath, script];
+  const told = JSON.parse(ns.run('unshare', inside)) as {
+    pid: number;
+    own: unknown;
+    foreign: ForeignChange[];
+  };
+  expect(told.pid).toBe(1);
+  expect(told.own).toEqual([]);
+  expect(told.foreign).toHaveLength(1);
+  expect(told.foreign[0]?.message).toMatch(/^delete table ip sluice/);
+  expect(told.foreign[0]?.process).toMatch(/^nft \(\d+\)$/);
 });
 
 test('what somebody changed in the table is told one by one, and mended without writing the rest again', async () => {

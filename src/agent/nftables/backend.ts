@@ -15,11 +15,21 @@ import { differences, mend, sameFrame } from './compare.ts';
 import { elements, layoutOf, type Layout } from './layout.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
 import { ListingReader, type Listed } from './listing.ts';
+import { Marks, markSet } from './marks.ts';
 import { watchTable } from './monitor.ts';
 import { first, hasFullyRandom, missingPiece } from './probes.ts';
 import { Session, runNft, spawnPiped, type SpawnPiped } from './process.ts';
 import { allFeatures, tableShape, type Features, type TableShape } from './table.ts';
-import { chainCommands, chunks, commands, elementCommands, oneLine, tableText, wholeTable } from './text.ts';
+import {
+  chainCommands,
+  chunks,
+  commands,
+  elementCommands,
+  markCommands,
+  oneLine,
+  tableText,
+  wholeTable,
+} from './text.ts';
 import { wordsOf } from './words.ts';
 
 export interface NftablesOptions {
@@ -49,8 +59,7 @@ export class NftablesBackend implements Backend {
   readonly #start: SpawnPiped;
   readonly #clock: Clock;
   readonly #session: Session;
-  /** Processes of ours, whose changes are not foreign. */
-  readonly #pids = new Set<number>();
+  readonly #marks = new Marks();
   #features: Features = allFeatures;
   #held: Held | undefined;
   #queue: Promise<unknown> = Promise.resolve();
@@ -59,12 +68,8 @@ export class NftablesBackend implements Backend {
   constructor({ family, start = spawnPiped, clock = systemClock }: NftablesOptions) {
     this.family = family;
     this.#clock = clock;
-    this.#start = (program, args) => {
-      const child = start(program, args);
-      if (child.pid !== undefined) this.#pids.add(child.pid);
-      return child;
-    };
-    this.#session = new Session(this.#start, () => undefined);
+    this.#start = start;
+    this.#session = new Session(start);
   }
 
   replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
@@ -114,7 +119,7 @@ export class NftablesBackend implements Backend {
       start: this.#start,
       clock: this.#clock,
       header: wordsOf(this.family).header,
-      isOurs: (pid) => this.#pids.has(pid),
+      isOurs: (mark) => this.#marks.heard(mark),
       onChange,
       signal,
     });
@@ -129,7 +134,10 @@ export class NftablesBackend implements Backend {
       const { error, code } = await runNft(
         this.#start,
         ['-f', '-'],
-        [`add table ${table}\ndelete table ${table}\n`],
+        [
+          `add table ${table}\nadd set ${table} ${markSet} { type classid; }\n`,
+          `${markCommands(table, this.#marks.next()).join('\n')}\ndelete table ${table}\n`,
+        ],
       );
       if (code !== 0) throw refused(error);
     });
@@ -196,11 +204,14 @@ export class NftablesBackend implements Backend {
       const good = decisions.filter(({ key }) => !bad.has(key));
       const refusedNow = new Map<DecisionKey, Quarantined>();
       let operations = 0;
+      const mark = this.#marks.next();
       const pieces = (function* (): Generator<string> {
         operations = yield* wholeTable(shape, ledger, good, (one) => refusedNow.set(one.key, one));
+        for (const line of markCommands(tableText(shape), mark)) yield `${line}\n`;
       })();
       const { code, error } = await runNft(this.#start, ['-f', '-'], chunks(pieces));
-      if (code === 0) {
+      if (code !== 0) this.#marks.forget(mark);
+      else {
         this.#held = { shape, ledger };
         return { operations, quarantined: [...bad.values(), ...refusedNow.values()] };
       }
@@ -315,7 +326,16 @@ export class NftablesBackend implements Backend {
   }
 
   /** One transaction. Gives what nft said against it: then nothing has changed. */
-  async #write(lines: readonly string[]): Promise<string> {
+  async #write(changes: readonly string[]): Promise<string> {
+    if (changes.length === 0) return '';
+    const mark = this.#marks.next();
+    const table = tableText({ words: wordsOf(this.family) });
+    const against = await this.#send([...markCommands(table, mark), ...changes], mark);
+    if (against !== '') this.#marks.forget(mark);
+    return against;
+  }
+
+  async #send(lines: readonly string[], mark: string): Promise<string> {
     const line = oneLine(lines);
     if (line.length <= longestLine) {
       try {
@@ -324,6 +344,7 @@ export class NftablesBackend implements Backend {
         const why = asSluiceError(error);
         if (why.code === 'ToolMissing') throw why;
         // The child died: whether with its work done is seen from what the kernel says to the same work again.
+        this.#marks.expect(mark);
         const { code, error: said } = await runNft(this.#start, ['-f', '-'], [`${lines.join('\n')}\n`]);
         if (code === 0) return '';
         throw new SluiceError('ambiguous', `nft ended in the middle of a change: ${first(said)}`, {

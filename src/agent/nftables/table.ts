@@ -19,6 +19,7 @@ import {
   shapeMap,
 } from './chains.ts';
 import type { List, Place } from './chains.ts';
+import { markSet } from './marks.ts';
 import { checkedAddress, disjointRanges, wordsOf, type Words } from './words.ts';
 
 export interface SetShape {
@@ -26,7 +27,7 @@ export interface SetShape {
   readonly kind: 'map' | 'set';
   /** Lines inside the braces but for the elements, as nft lists them. */
   readonly lines: readonly string[];
-  /** The kernel fills it from packets: its elements are not ours to write or to compare. */
+  /** The kernel fills it from packets, or every write does: its elements are not compared. */
   readonly dynamic: boolean;
   /** Elements that follow from the node's settings. */
   readonly fixed: readonly string[] | undefined;
@@ -72,6 +73,7 @@ function setShapes(node: NodeDecision, words: Words): SetShape[] {
     map(dispatchMaps.address, `type ${address} . inet_proto . inet_service : classid`),
     map(dispatchMaps.port, 'type inet_proto . inet_service : classid'),
     map(shapeMap, 'type classid : verdict'),
+    { ...set(markSet, 'classid'), dynamic: true },
     set('cluster-ips', address),
     set('hairpin', `${address} . ${address}`),
     set('pods', address, disjointRanges(words, pods)),

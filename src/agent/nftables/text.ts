@@ -7,6 +7,7 @@ import type { Quarantined } from '../backend.ts';
 import { gotoText, refuse, shapeMap, type Chain } from './chains.ts';
 import { layoutOf } from './layout.ts';
 import { Ledger, type Transaction } from './ledger.ts';
+import { markSet } from './marks.ts';
 import { allFeatures, tableShape, type BaseChain, type SetShape, type TableShape } from './table.ts';
 import { tableName } from './words.ts';
 
@@ -33,6 +34,11 @@ export function chainCommands(table: string, { name, rules }: Pick<Chain, 'name'
     `flush chain ${table} ${name}`,
     ...rules.map((rule) => `add rule ${table} ${name} ${rule}`),
   ];
+}
+
+/** Puts the mark of a transaction in place of the one before. */
+export function markCommands(table: string, mark: string): string[] {
+  return [`flush set ${table} ${markSet}`, `add element ${table} ${markSet} { ${mark} }`];
 }
 
 function shapeCommand(table: string, chain: Chain): string {
