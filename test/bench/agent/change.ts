@@ -14,10 +14,10 @@ import { slimNode, slimSlice } from '../../../src/kube/slim.ts';
 import type { Bed } from '../../packets/bed/bed.ts';
 import { bedNode } from '../../packets/cluster.ts';
 import { quantile, type Row } from '../bench.ts';
-import { openBackend, recorder, replay, writes } from './bare.ts';
+import { openBackend, recorder, replay, writes, type Run } from './bare.ts';
 import { put } from './live.ts';
 import { makeNode, node, unlessGivenUp, untilAnswered, type Mode, type Stage } from './stage.ts';
-import { settingsOf } from './start.ts';
+import { meaningOf, settingsOf } from './start.ts';
 import { address, clusterIP, sizeText, worldObjects, worldSlice, type Size } from './world.ts';
 
 const changes: Readonly<Record<Mode, number>> = { nftables: 400, iptables: 40 };
@@ -41,7 +41,7 @@ async function measureChanges(size: Size, mode: Mode): Promise<Changed> {
   const sliceOf = (index: number, without: number): EndpointSliceObject =>
     slimSlice(worldSlice(index, size.endpoints, without), intern);
   const ms: number[] = [];
-  const bareMs: number[] = [];
+  const recorded: (readonly Run[])[] = [];
   const warmUp = 10;
   for (let turn = 0; turn < changes[mode] + warmUp; turn += 1) {
     // Each Service twice in a row: without its first endpoint, and with it again.
@@ -57,17 +57,26 @@ async function measureChanges(size: Size, mode: Mode): Promise<Changed> {
     const runs = record.take().filter(writes);
     if (turn < warmUp) continue;
     ms.push(took);
-    // The same once more: nothing changes, and costs what it cost.
-    if (mode === 'iptables')
-      bareMs.push(
-        await replay(
-          bed,
-          runs.filter(({ program }) => program !== 'ipset'),
-        ),
-      );
+    if (mode === 'iptables') recorded.push(runs.filter(({ program }) => program !== 'ipset'));
   }
   await agent.stop();
-  return { ms, bareMs };
+  return { ms, bareMs: recorded.length === 0 ? [] : await bareChanges(size, mode, recorded) };
+}
+
+/** On a node of its own with the same rules: an agent would take the bare tool for somebody else. */
+async function bareChanges(
+  size: Size,
+  mode: Mode,
+  recorded: readonly (readonly Run[])[],
+): Promise<readonly number[]> {
+  await using bed = await makeNode();
+  const meaning = meaningOf(bed, size, mode);
+  const backend = await openBackend(bed, mode);
+  await backend.replace(meaning.node, meaning.decisions);
+  await backend.close();
+  const ms: number[] = [];
+  for (const runs of recorded) ms.push(await replay(bed, runs));
+  return ms;
 }
 
 /** @throws Error where the kernel is not what was said to be written. */
