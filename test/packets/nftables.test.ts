@@ -175,6 +175,7 @@ test('a decision that the kernel refuses is quarantined, and the rest is written
   const { quarantined } = await backend.replace(plainNode, [...good, clash, broken]);
   expect(quarantined.map(({ key }) => key).toSorted()).toEqual([clash.key, broken.key].toSorted());
   expect(quarantined.find(({ key }) => key === broken.key)?.message).toBe('"fd00::1" is not an IPv4 address');
+  expect(quarantined.find(({ key }) => key === clash.key)?.message).toContain(`is taken by ${base.key}`);
   expect(await backend.verify()).toEqual([]);
 
   const other = decision(902, { cluster: [endpoint(6000)] });

@@ -12,7 +12,7 @@ import type { Backend, Difference, ForeignChange, Quarantined, Written } from '.
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
 import { shapeMap, type Chain } from './chains.ts';
 import { differences, mend, sameFrame } from './compare.ts';
-import { elements, layoutOf, type Layout } from './layout.ts';
+import { clashes, elements, layoutOf, type Layout } from './layout.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
 import { ListingReader, type Listed } from './listing.ts';
 import { Marks, markSet } from './marks.ts';
@@ -73,7 +73,9 @@ export class NftablesBackend implements Backend {
   }
 
   replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
-    return this.#inTurn(() => this.#replace(node, [...decisions]));
+    // One of a key: the last, as it would be had they come one after the other.
+    const unique = new Map(Array.from(decisions, (decision) => [decision.key, decision] as const));
+    return this.#inTurn(() => this.#replace(node, [...unique.values()]));
   }
 
   apply(changes: readonly DecisionChange[]): Promise<Written> {
@@ -247,6 +249,9 @@ export class NftablesBackend implements Backend {
       throw (await missingPiece(words, (text) => check([text]))) ?? refused(error);
     }
     const known = bad.size;
+    // Seen without asking the kernel, which would have to be asked for ever smaller parts of the whole.
+    for (const refusedOne of clashes(layout, decisions)) bad.set(refusedOne.key, refusedOne);
+    if (bad.size > known) return;
     /** @returns those of `some` that are taken together with `base`. */
     const search = async (
       base: readonly Decision[],

@@ -7,8 +7,9 @@
  */
 import { isIP } from 'node:net';
 import { contains, parseAddress, parseCidr, type Cidr } from '../../core/cidr.ts';
-import { unreachable } from '../../core/errors.ts';
-import type { Decision, Endpoint, Fate, NodeDecision } from '../decision.ts';
+import { SluiceError, unreachable } from '../../core/errors.ts';
+import type { Quarantined } from '../backend.ts';
+import type { Decision, DecisionKey, Endpoint, Fate, NodeDecision } from '../decision.ts';
 import { hashOrder, numberSlots, place as placeInBuckets, plainOrder } from './buckets.ts';
 import { Chains, dispatchMaps, guardSet, refuse, rowMaps, silence } from './chains.ts';
 import type { Chain, List, Masquerade, Place } from './chains.ts';
@@ -68,6 +69,32 @@ export function elements(
   emit: Emit,
 ): Placements | undefined {
   return new Pen(layout, decision, before, emit).write();
+}
+
+/** Decisions that claim an element of an earlier one with another value: the kernel would refuse them all together. */
+export function clashes(layout: Layout, decisions: Iterable<Decision>): Quarantined[] {
+  const owners = new Map<string, { readonly key: DecisionKey; readonly value: string }>();
+  const found: Quarantined[] = [];
+  for (const decision of decisions) {
+    const own: [string, string][] = [];
+    let message: string | undefined;
+    try {
+      elements(layout, decision, undefined, (set, key, value, shared) => {
+        if (shared !== undefined) return;
+        const id = `${set} { ${key} }`;
+        const owner = owners.get(id);
+        if (owner === undefined) own.push([id, value]);
+        else if (owner.value !== value) message ??= `${id} is taken by ${owner.key}`;
+      });
+    } catch (error) {
+      // It cannot be written at all, which is told where it is written.
+      if (!(error instanceof SluiceError)) throw error;
+      continue;
+    }
+    if (message !== undefined) found.push({ key: decision.key, message });
+    else for (const [id, value] of own) owners.set(id, { key: decision.key, value });
+  }
+  return found;
 }
 
 /** What is worked out once for all destinations of a decision. */
