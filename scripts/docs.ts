@@ -11,20 +11,43 @@ import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'no
 import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Program } from '../src/commands/table.ts';
+import { answerReasons, notServedReasons } from '../src/agent/answers/words.ts';
+import { endpointReasons } from '../src/agent/decide/explain.ts';
+import { agentAnnotationDocs } from '../src/core/agent-annotations.ts';
 import { reasons } from '../src/core/reasons.ts';
 import type { Schema } from '../src/core/schema.ts';
 import type { AnnotationDoc } from '../src/core/provider.ts';
 import { metricTable } from '../src/observe/metric-table.ts';
 import { sections } from '../src/settings/table.ts';
 import {
+  agentAnnotationsPage,
   annotationsTable,
   between,
   commandsPage,
   metricsPage,
   reasonsPage,
   settingsPage,
+  type ReasonSection,
 } from './reference.ts';
 import { root } from './run.ts';
+
+const agentCodes: readonly ReasonSection[] = [
+  {
+    title: 'Where a packet goes',
+    says: 'The answer of `sluice explain --from … --to …`.',
+    codes: answerReasons,
+  },
+  {
+    title: 'Why an endpoint gets new connections on a node, or does not',
+    says: 'Each endpoint of the Service in `sluice explain --from … --to …`.',
+    codes: endpointReasons,
+  },
+  {
+    title: 'Why the agent has nothing to do with a Service',
+    says: 'Services that have the destination that is asked about, and are not served by the agent.',
+    codes: notServedReasons,
+  },
+];
 
 interface Page {
   /** From the root of the checkout. */
@@ -54,7 +77,11 @@ async function providerSettings(): Promise<Readonly<Record<string, Schema<unknow
 /** One maker for each page, so that a module that does not load spoils its own page only. */
 function makers(): readonly (() => Promise<Page>)[] {
   const made: (() => Promise<Page>)[] = [
-    async () => ({ path: 'docs/reference/reasons.md', text: reasonsPage(reasons) }),
+    async () => ({ path: 'docs/reference/reasons.md', text: reasonsPage(reasons, agentCodes) }),
+    async () => ({
+      path: 'docs/reference/agent-annotations.md',
+      text: agentAnnotationsPage(agentAnnotationDocs),
+    }),
     async () => ({ path: 'docs/reference/metrics.md', text: metricsPage(metricTable) }),
     async () => ({
       path: 'docs/reference/settings.md',

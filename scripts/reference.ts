@@ -25,16 +25,38 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 const code = (text: string): string => `\`${text}\``;
 
+export interface ReasonSection {
+  readonly title: string;
+  readonly says: string;
+  readonly codes: Readonly<Record<string, string>>;
+}
+
+/** @param sections codes that are an answer of the node agent and ask for nothing. */
 export function reasonsPage(
   reasons: Readonly<Record<string, { readonly means: string; readonly cure: string }>>,
+  sections: readonly ReasonSection[] = [],
 ): string {
   const rows = Object.entries(reasons).map(([name, { means, cure }]) => [code(name), means, cure]);
+  const more = sections.map(({ title, says, codes }) => {
+    const entries = Object.entries(codes).map(([name, means]) => [code(name), means]);
+    return `\n## ${title}\n\n${says}\n\n${table(['code', 'what it means'], entries)}`;
+  });
   return `# Reasons
 
 ${note}
 Every condition, event, metric label and line of \`sluice explain\` carries one of these codes. They are stable: scripts and alert rules may match on them.
 
-${table(['reason', 'what it means', 'what to do'], rows)}`;
+${table(['reason', 'what it means', 'what to do'], rows)}${more.join('')}`;
+}
+
+/** The annotations of the node agent, on a page of their own. */
+export function agentAnnotationsPage(docs: readonly AnnotationDoc[]): string {
+  return `# Annotations of the node agent
+
+${note}
+On a Service. What cannot be read has no effect, and is told in the log of the agent and by \`sluice explain\`; what begins with \`sluice.dev/\` and is not known gets a warning from the controller.
+
+${annotationsTable(docs)}`;
 }
 
 export function metricsPage(metrics: Readonly<Record<string, MetricRow>>): string {

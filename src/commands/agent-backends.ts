@@ -3,10 +3,10 @@
  *
  * The only place that names them. Each is imported when it is chosen, so that an unused one costs nothing.
  */
-import { access } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import type { Backend } from '../agent/backend.ts';
 import { allowRouteLocalnet, procSysctls } from '../agent/preflight.ts';
-import { toolRunner, type Spawn } from '../agent/tool.ts';
+import { toolRunner, type Spawn, type ToolResult } from '../agent/tool.ts';
 import { asSluiceError, SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
 import type { AgentChoice } from './agent-flags.ts';
@@ -225,4 +225,56 @@ async function removeIptables(
     }
   }
   return { removed, problems };
+}
+
+export interface RulesThere {
+  readonly backend: Backend['name'];
+  readonly variant: 'nft' | 'legacy' | undefined;
+  readonly family: IpFamily;
+  readonly what: string;
+}
+
+/** Which backends have rules of ours in the kernel now. Reads only. */
+export async function rulesInKernel(spawn: Spawn): Promise<readonly RulesThere[]> {
+  const there: RulesThere[] = [];
+  const run = toolRunner(spawn);
+  const tables = await run('nft', ['list', 'tables']).catch(missingTool);
+  if (tables.code !== 0) throw unreadable('nft list tables', tables.error);
+  for (const family of bothFamilies) {
+    const table = `${family === 'IPv4' ? 'ip' : 'ip6'} sluice`;
+    if (tables.out.split('\n').includes(`table ${table}`))
+      there.push({ backend: 'nftables', variant: undefined, family, what: `nftables table ${table}` });
+  }
+  for (const variant of ['nft', 'legacy'] as const) {
+    for (const family of bothFamilies) {
+      // Asking the legacy tool for a table would make it.
+      if (variant === 'legacy' && !(await hasLegacyNat(family))) continue;
+      const name = `${family === 'IPv4' ? 'iptables' : 'ip6tables'}-${variant}-save`;
+      const { out } = await run(name, ['-t', 'nat']).catch(missingTool);
+      if (/^:SLUICE-/mu.test(out))
+        there.push({
+          backend: 'iptables',
+          variant,
+          family,
+          what: `chains of iptables-${variant} (${family})`,
+        });
+    }
+  }
+  return there;
+}
+
+async function hasLegacyNat(family: IpFamily): Promise<boolean> {
+  try {
+    const names = await readFile(`/proc/net/${family === 'IPv4' ? 'ip' : 'ip6'}_tables_names`, 'utf8');
+    return names.split('\n').includes('nat');
+  } catch {
+    return false;
+  }
+}
+
+/** What is not installed has written nothing. */
+function missingTool(thrown: unknown): ToolResult {
+  const error = asSluiceError(thrown);
+  if (error.code !== 'ToolMissing') throw error;
+  return { code: 0, out: '', error: '' };
 }

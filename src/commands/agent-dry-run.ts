@@ -2,39 +2,23 @@
  * `sluice agent --dry-run`: what would be written on a node, as the text that the tools would be given. The very
  * backends write it, with a stand-in for the programs that takes down what it is told and touches nothing.
  */
-import { EventEmitter } from 'node:events';
-import type { ChildProcess } from 'node:child_process';
-import { PassThrough, Writable } from 'node:stream';
-import type { Backend } from '../agent/backend.ts';
 import { decideNode } from '../agent/decide/node.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
 import { viewNode } from '../agent/decide/view.ts';
 import { decideWorld } from '../agent/decide/world.ts';
-import { AgentDoor, inScope } from '../agent/door.ts';
-import type { Spawn } from '../agent/tool.ts';
-import { systemClock } from '../core/clock.ts';
-import { SluiceError } from '../core/errors.ts';
-import type { EndpointSliceObject, IpFamily, NodeName, NodeObject, ServiceObject } from '../core/objects.ts';
-import { connectBy } from './access.ts';
+import { inScope } from '../agent/door.ts';
 import type { AgentChoice, AgentFlags } from './agent-flags.ts';
-import { readManifests } from './manifest-files.ts';
+import { worldFromCluster, worldFromFiles } from './agent-world.ts';
 import { paint, type Shell } from './shell.ts';
+import { Recorder, standIn } from './stand-in.ts';
 import { exit } from './table.ts';
-
-interface Picture {
-  readonly services: readonly ServiceObject[];
-  readonly slices: readonly EndpointSliceObject[];
-  readonly node: NodeObject | undefined;
-  readonly mistakes: readonly string[];
-}
-
-/** A cluster that does not answer is told after this. */
-const listWithinMs = 20_000;
 
 export async function dryRun(flags: AgentFlags, choice: AgentChoice, shell: Shell): Promise<number> {
   const named = flags['node-name'] === undefined ? undefined : choice.settings.nodeName;
   const picture =
-    flags.filename.length > 0 ? await fromFiles(flags.filename, named) : await fromCluster(flags, choice);
+    flags.filename.length > 0
+      ? await worldFromFiles(flags.filename, named)
+      : await worldFromCluster(flags, choice, flags['api-server']);
   for (const mistake of picture.mistakes) shell.err(`${paint(shell, 'red', 'sluice:')} ${mistake}\n`);
   if (picture.mistakes.length > 0) return exit.problem;
   const { node, services, slices } = picture;
@@ -58,7 +42,7 @@ export async function dryRun(flags: AgentFlags, choice: AgentChoice, shell: Shel
   for (const nodeDecision of decideNode(node, addresses, settings)) {
     const { family } = nodeDecision;
     const recorder = new Recorder();
-    const backend = await standIn(settings, choice, family, recorder);
+    const backend = await standIn(settings.backend, choice.variant, family, recorder.spawn);
     const own = decisions.filter((decision) => decision.family === family);
     const { quarantined } = await backend.replace(nodeDecision, own);
     await backend.close();
@@ -68,108 +52,4 @@ export async function dryRun(flags: AgentFlags, choice: AgentChoice, shell: Shel
     shell.out(recorder.text());
   }
   return exit.ok;
-}
-
-async function standIn(
-  settings: AgentSettings,
-  choice: AgentChoice,
-  family: IpFamily,
-  recorder: Recorder,
-): Promise<Backend> {
-  if (settings.backend === 'nftables') {
-    const { NftablesBackend } = await import('../agent/nftables/backend.ts');
-    return new NftablesBackend({ family, start: recorder.spawn });
-  }
-  const { IptablesBackend } = await import('../agent/iptables/backend.ts');
-  return new IptablesBackend({
-    family,
-    variant: choice.variant === 'legacy' ? 'legacy' : 'nft',
-    abilities: { randomFully: true, bpf: true },
-    spawn: recorder.spawn,
-    allowLocalhost: async () => undefined,
-  });
-}
-
-async function fromFiles(paths: readonly string[], name: NodeName | undefined): Promise<Picture> {
-  const { services, slices, nodes, mistakes } = await readManifests(paths);
-  const [only] = nodes;
-  const node = name === undefined && nodes.length === 1 ? only : nodes.find((one) => one.name === name);
-  return { services, slices, node, mistakes };
-}
-
-async function fromCluster(flags: AgentFlags, choice: AgentChoice): Promise<Picture> {
-  const { scope, nodeName } = choice.settings;
-  const api = await connectBy(flags, { server: flags['api-server'] });
-  let problem: SluiceError | undefined;
-  const door = new AgentDoor({
-    api,
-    scope,
-    nodeName,
-    clock: systemClock,
-    random: Math.random,
-    report: (event) => {
-      if (event.kind === 'failed') problem = event.error;
-    },
-  });
-  const late = Promise.withResolvers<never>();
-  const cancel = systemClock.schedule(listWithinMs, () => {
-    const message = `the cluster could not be read within ${listWithinMs / 1000} s: ${problem?.message ?? 'it does not answer'}`;
-    late.reject(new SluiceError('transient', message, { code: 'NotListed', cause: problem }));
-  });
-  try {
-    await Promise.race([door.start(), late.promise]);
-    const services = [...door.services()];
-    return {
-      services,
-      slices: services.flatMap(({ key }) => door.slices(key)),
-      node: door.node(),
-      mistakes: [],
-    };
-  } finally {
-    cancel();
-    await door.stop();
-    await api.close();
-  }
-}
-
-/** Stands in for the programs: takes down what they would be given, and answers as an empty kernel does. */
-class Recorder {
-  readonly #parts: string[] = [];
-
-  readonly spawn: Spawn = (program, args) => {
-    const heard: string[] = [];
-    const stdout = new PassThrough();
-    const stderr = new PassThrough();
-    const stdin = new Writable({
-      decodeStrings: false,
-      write: (chunk: string | Buffer, _encoding, done) => {
-        heard.push(chunk.toString());
-        done();
-      },
-    });
-    const child = Object.assign(new EventEmitter(), {
-      stdin,
-      stdout,
-      stderr,
-      pid: undefined,
-      exitCode: 0,
-      signalCode: null,
-      kill: () => true,
-    });
-    stdin.once('finish', () => {
-      const text = heard.join('');
-      if (text !== '') this.#parts.push(`# ${program} ${args.join(' ')}\n${text.trimEnd()}\n`);
-      const reading = args[0] === 'list' || args.includes('list');
-      if (reading) stderr.write('Error: No such file or directory\n');
-      stdout.end();
-      stderr.end();
-      // Both streams are read to their end first, as with a real child.
-      setImmediate(() => setImmediate(() => child.emit('close', reading ? 1 : 0, null)));
-    });
-    return child as unknown as ChildProcess;
-  };
-
-  text(): string {
-    return this.#parts.join('\n');
-  }
 }

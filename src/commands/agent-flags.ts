@@ -8,18 +8,14 @@ import { parseCidr } from '../core/cidr.ts';
 import type { IpFamily, NodeName } from '../core/objects.ts';
 import { parseListen } from '../observe/server.ts';
 import { accessFlags } from './access.ts';
+import { parseFlags } from './flags.ts';
 import type { FlagValues } from './flags.ts';
 
 /** kube-proxy's own port for health, taken only where kube-proxy is not. */
 export const healthPorts = { labelled: 10_270, all: 10_256 } as const;
 
-export const agentFlags = {
-  'node-name': {
-    kind: 'string',
-    value: 'NAME',
-    env: 'NODE_NAME',
-    help: 'Name of this Node object, as endpoints have it; default: the name of the host',
-  },
+/** What decisions and rules depend on: shared by all commands that work them out. */
+export const decisionFlags = {
   scope: {
     kind: 'choice',
     choices: ['labelled', 'all'],
@@ -92,6 +88,16 @@ export const agentFlags = {
     kind: 'boolean',
     help: 'A Service whose source ranges name one family only is closed to the other',
   },
+} as const;
+
+export const agentFlags = {
+  'node-name': {
+    kind: 'string',
+    value: 'NAME',
+    env: 'NODE_NAME',
+    help: 'Name of this Node object, as endpoints have it; default: the name of the host',
+  },
+  ...decisionFlags,
   'conntrack-forget': {
     kind: 'choice',
     choices: ['udp', 'udp+tcp', 'nothing'],
@@ -145,6 +151,23 @@ export const agentFlags = {
 } as const;
 
 export type AgentFlags = FlagValues<typeof agentFlags>;
+
+/**
+ * The same choice for a command that only asks: its flags of decisions, and the defaults of all others.
+ *
+ * @param nodeName the node that is asked about; default: this machine's name.
+ */
+export function askedChoice(
+  flags: FlagValues<typeof decisionFlags>,
+  nodeName: string | undefined,
+): ChoiceResult {
+  const defaults = parseFlags(agentFlags, [], {}).values as AgentFlags;
+  const given = Object.fromEntries(
+    Object.entries(flags).filter(([name]) => Object.hasOwn(decisionFlags, name)),
+  );
+  // Without an environment: where the API server is matters to who writes only.
+  return agentChoice({ ...defaults, ...given, 'node-name': nodeName }, {});
+}
 
 /** What the flags say. The backend and the families are settled later, by what the node has. */
 export interface AgentChoice {

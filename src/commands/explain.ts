@@ -19,21 +19,24 @@ import { accessFlags, connectBy, outputFlag } from './access.ts';
 import { explanation, explanationText, type EventLine } from './explain-report.ts';
 import { plannedSteps } from './plan-report.ts';
 import { allProviders, startProviders, usualSettings } from './providers.ts';
+import { explainPacket, packetFlags } from './explain-packet.ts';
 import { configFlag, loadSettings } from './settings.ts';
 import { paint } from './shell.ts';
 import { command, exit } from './table.ts';
 
 export const explainCommand = command({
   name: 'explain',
-  summary: 'Say where a Service stands, what it waits for, and the cure',
+  summary: 'Say where a Service stands and the cure, or where a packet goes and why',
   description:
     'Reads the Service, its endpoints and its events, checks its annotations afresh, and says the first thing that ' +
     'stands in the way. It needs no more than the rights of an ordinary user of the namespace and changes nothing.\n\n' +
     'With --config it knows the settings of the controller (classes, default provider), and where there are cloud ' +
     'credentials too it adds a fresh plan: what the controller would do now. Without, the usual settings are assumed.\n\n' +
-    'Exit code: 0 all is well, 1 something stands in the way.',
-  words: 'svc/NAME',
-  wordCount: [1, 1],
+    'Exit code: 0 all is well, 1 something stands in the way.\n\n' +
+    'With --from and --to it answers for the node agent: which Service port a packet hits on a node, by which clause, which endpoints it may go to and why each other one was left out, whether its source is kept, and the rules or map elements that serve it. ' +
+    'The very code of the agent decides, so give it the flags of the agent (--scope, --cluster-cidr …) where they are not the usual ones. It works from a cluster, from files (-f), and on the node itself --trace holds it against one real packet.',
+  words: '[svc/NAME]',
+  wordCount: [0, 1],
   flags: {
     namespace: {
       kind: 'string',
@@ -43,13 +46,38 @@ export const explainCommand = command({
     },
     config: configFlag,
     output: outputFlag,
+    ...packetFlags,
     ...accessFlags,
   },
   examples: [
     { line: 'sluice explain svc/web', does: 'why is there no EXTERNAL-IP?' },
     { line: 'sluice explain svc/web -n shop -o json', does: 'the same for a script' },
+    {
+      line: 'sluice explain --from pod/cart-1 --to svc/web:80',
+      does: 'which pods may get it, and why not the others',
+    },
+    {
+      line: 'sluice explain --from 198.51.100.7 --to 10.0.0.1:30080/tcp --scope all',
+      does: 'a client from outside at a node port',
+    },
+    {
+      line: 'sluice explain -f manifests/ --node node-1 --from node --to 10.96.0.10:53/udp',
+      does: 'the same without a cluster',
+    },
+    { line: 'sudo sluice explain --from node --to svc/web:80 --trace', does: 'and what a real packet meets' },
   ],
   run: async ({ flags, words, shell }) => {
+    const packet = flags.from !== undefined || flags.to !== undefined;
+    if (packet === words.length > 0) {
+      const mistake = packet
+        ? `"${words.join(' ')}" is too much: --from and --to ask about a packet, svc/NAME about a Service; ask one of them`
+        : 'explain needs svc/NAME, or --from WHO --to WHAT';
+      shell.err(`${paint(shell, 'red', 'sluice:')} ${mistake}\nSee \`sluice explain --help\`.\n`);
+      return exit.usage;
+    }
+    if (packet) {
+      return await explainPacket(flags, shell);
+    }
     const settings = flags.config === undefined ? undefined : await loadSettings(flags.config, shell);
     if (flags.config !== undefined && !settings) return exit.problem;
     const api = await connectBy(flags);

@@ -1,21 +1,24 @@
 /**
  * Reads Kubernetes manifests from files, folders or standard input, for commands that work without a cluster.
  *
- * Understood are Services, Nodes, EndpointSlices, Lists of them, and our own settings; everything else in
+ * Understood are Services, Nodes, EndpointSlices, Pods, Lists of them, and our own settings; everything else in
  * the files is counted and passed over, so that a whole application's manifests can be given as they are.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { EndpointSliceObject, NodeObject, ServiceObject } from '../core/objects.ts';
+import type { PodFacts } from '../agent/answers/resolve.ts';
 import { makeIntern } from '../kube/intern.ts';
 import type { RawObject, RawService } from '../kube/raw.ts';
 import { slimNode, slimService, slimSlice } from '../kube/slim.ts';
+import { podFacts } from './pod-facts.ts';
 
 export interface Manifests {
   readonly services: readonly ServiceObject[];
   readonly nodes: readonly NodeObject[];
   readonly slices: readonly EndpointSliceObject[];
+  readonly pods: readonly PodFacts[];
   /** The settings among the files, as text with its file's name. */
   readonly settings: readonly { readonly file: string; readonly text: string }[];
   /** Kinds that were passed over, with their numbers. */
@@ -36,6 +39,7 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
   const services: ServiceObject[] = [];
   const nodes: NodeObject[] = [];
   const slices: EndpointSliceObject[] = [];
+  const pods: PodFacts[] = [];
   const settings: Item[] = [];
   const others = new Map<string, number>();
   const mistakes: string[] = [];
@@ -62,6 +66,7 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
     else if (kind === 'Service') services.push(slimService(object, intern));
     else if (kind === 'Node') nodes.push(slimNode(object, intern));
     else if (kind === 'EndpointSlice') slices.push(slimSlice(object, intern));
+    else if (kind === 'Pod') pods.push(podFacts(object));
     else others.set(kind, (others.get(kind) ?? 0) + 1);
   };
 
@@ -79,7 +84,7 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
       }
     }
   }
-  return { services, nodes, slices, settings, others, mistakes };
+  return { services, nodes, slices, pods, settings, others, mistakes };
 }
 
 /** What the API server would fill in and a plan needs: a namespace, a UID, node ports. */

@@ -6,6 +6,7 @@ import { explainCommand } from './explain.ts';
 import { planCommand } from './plan.ts';
 import { sandboxCommand, sandboxDumpCommand } from './sandbox.ts';
 import { uninstallCommand } from './uninstall.ts';
+import { verifyCommand } from './verify.ts';
 import { program } from './table.ts';
 import { version } from './version.ts';
 
@@ -19,6 +20,7 @@ export const sluice = program({
     agentCommand,
     planCommand,
     explainCommand,
+    verifyCommand,
     sandboxCommand,
     sandboxDumpCommand,
     demoCommand,

@@ -78,7 +78,7 @@ export function program(spec: Omit<Program, 'flags' | 'exitCodes'>): Program {
     exitCodes: [
       { code: exit.ok, means: 'done; for plan: nothing to do' },
       { code: exit.problem, means: 'a problem, named on standard error' },
-      { code: exit.changes, means: 'plan only: there are changes to make' },
+      { code: exit.changes, means: 'plan: there are changes to make; verify: there are differences' },
       { code: exit.usage, means: 'the command line is wrong: unknown command, flag or value' },
     ],
   };

@@ -172,6 +172,11 @@ export const reasons = {
     cure: 'See the message; it is tried again every few minutes.',
   },
   RulesAccepted: { means: 'The kernel took rules that it had refused before.', cure: '' },
+  DestinationTaken: {
+    means:
+      'Two Services ask for one address and port; one of them has it: a cluster IP before a balancer IP before an external IP, then the older Service.',
+    cure: 'Take the destination out of one of the two Services.',
+  },
   ForeignChange: {
     means: 'Another program changed or removed rules of ours; they have been written anew.',
     cure: 'Keep the program that is named from touching them.',

@@ -891,6 +891,52 @@ export const cases: readonly Case[] = [
     ],
   },
   {
+    name: 'an endpoint whose node nobody knows',
+    world: [
+      {
+        name: 'web',
+        type: 'NodePort',
+        externalTrafficPolicy: 'Local',
+        endpoints: [{ at: 'n1-a', nodeless: true }],
+      },
+    ],
+    rows: [
+      { rule: 'O10', says: 'it is not local', from: 'x1', to: np('web'), expect: silence },
+      { rule: 'O10', says: 'but it serves', from: 'n1-b', to: V('web'), expect: reaches('kept', 'n1-a') },
+    ],
+  },
+  {
+    name: 'source ranges of one family only, with blanks',
+    world: [
+      { name: 'web', balancerIPs: 1, sourceRanges: [' 172.31.0.201/32 '], endpoints: on('n1-a', 'n2-a') },
+    ],
+    rows: [
+      {
+        rule: 'O12',
+        says: 'who is inside is served',
+        from: 'x1',
+        to: L('web'),
+        expect: reaches('node', 'n1-a', 'n2-a'),
+      },
+      {
+        rule: 'O12',
+        says: 'who is outside is dropped',
+        from: 'x2',
+        to: L('web'),
+        families: ['IPv4'],
+        expect: silence,
+      },
+      {
+        rule: 'O12',
+        says: 'the other family is open',
+        from: 'x2',
+        to: L('web'),
+        families: ['IPv6'],
+        expect: reaches('node', 'n1-a', 'n2-a'),
+      },
+    ],
+  },
+  {
     name: 'topology hints',
     world: [
       {

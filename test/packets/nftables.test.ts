@@ -25,17 +25,20 @@ function listing(ns: Namespace, ...options: string[]): string {
 
 /** The listing as a set of lines, without the numbers of buckets, which history may choose. */
 function unordered(text: string): string[] {
-  return text
-    .split(/[\n,]/)
-    .map((line) =>
-      line
-        .trim()
-        .replace(/^elements = \{ /, '')
-        .replace(/ \}$/, ''),
-    )
-    .map((line) => line.replace(/ \. (?:none|0:[0-9a-f]+) : (?=\d)/, ' : '))
-    .filter((line) => line !== '' && line !== '}')
-    .toSorted();
+  return (
+    text
+      .split(/[\n,]/)
+      .map((line) =>
+        line
+          .trim()
+          .replace(/^elements = \{ /, '')
+          .replace(/ \}$/, ''),
+      )
+      .map((line) => line.replace(/ \. (?:none|0:[0-9a-f]+) : (?=\d)/, ' : '))
+      // The mark of the last write stands alone.
+      .filter((line) => line !== '' && line !== '}' && !/^[0-9a-f]+:[0-9a-f]+$/.test(line))
+      .toSorted()
+  );
 }
 
 /** One of each kind. */
@@ -116,7 +119,9 @@ test('decisions of every kind are written, compared equal, and written only once
   expect(first.operations).toBeGreaterThan(50);
   expect(await backend.verify()).toEqual([]);
   expect((await backend.replace(variedNode, decisions)).operations).toBe(0);
-  expect(backend.describe(decision(2).key).join('\n')).toContain('192.0.2.2 . 6 . 80 : goto guard-split-');
+  expect(backend.describe(decision(2).key).join('\n')).toMatch(
+    /service-ips \{ 192\.0\.2\.2 \. 6 \. 80 : ([0-9a-f]+:[0-9a-f]+) \}[^]*shapes \{ \1 : goto guard-split-/,
+  );
   await backend.cleanup();
   expect(ns.run('nft', ['list', 'ruleset'])).toBe('');
   await backend.close();
@@ -170,6 +175,7 @@ test('a decision that the kernel refuses is quarantined, and the rest is written
   const { quarantined } = await backend.replace(plainNode, [...good, clash, broken]);
   expect(quarantined.map(({ key }) => key).toSorted()).toEqual([clash.key, broken.key].toSorted());
   expect(quarantined.find(({ key }) => key === broken.key)?.message).toBe('"fd00::1" is not an IPv4 address');
+  expect(quarantined.find(({ key }) => key === clash.key)?.message).toContain(`is taken by ${base.key}`);
   expect(await backend.verify()).toEqual([]);
 
   const other = decision(902, { cluster: [endpoint(6000)] });
@@ -223,6 +229,22 @@ test('a foreign flush is noticed at once, told with the name of its process, and
   await backend.close();
 });
 
+test('in a pid namespace of its own, as in a pod, own writes are never taken for foreign ones', async () => {
+  await using ns = makeNamespace();
+  const script = new URL('./nftables-watch.ts', import.meta.url).pathname;
+  const inside = ['--pid', '--fork', '--mount-proc', process.execPath, script];
+  const told = JSON.parse(ns.run('unshare', inside)) as {
+    pid: number;
+    own: unknown;
+    foreign: ForeignChange[];
+  };
+  expect(told.pid).toBe(1);
+  expect(told.own).toEqual([]);
+  expect(told.foreign).toHaveLength(1);
+  expect(told.foreign[0]?.message).toMatch(/^delete table ip sluice/);
+  expect(told.foreign[0]?.process).toMatch(/^nft \(\d+\)$/);
+});
+
 test('what somebody changed in the table is told one by one, and mended without writing the rest again', async () => {
   await using ns = makeNamespace();
   const backend = new NftablesBackend({ family: 'IPv4', start: ns.start });
@@ -230,17 +252,21 @@ test('what somebody changed in the table is told one by one, and mended without 
   await backend.replace(plainNode, decisions);
   ns.run('nft', ['delete', 'element', 'ip', 'sluice', 'endpoints-cluster', '{ 10.96.0.7 . 6 . 80 . 0:1 }']);
   ns.run('nft', ['add', 'element', 'ip', 'sluice', 'cluster-ips', '{ 9.9.9.9 }']);
+  const [, shape = ''] =
+    /shapes \{ (\S+) : goto to-cluster-3/.exec(backend.describe(decision(7).key).join('\n')) ?? [];
+  ns.run('nft', ['delete', 'element', 'ip', 'sluice', 'shapes', `{ ${shape} }`]);
   ns.run('nft', ['flush', 'chain', 'ip', 'sluice', 'prerouting']);
   ns.run('nft', ['add', 'chain', 'ip', 'sluice', 'stranger']);
   const found = await backend.verify();
   expect(found.map(({ kind, object }) => `${kind} ${object}`).toSorted()).toEqual([
     'different chain prerouting',
     'missing element endpoints-cluster { 10.96.0.7 . 6 . 80 . 0:1 : 10.128.0.22 . 8080 }',
+    `missing element shapes { ${shape} : goto to-cluster-3-strangers }`,
     'unexpected chain stranger',
     'unexpected element cluster-ips { 9.9.9.9 }',
   ]);
-  expect(found.find(({ kind }) => kind === 'missing')?.key).toBe(decision(7).key);
-  expect((await backend.replace(plainNode, decisions)).operations).toBe(4);
+  expect(found.find(({ object }) => object.includes('endpoints-cluster'))?.key).toBe(decision(7).key);
+  expect((await backend.replace(plainNode, decisions)).operations).toBe(5);
   expect(await backend.verify()).toEqual([]);
   await backend.close();
 });

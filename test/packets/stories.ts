@@ -287,6 +287,36 @@ export const stories: readonly Story[] = [
     },
   },
   {
+    rule: 'P host port',
+    says: 'where a host port of the CNI has the number of a node port, the node port wins',
+    families: ['IPv4'],
+    world: [{ name: 'web', type: 'NodePort', endpoints: [{ at: 'n1-a' }] }],
+    fails: {
+      'kube-proxy nftables':
+        'kube-proxy in nftables mode has the same priority as iptables: who was there first wins',
+    },
+    run: async (scene) => {
+      const { bed, iptables } = scene;
+      const to = nodePort(scene, 'web');
+      // As the portmap plugin writes it, behind what is there.
+      const rule = `PREROUTING -p tcp --dport ${to.port} -m addrtype --dst-type LOCAL -j DNAT --to-destination ${bed.pod('n1-b').address.IPv4}:8080`;
+      const write = (verb: string): Promise<string> =>
+        bed.succeed('n1', `iptables-${iptables ?? 'nft'}`, [
+          '-w',
+          '5',
+          '-t',
+          'nat',
+          verb,
+          ...rule.split(' '),
+        ]);
+      await write('-A');
+      const { self, kinds } = await bed.many('x1', to, 30);
+      await write('-D');
+      const right = kinds.answered === 30 && Object.keys(self).join() === 'n1-a';
+      return right ? [] : [`it reached ${JSON.stringify({ kinds, self })}`];
+    },
+  },
+  {
     rule: 'N4',
     says: 'what listens at 127.0.0.1 of a node cannot be reached from outside, although node ports answer there',
     families: ['IPv4'],

@@ -21,6 +21,8 @@ export interface WorldEndpoint {
   readonly hintNodes?: readonly string[];
   /** Endpoints of one Service with different words here stand in different slices; by default `1`. */
   readonly slice?: string;
+  /** Its slice does not say on which node it runs. */
+  readonly nodeless?: true;
   /** Port of its slice, where it is another one than the Service's `targetPort`. */
   readonly port?: number;
 }
@@ -227,11 +229,19 @@ export class Atlas {
   }
 
   #endpoint(endpoint: WorldEndpoint, family: IpFamily): object {
-    const { at, ready = true, serving = ready, terminating = false, hintZones, hintNodes } = endpoint;
+    const {
+      at,
+      ready = true,
+      serving = ready,
+      terminating = false,
+      hintZones,
+      hintNodes,
+      nodeless,
+    } = endpoint;
     const nodeName = at.split('-')[0];
     return {
       addresses: [this.place(at, family)],
-      nodeName,
+      ...(nodeless === true ? {} : { nodeName }),
       conditions: { ready, serving, terminating },
       ...(hintZones === undefined && hintNodes === undefined
         ? {}

@@ -10,15 +10,26 @@ import { SluiceError, asSluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
 import type { Backend, Difference, ForeignChange, Quarantined, Written } from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
+import { shapeMap, type Chain } from './chains.ts';
 import { differences, mend, sameFrame } from './compare.ts';
-import { elements, layoutOf, type Layout } from './layout.ts';
+import { clashes, elements, layoutOf, type Layout } from './layout.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
 import { ListingReader, type Listed } from './listing.ts';
+import { Marks, markSet } from './marks.ts';
 import { watchTable } from './monitor.ts';
 import { first, hasFullyRandom, missingPiece } from './probes.ts';
 import { Session, runNft, spawnPiped, type SpawnPiped } from './process.ts';
 import { allFeatures, tableShape, type Features, type TableShape } from './table.ts';
-import { chainCommands, chunks, commands, oneLine, tableText, wholeTable } from './text.ts';
+import {
+  chainCommands,
+  chunks,
+  commands,
+  elementCommands,
+  markCommands,
+  oneLine,
+  tableText,
+  wholeTable,
+} from './text.ts';
 import { wordsOf } from './words.ts';
 
 export interface NftablesOptions {
@@ -48,8 +59,7 @@ export class NftablesBackend implements Backend {
   readonly #start: SpawnPiped;
   readonly #clock: Clock;
   readonly #session: Session;
-  /** Processes of ours, whose changes are not foreign. */
-  readonly #pids = new Set<number>();
+  readonly #marks = new Marks();
   #features: Features = allFeatures;
   #held: Held | undefined;
   #queue: Promise<unknown> = Promise.resolve();
@@ -58,16 +68,14 @@ export class NftablesBackend implements Backend {
   constructor({ family, start = spawnPiped, clock = systemClock }: NftablesOptions) {
     this.family = family;
     this.#clock = clock;
-    this.#start = (program, args) => {
-      const child = start(program, args);
-      if (child.pid !== undefined) this.#pids.add(child.pid);
-      return child;
-    };
-    this.#session = new Session(this.#start, () => undefined);
+    this.#start = start;
+    this.#session = new Session(start);
   }
 
   replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
-    return this.#inTurn(() => this.#replace(node, [...decisions]));
+    // One of a key: the last, as it would be had they come one after the other.
+    const unique = new Map(Array.from(decisions, (decision) => [decision.key, decision] as const));
+    return this.#inTurn(() => this.#replace(node, [...unique.values()]));
   }
 
   apply(changes: readonly DecisionChange[]): Promise<Written> {
@@ -90,18 +98,20 @@ export class NftablesBackend implements Backend {
     const entry = held?.ledger.entries.get(key);
     if (held === undefined || entry === undefined) return [];
     const table = tableText(held.shape);
-    const chains: string[] = [];
+    const chains: Chain[] = [];
     const lines = held.ledger.elementsOf(entry).map(({ set, key: at, value }) => {
-      if (value.startsWith('goto ')) chains.push(value.slice(5));
+      const chain = held.ledger.chainOf(set, value);
+      if (chain !== undefined) chains.push(chain);
       return `element ${table} ${set} { ${value === '' ? at : `${at} : ${value}`} }`;
     });
     const told = new Set<string>();
-    for (const name of chains) {
+    for (const { number, name } of chains)
+      lines.push(`element ${table} ${shapeMap} { ${number} : goto ${name} }`);
+    for (const { name, rules, leadsTo } of chains) {
       if (told.has(name)) continue;
       told.add(name);
-      const chain = held.ledger.layout.chains.get(name);
-      for (const rule of chain?.rules ?? []) lines.push(`rule ${table} ${name} ${rule}`);
-      for (const next of chain?.leadsTo ?? []) chains.push(next.name);
+      for (const rule of rules) lines.push(`rule ${table} ${name} ${rule}`);
+      chains.push(...leadsTo);
     }
     return lines;
   }
@@ -111,7 +121,7 @@ export class NftablesBackend implements Backend {
       start: this.#start,
       clock: this.#clock,
       header: wordsOf(this.family).header,
-      isOurs: (pid) => this.#pids.has(pid),
+      isOurs: (mark) => this.#marks.heard(mark),
       onChange,
       signal,
     });
@@ -126,7 +136,10 @@ export class NftablesBackend implements Backend {
       const { error, code } = await runNft(
         this.#start,
         ['-f', '-'],
-        [`add table ${table}\ndelete table ${table}\n`],
+        [
+          `add table ${table}\nadd set ${table} ${markSet} { type classid; }\n`,
+          `${markCommands(table, this.#marks.next()).join('\n')}\ndelete table ${table}\n`,
+        ],
       );
       if (code !== 0) throw refused(error);
     });
@@ -193,11 +206,14 @@ export class NftablesBackend implements Backend {
       const good = decisions.filter(({ key }) => !bad.has(key));
       const refusedNow = new Map<DecisionKey, Quarantined>();
       let operations = 0;
+      const mark = this.#marks.next();
       const pieces = (function* (): Generator<string> {
         operations = yield* wholeTable(shape, ledger, good, (one) => refusedNow.set(one.key, one));
+        for (const line of markCommands(tableText(shape), mark)) yield `${line}\n`;
       })();
       const { code, error } = await runNft(this.#start, ['-f', '-'], chunks(pieces));
-      if (code === 0) {
+      if (code !== 0) this.#marks.forget(mark);
+      else {
         this.#held = { shape, ledger };
         return { operations, quarantined: [...bad.values(), ...refusedNow.values()] };
       }
@@ -233,6 +249,9 @@ export class NftablesBackend implements Backend {
       throw (await missingPiece(words, (text) => check([text]))) ?? refused(error);
     }
     const known = bad.size;
+    // Seen without asking the kernel, which would have to be asked for ever smaller parts of the whole.
+    for (const refusedOne of clashes(layout, decisions)) bad.set(refusedOne.key, refusedOne);
+    if (bad.size > known) return;
     /** @returns those of `some` that are taken together with `base`. */
     const search = async (
       base: readonly Decision[],
@@ -312,7 +331,16 @@ export class NftablesBackend implements Backend {
   }
 
   /** One transaction. Gives what nft said against it: then nothing has changed. */
-  async #write(lines: readonly string[]): Promise<string> {
+  async #write(changes: readonly string[]): Promise<string> {
+    if (changes.length === 0) return '';
+    const mark = this.#marks.next();
+    const table = tableText({ words: wordsOf(this.family) });
+    const against = await this.#send([...markCommands(table, mark), ...changes], mark);
+    if (against !== '') this.#marks.forget(mark);
+    return against;
+  }
+
+  async #send(lines: readonly string[], mark: string): Promise<string> {
     const line = oneLine(lines);
     if (line.length <= longestLine) {
       try {
@@ -321,6 +349,7 @@ export class NftablesBackend implements Backend {
         const why = asSluiceError(error);
         if (why.code === 'ToolMissing') throw why;
         // The child died: whether with its work done is seen from what the kernel says to the same work again.
+        this.#marks.expect(mark);
         const { code, error: said } = await runNft(this.#start, ['-f', '-'], [`${lines.join('\n')}\n`]);
         if (code === 0) return '';
         throw new SluiceError('ambiguous', `nft ended in the middle of a change: ${first(said)}`, {
@@ -369,7 +398,11 @@ export class NftablesBackend implements Backend {
     const held = this.#held;
     if (held === undefined) return;
     const unused = held.ledger.unusedChains();
-    if (await this.#deleteChains(tableText(held.shape), unused)) held.ledger.forgetChains(unused);
+    const numbers = unused.flatMap((name) => held.ledger.layout.chains.get(name)?.number ?? []);
+    const table = tableText(held.shape);
+    if ((await this.#write(elementCommands('delete', table, shapeMap, numbers))) !== '') return;
+    held.ledger.forgetChains(unused);
+    await this.#deleteChains(table, unused);
   }
 
   /** In a transaction of its own: older kernels hold a chain in use until the one that freed it is over. */

@@ -1,6 +1,10 @@
 /**
- * The chains that verdicts lead to: by shape, shared by all decisions of one shape, so that their number is that of
+ * The chains that destinations lead to: by shape, shared by all decisions of one shape, so that their number is that of
  * distinct endpoint counts and policies and not that of Services.
+ *
+ * A destination holds the number of its shape, and one small map leads from numbers to chains. Were the chain in the
+ * destination's element, the kernel would walk every element of that map again at each change of one: a millisecond
+ * at 10,000 Services.
  *
  * A balancing chain draws a bucket and looks its row up; then it looks bucket 0 up; then it drops. A packet between
  * the two look-ups of one transaction (old count, new rows) thereby finds bucket 0, and one whose Service has just
@@ -12,6 +16,7 @@
  *
  * Rule texts are written as nft lists them (`nft -p -y`), so that live rules can be compared with them as texts.
  */
+import { createHash } from 'node:crypto';
 import { SluiceError, unreachable } from '../../core/errors.ts';
 import type { LocalSource, NodeDecision } from '../decision.ts';
 import { wordsOf, type Words } from './words.ts';
@@ -19,6 +24,8 @@ import { wordsOf, type Words } from './words.ts';
 /** A chain without a hook: its name says its shape, so equal names have equal rules. */
 export interface Chain {
   readonly name: string;
+  /** How destinations name it, in the form in which nft lists a traffic class. */
+  readonly number: string;
   readonly rules: readonly string[];
   /** Chains that its rules go to: they must be there before it. */
   readonly leadsTo: readonly Chain[];
@@ -41,16 +48,39 @@ export interface Balancing {
   readonly affinitySeconds: number | undefined;
 }
 
-/** What a verdict map holds, with the chain that it needs. */
-export type Target = { readonly kind: 'drop' } | { readonly kind: 'goto'; readonly chain: Chain };
+/** Leads from the number of a shape to its chain. */
+export const shapeMap = 'shapes';
 
-export function verdictOf(target: Target): string {
-  return target.kind === 'drop' ? 'drop' : `goto ${target.chain.name}`;
+/** Maps whose values are numbers of shapes. */
+export const dispatchMaps = { address: 'service-ips', port: 'service-nodeports' } as const;
+
+export function gotoText({ name }: Pick<Chain, 'name'>): string {
+  return `goto ${name}`;
 }
 
-const rejecting: Chain = { name: 'refuse', rules: ['reject'], leadsTo: [] };
-export const rejectTarget: Target = { kind: 'goto', chain: rejecting };
-export const dropTarget: Target = { kind: 'drop' };
+export const refuse: Chain = {
+  name: 'refuse',
+  number: shapeNumber('refuse'),
+  rules: ['reject'],
+  leadsTo: [],
+};
+export const silence: Chain = {
+  name: 'silence',
+  number: shapeNumber('silence'),
+  rules: ['drop'],
+  leadsTo: [],
+};
+
+/**
+ * The same on every node and after every restart: made of the name, not counted. Neither half is 0 and the upper one is
+ * not full, because nft has words of its own for some of those.
+ */
+function shapeNumber(name: string): string {
+  const digest = createHash('sha256').update(name).digest();
+  const high = 1 + (digest.readUInt16BE(0) % 0xfffe);
+  const low = 1 + (digest.readUInt16BE(2) % 0xffff);
+  return `${high.toString(16)}:${low.toString(16)}`;
+}
 
 /** All nodes hash alike: the number is arbitrary, but must never change. */
 const hashSeed = '0x5106ce';
@@ -76,7 +106,8 @@ export function guardSet(place: Place): string {
 
 /** Makes the chains of one node's settings, each once. */
 export class Chains {
-  readonly #known = new Map<string, Chain>([[rejecting.name, rejecting]]);
+  readonly #known = new Map<string, Chain>([refuse, silence].map((chain) => [chain.name, chain]));
+  readonly #numbered = new Map<string, Chain>([refuse, silence].map((chain) => [chain.number, chain]));
   readonly #words: Words;
   readonly #mark: string;
   readonly #isPod: string | undefined;
@@ -94,7 +125,12 @@ export class Chains {
     return this.#known.get(name);
   }
 
-  balance(shape: Balancing): Target {
+  /** The chain that a destination's number stands for. */
+  numbered(number: string): Chain | undefined {
+    return this.#numbered.get(number);
+  }
+
+  balance(shape: Balancing): Chain {
     const { place, list, buckets, masquerade, hash, affinitySeconds } = shape;
     const parts = [place === 'address' ? 'to' : 'nodeport-to', list, String(buckets)];
     if (hash) parts.push('hash');
@@ -112,34 +148,38 @@ export class Chains {
   }
 
   /** Who is outside the ranges of the destination is dropped before anything else is asked. */
-  guarded(place: Place, then: Target): Target {
+  guarded(place: Place, then: Chain): Chain {
     const key = this.#key(place);
     const check = `${key} . ${this.#words.header} saddr != @${guardSet(place)} drop`;
-    const name = `${place === 'address' ? '' : 'nodeport-'}guard-${nameOf(then)}`;
-    return this.#make(name, () => ({ rules: [check, ruleOf(then)], leadsTo: chainsOf(then) }));
+    const name = `${place === 'address' ? '' : 'nodeport-'}guard-${then.name}`;
+    return this.#make(name, () => ({ rules: [check, gotoText(then)], leadsTo: [then] }));
   }
 
   /** Policy Local: what pods, processes of the node (the same, masqueraded) and everybody else get. */
-  split(pod: Target, process: Target, others: Target): Target {
-    const name = `split-${nameOf(pod)}-or-${nameOf(others)}`;
+  split(pod: Chain, process: Chain, others: Chain): Chain {
+    const name = `split-${pod.name}-or-${others.name}`;
     const whenPod = this.#isPod;
     return this.#make(name, () => ({
       rules: [
-        ...(whenPod === undefined ? [] : [`${whenPod} ${ruleOf(pod)}`]),
-        `fib saddr type local ${ruleOf(process)}`,
-        ruleOf(others),
+        ...(whenPod === undefined ? [] : [`${whenPod} ${gotoText(pod)}`]),
+        `fib saddr type local ${gotoText(process)}`,
+        gotoText(others),
       ],
-      leadsTo: [...(whenPod === undefined ? [] : chainsOf(pod)), ...chainsOf(process), ...chainsOf(others)],
+      leadsTo: [...(whenPod === undefined ? [] : [pod]), process, others],
     }));
   }
 
-  #make(name: string, make: () => Omit<Chain, 'name'>): Target {
+  #make(name: string, make: () => Omit<Chain, 'name' | 'number'>): Chain {
     let chain = this.#known.get(name);
     if (chain === undefined) {
-      chain = { name, ...make() };
+      let number = shapeNumber(name);
+      // Two names in four thousand million; still, one Service must not get the rules of another.
+      for (let turn = 1; this.#numbered.has(number); turn += 1) number = shapeNumber(`${name} ${turn}`);
+      chain = { name, number, ...make() };
       this.#known.set(name, chain);
+      this.#numbered.set(number, chain);
     }
-    return { kind: 'goto', chain };
+    return chain;
   }
 
   #key(place: Place): string {
@@ -215,18 +255,6 @@ export function destinationKey(words: Words, place: Place): string {
 export function clientKey(words: Words, place: Place): string {
   const whole = `${words.header} saddr . ${destinationKey(words, place)}`;
   return words.family === 'IPv4' ? whole : `jhash ${whole} mod 4294967295 seed ${hashSeed}`;
-}
-
-function nameOf(target: Target): string {
-  return target.kind === 'drop' ? 'drop' : target.chain.name;
-}
-
-function ruleOf(target: Target): string {
-  return verdictOf(target);
-}
-
-function chainsOf(target: Target): Chain[] {
-  return target.kind === 'drop' ? [] : [target.chain];
 }
 
 /** @throws SluiceError `invalid` where there is no such bit. */

@@ -6,7 +6,7 @@ import type { Quarantined } from '../backend.ts';
 import type { Decision, DecisionKey } from '../decision.ts';
 import { asSluiceError } from '../../core/errors.ts';
 import type { Chain, List, Place } from './chains.ts';
-import { rowMaps } from './chains.ts';
+import { gotoText, refuse, rowMaps, shapeMap } from './chains.ts';
 import { numberText, type Placement, type Placements } from './layout.ts';
 import type { Ledger, Transaction } from './ledger.ts';
 import type { Listed } from './listing.ts';
@@ -62,27 +62,25 @@ export function mend(
     of(set).adds.push(value === '' ? key : `${key} : ${value}`);
   };
   for (const { name, fixed } of shape.sets) for (const key of fixed ?? []) tell(name, key, '');
-  const verdicts = new Set<string>(['goto refuse']);
+  const heads = new Set<Chain>([refuse]);
   for (const decision of decisions) {
     try {
       ledger.adopt(decision, standing(listed, decision), (set, key, value) => {
-        if (value.startsWith('goto ')) verdicts.add(value);
+        const head = ledger.chainOf(set, value);
+        if (head !== undefined) heads.add(head);
         tell(set, key, value);
       });
     } catch (error) {
       onRefused({ key: decision.key, message: asSluiceError(error).message });
     }
   }
-  for (const { name, dynamic } of shape.sets) {
-    if (dynamic) continue;
-    for (const key of listed.sets.get(name)?.elements.keys() ?? []) of(name).deletes.push(key);
-  }
   const chains: Chain[] = [];
   const rewrite: Pick<Chain, 'name' | 'rules'>[] = [];
   const wanted = new Set<string>(shape.chains.map(({ name }) => name));
-  for (const verdict of verdicts) {
-    for (const chain of ledger.missingChains(verdict)) {
+  for (const head of heads) {
+    for (const chain of ledger.missing(head)) {
       const there = listed.chains.get(chain.name);
+      tell(shapeMap, chain.number, gotoText(chain));
       wanted.add(chain.name);
       ledger.markPresent(chain.name);
       if (there === undefined) chains.push(chain);
@@ -93,6 +91,10 @@ export function mend(
     const there = listed.chains.get(name);
     if (!sameRules(hook === undefined ? (there ?? []) : (there ?? []).slice(1), rules))
       rewrite.push({ name, rules });
+  }
+  for (const { name, dynamic } of shape.sets) {
+    if (dynamic) continue;
+    for (const key of listed.sets.get(name)?.elements.keys() ?? []) of(name).deletes.push(key);
   }
   const surplus = [...listed.chains.keys()].filter((name) => !wanted.has(name));
   let operations = chains.length + rewrite.length + surplus.length;
@@ -158,13 +160,14 @@ export interface Found {
 /** Every difference between a listing and the ledger. Uses `listed` up. */
 export function differences(listed: Listed, shape: TableShape, ledger: Ledger): Found[] {
   const found: Found[] = [];
-  const verdicts = new Set<string>(['goto refuse']);
+  const heads = new Set<Chain>([refuse]);
   const seen = new Set<string>();
   const tell = (owner: DecisionKey | undefined, set: string, key: string, value: string): void => {
     const id = `${set} ${key}`;
     if (seen.has(id)) return;
     seen.add(id);
-    if (value.startsWith('goto ')) verdicts.add(value);
+    const head = ledger.chainOf(set, value);
+    if (head !== undefined) heads.add(head);
     const there = listed.sets.get(set)?.elements;
     const now = there?.get(key);
     there?.delete(key);
@@ -186,21 +189,26 @@ export function differences(listed: Listed, shape: TableShape, ledger: Ledger): 
   for (const [key, entry] of ledger.entries) {
     for (const item of ledger.elementsOf(entry)) tell(key, item.set, item.key, item.value);
   }
+  const wanted = new Map<string, readonly string[]>(
+    shape.chains.map(({ name, hook, rules }) => [name, hook === undefined ? rules : [hook, ...rules]]),
+  );
+  // Chains of a count that no Service has just now stay for a while: they are ours and harmless.
+  const ours = new Set<Chain>();
+  const reach = (chain: Chain | undefined): void => {
+    if (chain === undefined || ours.has(chain)) return;
+    ours.add(chain);
+    wanted.set(chain.name, chain.rules);
+    tell(undefined, shapeMap, chain.number, gotoText(chain));
+    for (const next of chain.leadsTo) reach(next);
+  };
+  for (const head of heads) reach(head);
+  for (const name of ledger.presentChains) reach(ledger.layout.chains.get(name));
   for (const { name, dynamic } of shape.sets) {
     if (dynamic) continue;
     for (const [key, value] of listed.sets.get(name)?.elements ?? []) {
       const element = value === '' ? key : `${key} : ${value}`;
       found.push({ kind: 'unexpected', object: `element ${name} { ${element} }`, key: undefined });
     }
-  }
-  const wanted = new Map<string, readonly string[]>(
-    shape.chains.map(({ name, hook, rules }) => [name, hook === undefined ? rules : [hook, ...rules]]),
-  );
-  // Chains of a count that no Service has just now stay for a while: they are ours and harmless.
-  for (const name of [...verdicts].map((verdict) => verdict.slice(5)).concat([...ledger.presentChains])) {
-    const chain = ledger.layout.chains.get(name);
-    if (chain !== undefined) wanted.set(name, chain.rules);
-    for (const next of chain?.leadsTo ?? []) wanted.set(next.name, next.rules);
   }
   for (const [name, rules] of wanted) {
     const there = listed.chains.get(name);

@@ -1,17 +1,18 @@
 /**
  * One decision as elements of the shared maps (pure).
  *
- * A destination is one element of a verdict map, which leads to the chain of its shape, and one row for each bucket.
+ * A destination is one element with the number of its shape, which leads to a chain, and one row for each bucket.
  * Rows of the cluster list and of the local list stand in different maps, because one destination may need both:
  * everybody else gets the local endpoints, while pods and processes of the node get all (rules T1 to T3).
  */
 import { isIP } from 'node:net';
 import { contains, parseAddress, parseCidr, type Cidr } from '../../core/cidr.ts';
-import { unreachable } from '../../core/errors.ts';
-import type { Decision, Endpoint, Fate, NodeDecision } from '../decision.ts';
+import { SluiceError, unreachable } from '../../core/errors.ts';
+import type { Quarantined } from '../backend.ts';
+import type { Decision, DecisionKey, Endpoint, Fate, NodeDecision } from '../decision.ts';
 import { hashOrder, numberSlots, place as placeInBuckets, plainOrder } from './buckets.ts';
-import { Chains, dropTarget, guardSet, rejectTarget, rowMaps, verdictOf } from './chains.ts';
-import type { List, Masquerade, Place, Target } from './chains.ts';
+import { Chains, dispatchMaps, guardSet, refuse, rowMaps, silence } from './chains.ts';
+import type { Chain, List, Masquerade, Place } from './chains.ts';
 import {
   checkedAddress,
   checkedPort,
@@ -21,8 +22,11 @@ import {
   type Words,
 } from './words.ts';
 
-/** Takes one element; `value` is empty in a set. */
-export type Emit = (set: string, key: string, value: string) => void;
+/**
+ * Takes one element; `value` is empty in a set. `shared`: several decisions may have this element, which is about that
+ * address; the string is the decision's own, so that who remembers it needs no memory for it.
+ */
+export type Emit = (set: string, key: string, value: string, shared?: string) => void;
 
 /** Where the endpoints of one list stand, where that is not what a cold start would choose. */
 export interface Placement {
@@ -52,9 +56,6 @@ export function layoutOf(node: NodeDecision): Layout {
   return { node, words, chains: new Chains(node), podRanges };
 }
 
-/** Sets whose elements several decisions share; elements of the others belong to one decision. */
-export const sharedSets: ReadonlySet<string> = new Set(['cluster-ips', 'hairpin']);
-
 /**
  * Tells every element of a decision, and returns where its endpoints came to stand: undefined where that is what a
  * cold start chooses.
@@ -68,6 +69,32 @@ export function elements(
   emit: Emit,
 ): Placements | undefined {
   return new Pen(layout, decision, before, emit).write();
+}
+
+/** Decisions that claim an element of an earlier one with another value: the kernel would refuse them all together. */
+export function clashes(layout: Layout, decisions: Iterable<Decision>): Quarantined[] {
+  const owners = new Map<string, { readonly key: DecisionKey; readonly value: string }>();
+  const found: Quarantined[] = [];
+  for (const decision of decisions) {
+    const own: [string, string][] = [];
+    let message: string | undefined;
+    try {
+      elements(layout, decision, undefined, (set, key, value, shared) => {
+        if (shared !== undefined) return;
+        const id = `${set} { ${key} }`;
+        const owner = owners.get(id);
+        if (owner === undefined) own.push([id, value]);
+        else if (owner.value !== value) message ??= `${id} is taken by ${owner.key}`;
+      });
+    } catch (error) {
+      // It cannot be written at all, which is told where it is written.
+      if (!(error instanceof SluiceError)) throw error;
+      continue;
+    }
+    if (message !== undefined) found.push({ key: decision.key, message });
+    else for (const [id, value] of own) owners.set(id, { key: decision.key, value });
+  }
+  return found;
 }
 
 /** What is worked out once for all destinations of a decision. */
@@ -100,14 +127,14 @@ class Pen {
     };
     if (clusterIP !== undefined) {
       const key = keyAt(clusterIP) ?? '';
-      this.#emit('cluster-ips', clusterIP, '');
+      this.#emit('cluster-ips', clusterIP, '', clusterIP);
       const masquerade: Masquerade = node.masqueradeAll
         ? 'always'
         : node.localSource.kind === 'none'
           ? 'never'
           : 'unless-pod';
       const { internal } = this.#decision;
-      this.#emit('service-ips', key, verdictOf(this.#meet('address', internal, masquerade)));
+      this.#emit(dispatchMaps.address, key, this.#meet('address', internal, masquerade).number);
       this.#rows('address', key, [internal]);
     }
     for (const [addresses, guarded] of [
@@ -116,18 +143,18 @@ class Pen {
     ] as const) {
       for (const address of addresses) {
         const key = keyAt(address);
-        if (key !== undefined) this.#external('address', 'service-ips', key, guarded);
+        if (key !== undefined) this.#external('address', key, guarded);
       }
     }
     if (nodePort !== 0) {
       const key = `${number} . ${checkedPort(nodePort)}`;
-      this.#external('port', 'service-nodeports', key, sourceRanges !== undefined && guardEverything);
+      this.#external('port', key, sourceRanges !== undefined && guardEverything);
     }
     this.#hairpin();
     return (this.#placements.cluster ?? this.#placements.local) ? this.#placements : undefined;
   }
 
-  #external(place: Place, map: string, key: string, guarded: boolean): void {
+  #external(place: Place, key: string, guarded: boolean): void {
     const { chains, words } = this.#layout;
     const { external, shortcut, sourceRanges } = this.#decision;
     const target =
@@ -138,7 +165,7 @@ class Pen {
             this.#meet(place, shortcut, 'always'),
             this.#meet(place, external, 'never'),
           );
-    this.#emit(map, key, verdictOf(guarded ? chains.guarded(place, target) : target));
+    this.#emit(dispatchMaps[place], key, (guarded ? chains.guarded(place, target) : target).number);
     this.#rows(place, key, shortcut === undefined ? [external] : [external, shortcut]);
     if (!guarded) return;
     for (const range of disjointRanges(words, sourceRanges ?? [])) {
@@ -146,17 +173,17 @@ class Pen {
     }
   }
 
-  #meet(place: Place, fate: Fate, masquerade: Masquerade): Target {
+  #meet(place: Place, fate: Fate, masquerade: Masquerade): Chain {
     const { balancing, affinitySeconds } = this.#decision;
     switch (fate.kind) {
       case 'reject':
-        return rejectTarget;
+        return refuse;
       case 'drop':
-        return dropTarget;
+        return silence;
       case 'balance': {
         const buckets = this.#list(fate.to).order.length;
         // Endpoints that the decision promises but does not hold: what has no row must not leak.
-        if (buckets === 0) return dropTarget;
+        if (buckets === 0) return silence;
         return this.#layout.chains.balance({
           place,
           list: fate.to,
@@ -230,7 +257,8 @@ class Pen {
 
   #emitHairpin(list: List, counts: (endpoint: Endpoint) => boolean): void {
     for (const endpoint of this.#decision[list]) {
-      if (counts(endpoint)) this.#emit('hairpin', `${endpoint.address} . ${endpoint.address}`, '');
+      const { address } = endpoint;
+      if (counts(endpoint)) this.#emit('hairpin', `${address} . ${address}`, '', address);
     }
   }
 }

@@ -7,8 +7,8 @@
  */
 import type { Decision, DecisionKey } from '../decision.ts';
 import { plainOrder } from './buckets.ts';
-import type { Chain } from './chains.ts';
-import { elements, sharedSets, type Layout, type Placements } from './layout.ts';
+import { dispatchMaps, gotoText, shapeMap, type Chain } from './chains.ts';
+import { elements, type Emit, type Layout, type Placements } from './layout.ts';
 
 /** One transaction, ordered so that it can be written as it stands: chains, deletions, additions. */
 export interface Transaction {
@@ -39,12 +39,19 @@ export interface Wish {
   readonly after: Decision | undefined;
 }
 
+/** Uses that a plan adds to (or takes from) a shared element. */
+interface SharedStep {
+  readonly set: string;
+  readonly address: string;
+  readonly step: number;
+}
+
 export class Ledger {
   readonly layout: Layout;
   readonly entries = new Map<DecisionKey, Entry>();
-  /** Uses of each shared element, `set key`. */
-  readonly #shared = new Map<string, number>();
-  /** Uses of each chain by verdict elements. */
+  /** Uses of each shared element, by set and address: there may be one for each endpoint. */
+  readonly #shared = new Map<string, Map<string, number>>();
+  /** Uses of each chain by destinations. */
   readonly #uses = new Map<string, number>();
   /** Chains that are in the kernel. */
   readonly #present = new Set<string>();
@@ -73,32 +80,44 @@ export class Ledger {
     before: Placements | undefined,
     tell: (set: string, key: string, value: string) => void,
   ): void {
-    const items: [string, string, string][] = [];
-    const placements = elements(this.layout, decision, before, (set, key, value) => {
-      items.push([set, key, value]);
+    const items: Parameters<Emit>[] = [];
+    const placements = elements(this.layout, decision, before, (...item) => {
+      items.push(item);
     });
     const seen = new Set<string>();
-    for (const [set, key, value] of items) {
-      if (sharedSets.has(set)) {
-        const id = `${set} ${key}`;
-        if (seen.has(id)) continue;
-        seen.add(id);
-        const count = this.#shared.get(id) ?? 0;
-        this.#shared.set(id, count + 1);
+    for (const [set, key, value, shared] of items) {
+      if (shared !== undefined) {
+        if (seen.has(key)) continue;
+        seen.add(key);
+        const counts = this.#sharedIn(set);
+        const count = counts.get(shared) ?? 0;
+        counts.set(shared, count + 1);
         if (count > 0) continue;
       } else {
-        this.#use(value, 1);
+        this.#use(set, value, 1);
       }
       tell(set, key, value);
     }
     this.entries.set(decision.key, { decision, placements });
   }
 
-  /** The chain that a verdict needs, with those that it leads to, where they are not in the kernel yet. */
-  missingChains(verdict: string): Chain[] {
+  /** The chain that an element needs, with those that it leads to, where they are not in the kernel yet. */
+  missingChains(set: string, value: string): Chain[] {
+    const chain = this.chainOf(set, value);
+    return chain === undefined ? [] : this.missing(chain);
+  }
+
+  missing(chain: Chain): Chain[] {
     const missing: Chain[] = [];
-    collect(this.layout.chains.get(chainName(verdict) ?? ''), this.#present, missing);
+    collect(chain, this.#present, missing);
     return missing;
+  }
+
+  /** The chain that an element leads to. */
+  chainOf(set: string, value: string): Chain | undefined {
+    return set === dispatchMaps.address || set === dispatchMaps.port
+      ? this.layout.chains.numbered(value)
+      : undefined;
   }
 
   markPresent(name: string): void {
@@ -133,19 +152,18 @@ export class Ledger {
   plan(wishes: readonly Wish[]): Plan {
     const gone = new Map<string, Map<string, string>>();
     const fresh = new Map<string, Map<string, string>>();
-    const shared = new Map<string, number>();
+    const shared = new Map<string, SharedStep>();
     const uses = new Map<string, number>();
     const entries = new Map<DecisionKey, Entry | undefined>();
     const count = (of: Map<string, Map<string, string>>, step: 1 | -1) => {
       const seen = new Set<string>();
-      return (set: string, key: string, value: string): void => {
-        if (sharedSets.has(set)) {
-          const id = `${set} ${key}`;
-          if (!seen.has(id)) shared.set(id, (shared.get(id) ?? 0) + step);
-          seen.add(id);
+      return (set: string, key: string, value: string, address?: string): void => {
+        if (address !== undefined) {
+          if (!seen.has(key)) shared.set(key, { set, address, step: (shared.get(key)?.step ?? 0) + step });
+          seen.add(key);
           return;
         }
-        const chain = chainName(value);
+        const chain = this.chainOf(set, value)?.name;
         if (chain !== undefined) uses.set(chain, (uses.get(chain) ?? 0) + step);
         let keys = of.get(set);
         if (keys === undefined) of.set(set, (keys = new Map<string, string>()));
@@ -173,7 +191,7 @@ export class Ledger {
           if (entry === undefined) this.entries.delete(key);
           else this.entries.set(key, entry);
         }
-        for (const [id, step] of shared) bump(this.#shared, id, step);
+        for (const { set, address, step } of shared.values()) bump(this.#sharedIn(set), address, step);
         for (const [name, step] of uses) {
           bump(this.#uses, name, step);
           if (step > 0) reach(this.layout.chains.get(name), this.#present);
@@ -185,7 +203,7 @@ export class Ledger {
   #transaction(
     gone: ReadonlyMap<string, ReadonlyMap<string, string>>,
     fresh: ReadonlyMap<string, ReadonlyMap<string, string>>,
-    shared: ReadonlyMap<string, number>,
+    shared: ReadonlyMap<string, SharedStep>,
     uses: ReadonlyMap<string, number>,
   ): Transaction {
     const sets = new Map<string, { deletes: string[]; adds: string[] }>();
@@ -211,9 +229,8 @@ export class Ledger {
         operations += 1;
       }
     }
-    for (const [id, step] of shared) {
-      const before = this.#shared.get(id) ?? 0;
-      const [set, key] = splitOnce(id);
+    for (const [key, { set, address, step }] of shared) {
+      const before = this.#sharedIn(set).get(address) ?? 0;
       if (before === 0 && step > 0) of(set).adds.push(key);
       else if (before > 0 && before + step <= 0) of(set).deletes.push(key);
       else continue;
@@ -223,12 +240,19 @@ export class Ledger {
     for (const [name, step] of uses) {
       if (step > 0) collect(this.layout.chains.get(name), this.#present, chains);
     }
+    for (const chain of chains) of(shapeMap).adds.push(`${chain.number} : ${gotoText(chain)}`);
     return { chains, sets, operations: operations + chains.length };
   }
 
-  #use(verdict: string, step: number): void {
-    const name = chainName(verdict);
-    if (name !== undefined) bump(this.#uses, name, step);
+  #sharedIn(set: string): Map<string, number> {
+    let counts = this.#shared.get(set);
+    if (counts === undefined) this.#shared.set(set, (counts = new Map<string, number>()));
+    return counts;
+  }
+
+  #use(set: string, value: string, step: number): void {
+    const chain = this.chainOf(set, value);
+    if (chain !== undefined) bump(this.#uses, chain.name, step);
   }
 }
 
@@ -258,15 +282,6 @@ function weighted(endpoints: Decision['cluster']): string[] {
     const endpoint = endpoints[index];
     return endpoint === undefined ? '' : `${endpoint.address} . ${endpoint.port}`;
   });
-}
-
-function chainName(verdict: string): string | undefined {
-  return verdict.startsWith('goto ') ? verdict.slice(5) : undefined;
-}
-
-function splitOnce(id: string): [string, string] {
-  const at = id.indexOf(' ');
-  return [id.slice(0, at), id.slice(at + 1)];
 }
 
 function bump(counts: Map<string, number>, id: string, step: number): void {

@@ -1,11 +1,13 @@
 /**
  * Hears of every change to our table by listening to the kernel's messages through a long-lived `nft monitor`.
  *
- * The kernel ends each transaction's messages with one that names the process. Changes by children of ours are left
- * out. A monitor that ends is begun again after a while; what was missed meanwhile is told as a change by nobody known.
+ * The kernel ends each transaction's messages with one that names the process. Transactions that carry a mark of ours are
+ * left out. Where messages were lost, or the monitor ended and was begun again, that is told as a change by nobody known:
+ * only a look at the whole table can say whether it is right.
  */
 import type { Clock } from '../../core/clock.ts';
 import type { ForeignChange } from '../backend.ts';
+import { markSet } from './marks.ts';
 import { pipesOf, type SpawnPiped } from './process.ts';
 import { tableName } from './words.ts';
 
@@ -13,25 +15,27 @@ export interface WatchOptions {
   readonly start: SpawnPiped;
   readonly clock: Clock;
   readonly header: 'ip' | 'ip6';
-  readonly isOurs: (pid: number) => boolean;
+  /** Whether a mark is that of a transaction of ours. */
+  readonly isOurs: (mark: string) => boolean;
   readonly onChange: (change: ForeignChange) => void;
   readonly signal: AbortSignal;
 }
 
 const againAfterMs = 1_000;
 
+/**
+ * Listens until the signal fires. It must not be begun anew lightly: nft first lists every table, half a second at 10,000
+ * Services, and begins that again whenever somebody writes meanwhile.
+ */
 export function watchTable({ start, clock, header, isOurs, onChange, signal }: WatchOptions): void {
   if (signal.aborted) return;
-  const reader = new MonitorReader(header, isOurs, onChange);
   const child = start('nft', ['monitor']);
   const { stdout, stderr } = pipesOf(child);
+  const lost = (): void => onChange({ message: 'messages of the kernel were lost', process: undefined });
+  const reader = new MonitorReader({ header, isOurs, onChange, onLost: lost });
   stdout.setEncoding('utf8').on('data', (text: string) => reader.push(text));
-  stderr.setEncoding('utf8').on('data', (text: string) => {
-    // The rest of what it says there is about rules that this nft cannot print.
-    if (/lost|overrun|no buffer space/i.test(text)) {
-      onChange({ message: 'messages of the kernel were lost', process: undefined });
-    }
-  });
+  // It speaks there of rules that this nft cannot print, and of elements of sets that went with their table.
+  stderr.resume();
   const stop = (): void => {
     child.kill('SIGKILL');
   };
@@ -49,23 +53,27 @@ export function watchTable({ start, clock, header, isOurs, onChange, signal }: W
   });
 }
 
+export interface ReaderOptions extends Pick<WatchOptions, 'header' | 'isOurs' | 'onChange'> {
+  /** The kernel had no room for all messages. */
+  readonly onLost: () => void;
+}
+
 /** Reads the lines of `nft monitor`. */
 export class MonitorReader {
-  readonly #mark: string;
-  readonly #isOurs: (pid: number) => boolean;
+  readonly #table: string;
+  readonly #isOurs: (mark: string) => boolean;
   readonly #onChange: (change: ForeignChange) => void;
+  readonly #onLost: () => void;
   #rest = '';
   #events = 0;
   #first = '';
+  #ours = false;
 
-  constructor(
-    header: 'ip' | 'ip6',
-    isOurs: (pid: number) => boolean,
-    onChange: (change: ForeignChange) => void,
-  ) {
-    this.#mark = ` ${header} ${tableName}`;
+  constructor({ header, isOurs, onChange, onLost }: ReaderOptions) {
+    this.#table = ` ${header} ${tableName}`;
     this.#isOurs = isOurs;
     this.#onChange = onChange;
+    this.#onLost = onLost;
   }
 
   push(text: string): void {
@@ -85,25 +93,34 @@ export class MonitorReader {
       this.#generation(line);
       return;
     }
+    // `# ERROR: We lost some netlink events!`, where the kernel had no room for more of them.
+    if (line.startsWith('# ERROR')) {
+      this.#onLost();
+      return;
+    }
     // `delete element ip sluice …`, `add rule ip sluice …`, `delete table ip sluice`
-    const at = line.indexOf(this.#mark);
+    const at = line.indexOf(this.#table);
     if (at < 0 || at > 20) return;
-    const next = line[at + this.#mark.length];
+    const next = line[at + this.#table.length];
     if (next !== undefined && next !== ' ') return;
     if (this.#events === 0 || line.startsWith('delete table')) this.#first = line;
     this.#events += 1;
+    const rest = line.slice(at + this.#table.length + 1);
+    if (!rest.startsWith(`${markSet} {`) || !line.startsWith('add element ')) return;
+    const mark = /\{ ([0-9a-f]+:[0-9a-f]+) \}/.exec(rest)?.[1];
+    if (mark !== undefined && this.#isOurs(mark)) this.#ours = true;
   }
 
   #generation(line: string): void {
     const events = this.#events;
     const what = this.#first.slice(0, 120);
+    const ours = this.#ours;
     this.#events = 0;
     this.#first = '';
-    if (events === 0) return;
+    this.#ours = false;
+    if (events === 0 || ours) return;
     const match = /by process (\d+) \((.*)\)$/.exec(line);
-    const pid = Number(match?.[1] ?? Number.NaN);
-    if (this.#isOurs(pid)) return;
-    const process = match === null ? undefined : `${match[2]} (${pid})`;
+    const process = match === null ? undefined : `${match[2]} (${match[1]})`;
     const more = events > 1 ? ` and ${events - 1} more` : '';
     this.#onChange({ message: `${what}${more}`, process });
   }

@@ -29,7 +29,7 @@ const pieces: readonly Piece[] = [
   {
     name: 'maps to verdicts',
     since: 'kernel 4.1',
-    text: ({ address }) => `map m { type ${address} . inet_proto . inet_service : verdict\n }`,
+    text: () => `map m { type classid : verdict\n }\n${nat('prerouting', 'meta priority vmap @m')}`,
   },
   {
     name: 'ranges in concatenations',

@@ -74,16 +74,14 @@ interface Waiting {
 /** A long-lived `nft -i`. */
 export class Session {
   readonly #start: SpawnPiped;
-  readonly #onPid: (pid: number) => void;
   #child: ChildProcess | undefined;
   #waiting: Waiting | undefined;
   #heard = '';
   #written = 0;
   #count = 0;
 
-  constructor(start: SpawnPiped, onPid: (pid: number) => void) {
+  constructor(start: SpawnPiped) {
     this.#start = start;
-    this.#onPid = onPid;
   }
 
   /**
@@ -122,7 +120,6 @@ export class Session {
   #begin(): ChildProcess {
     const child = this.#start('nft', ['-i']);
     const { stdin, stdout, stderr } = pipesOf(child);
-    if (child.pid !== undefined) this.#onPid(child.pid);
     stdin.on('error', () => undefined);
     stdout.resume();
     stderr.setEncoding('utf8').on('data', (text: string) => {

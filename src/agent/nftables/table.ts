@@ -7,8 +7,19 @@
  * same destination (a host port of the CNI), ours wins and the other never sees it.
  */
 import type { NodeDecision } from '../decision.ts';
-import { clientMap, destinationKey, guardSet, markText, rejectTarget, rowMaps, verdictOf } from './chains.ts';
+import {
+  clientMap,
+  destinationKey,
+  dispatchMaps,
+  gotoText,
+  guardSet,
+  markText,
+  refuse,
+  rowMaps,
+  shapeMap,
+} from './chains.ts';
 import type { List, Place } from './chains.ts';
+import { markSet } from './marks.ts';
 import { checkedAddress, disjointRanges, wordsOf, type Words } from './words.ts';
 
 export interface SetShape {
@@ -16,7 +27,7 @@ export interface SetShape {
   readonly kind: 'map' | 'set';
   /** Lines inside the braces but for the elements, as nft lists them. */
   readonly lines: readonly string[];
-  /** The kernel fills it from packets: its elements are not ours to write or to compare. */
+  /** The kernel fills it from packets, or every write does: its elements are not compared. */
   readonly dynamic: boolean;
   /** Elements that follow from the node's settings. */
   readonly fixed: readonly string[] | undefined;
@@ -59,8 +70,10 @@ function setShapes(node: NodeDecision, words: Words): SetShape[] {
   const pods = node.localSource.kind === 'cidrs' ? node.localSource.cidrs : [];
   const nodePortIPs = node.nodePortAddresses === 'all' ? [] : node.nodePortAddresses;
   return [
-    map('service-ips', `type ${address} . inet_proto . inet_service : verdict`),
-    map('service-nodeports', 'type inet_proto . inet_service : verdict'),
+    map(dispatchMaps.address, `type ${address} . inet_proto . inet_service : classid`),
+    map(dispatchMaps.port, 'type inet_proto . inet_service : classid'),
+    map(shapeMap, 'type classid : verdict'),
+    { ...set(markSet, 'classid'), dynamic: true },
     set('cluster-ips', address),
     set('hairpin', `${address} . ${address}`),
     set('pods', address, disjointRanges(words, pods)),
@@ -108,21 +121,25 @@ function baseChains(node: NodeDecision, words: Words, { fullyRandom }: Features)
   const { header, loopback } = words;
   const mark = markText(node.markBit);
   const masquerade = fullyRandom ? 'masquerade fully-random' : 'masquerade';
-  const refuse = verdictOf(rejectTarget);
+  const refused = gotoText(refuse);
   const ranges = node.serviceRanges.length > 0;
+  const dispatch = (where: string, place: Place): string =>
+    `${where}meta priority set ${destinationKey(words, place)} map @${dispatchMaps[place]} goto dispatch`;
   // Rule N2: addresses first, so that an external IP at the node's own address wins over a node port.
   const services = [
-    `${destinationKey(words, 'address')} vmap @service-ips`,
+    dispatch('', 'address'),
     node.nodePortAddresses === 'all'
-      ? `${header} daddr != ${loopback} fib daddr type local ${destinationKey(words, 'port')} vmap @service-nodeports`
-      : `${header} daddr @nodeport-ips ${destinationKey(words, 'port')} vmap @service-nodeports`,
+      ? dispatch(`${header} daddr != ${loopback} fib daddr type local `, 'port')
+      : dispatch(`${header} daddr @nodeport-ips `, 'port'),
   ];
   // Rule C3. What comes in for an address of the node itself is the node's to answer, whoever gave it that address.
   const undefinedPorts = (where: string): string[] => [
-    `${header} daddr @cluster-ips ${where}${refuse}`,
+    `${header} daddr @cluster-ips ${where}${refused}`,
     ...(ranges ? [`${header} daddr @service-ranges ${where}drop`] : []),
   ];
   return [
+    // A number without a chain can only be one that has just gone: such a packet must not go out untranslated.
+    { name: 'dispatch', hook: undefined, rules: [`meta priority vmap @${shapeMap}`, 'drop'] },
     { name: 'services', hook: undefined, rules: services },
     { name: 'masquerade-now', hook: undefined, rules: [`meta mark set meta mark ^ ${mark}`, masquerade] },
     hook('prerouting', 'prerouting', -105, ['jump services', ...undefinedPorts('fib daddr type != local ')]),

@@ -4,9 +4,10 @@
 import { SluiceError, asSluiceError } from '../../core/errors.ts';
 import type { Decision, NodeDecision } from '../decision.ts';
 import type { Quarantined } from '../backend.ts';
-import type { Chain } from './chains.ts';
+import { gotoText, refuse, shapeMap, type Chain } from './chains.ts';
 import { layoutOf } from './layout.ts';
 import { Ledger, type Transaction } from './ledger.ts';
+import { markSet } from './marks.ts';
 import { allFeatures, tableShape, type BaseChain, type SetShape, type TableShape } from './table.ts';
 import { tableName } from './words.ts';
 
@@ -33,6 +34,15 @@ export function chainCommands(table: string, { name, rules }: Pick<Chain, 'name'
     `flush chain ${table} ${name}`,
     ...rules.map((rule) => `add rule ${table} ${name} ${rule}`),
   ];
+}
+
+/** Puts the mark of a transaction in place of the one before. */
+export function markCommands(table: string, mark: string): string[] {
+  return [`flush set ${table} ${markSet}`, `add element ${table} ${markSet} { ${mark} }`];
+}
+
+function shapeCommand(table: string, chain: Chain): string {
+  return `add element ${table} ${shapeMap} { ${chain.number} : ${gotoText(chain)} }`;
 }
 
 export function elementCommands(
@@ -92,9 +102,9 @@ export function* wholeTable(
         let items = waiting.get(set);
         if (items === undefined) waiting.set(set, (items = []));
         items.push(value === '' ? key : `${key} : ${value}`);
-        for (const chain of value.startsWith('goto ') ? ledger.missingChains(value) : []) {
+        for (const chain of ledger.missingChains(set, value)) {
           ledger.markPresent(chain.name);
-          declared.push(...chainCommands(table, chain));
+          declared.push(...chainCommands(table, chain), shapeCommand(table, chain));
           operations += 1 + chain.rules.length;
         }
       });
@@ -113,9 +123,9 @@ export function* wholeTable(
 
 /** The chain that base chains refer to is there even while no decision leads to it. */
 function* refuseChain(table: string, ledger: Ledger): Generator<string> {
-  for (const chain of ledger.missingChains('goto refuse')) {
+  for (const chain of ledger.missing(refuse)) {
     ledger.markPresent(chain.name);
-    for (const line of chainCommands(table, chain)) yield `${line}\n`;
+    for (const line of [...chainCommands(table, chain), shapeCommand(table, chain)]) yield `${line}\n`;
   }
 }
 

@@ -254,7 +254,8 @@ class Walk {
     else {
       const found = this.#find(from.set, from.key);
       if (found === undefined) return false;
-      this.#priority = found === 'none' ? 0 : Number.parseInt(found.slice(2), 16);
+      const [high = '0', low = '0'] = found === 'none' ? [] : found.split(':');
+      this.#priority = Number.parseInt(high, 16) * 65_536 + Number.parseInt(low, 16);
     }
     return true;
   }
@@ -282,7 +283,9 @@ class Walk {
       case 'dport':
         return String(this.#port);
       case 'priority':
-        return this.#priority === 0 ? 'none' : `0:${this.#priority.toString(16)}`;
+        return this.#priority === 0
+          ? 'none'
+          : `${Math.trunc(this.#priority / 65_536).toString(16)}:${(this.#priority % 65_536).toString(16)}`;
       case 'sport':
         throw wrong('the source port is only hashed');
       default:

@@ -152,6 +152,11 @@ export class Bed implements AsyncDisposable {
     return this.#nameOf(place);
   }
 
+  /** iptables' lock is a file of the machine; nodes of a bed have one each, as real ones. */
+  lockFile(place: string): string {
+    return `/run/${this.#nameOf(place)}.xtables.lock`;
+  }
+
   /** Runs a program in a place, to its end. */
   run(place: string, program: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
     return run('ip', this.#inside(place, program, args), {
@@ -182,7 +187,9 @@ export class Bed implements AsyncDisposable {
   async start(place: string, spec: ProcessSpec): Promise<ManagedProcess> {
     this.#supervisor ??= Supervisor.open('sluice-bed-');
     const supervisor = await this.#supervisor;
-    return supervisor.start({ ...spec, program: 'ip', args: this.#inside(place, spec.program, spec.args) });
+    const env = Object.entries(this.#env(place)).map(([name, value]) => `${name}=${value}`);
+    const args = this.#inside(place, 'env', [...env, spec.program, ...spec.args]);
+    return supervisor.start({ ...spec, program: 'ip', args });
   }
 
   /** A folder that is removed with the bed. */
@@ -344,7 +351,7 @@ export class Bed implements AsyncDisposable {
       this.#supervisor?.then((made) => made.close()),
     ]);
     await removeNamespaces(this.#own());
-    for (const { name } of this.topology.nodes) rmSync(this.#lockFile(name), { force: true });
+    for (const { name } of this.topology.nodes) rmSync(this.lockFile(name), { force: true });
     process.off('exit', this.#onExit);
   }
 
@@ -366,13 +373,8 @@ export class Bed implements AsyncDisposable {
     return ['netns', 'exec', this.#nameOf(place), program, ...args];
   }
 
-  /** iptables' lock is a file of the machine; nodes of a bed have one each, as real ones. */
   #env(place: string): Record<string, string> {
-    return { XTABLES_LOCKFILE: this.#lockFile(place) };
-  }
-
-  #lockFile(place: string): string {
-    return `/run/${this.#nameOf(place)}.xtables.lock`;
+    return { XTABLES_LOCKFILE: this.lockFile(place) };
   }
 
   #tool(): Tool {

@@ -1,0 +1,218 @@
+/** `sluice explain --from A --to B:port/proto`: where a packet goes on a node, and why. */
+import { hostname } from 'node:os';
+import { readAddresses } from '../agent/addresses.ts';
+import { answerPacket } from '../agent/answers/packet-answer.ts';
+import { readFrom, readTo } from '../agent/answers/question.ts';
+import { generalRules, relevantRules } from '../agent/answers/relevant.ts';
+import { resolve, type Picture } from '../agent/answers/resolve.ts';
+import type { AnswerParts } from '../agent/answers/packet-answer.ts';
+import type { AgentSettings } from '../agent/decide/settings.ts';
+import { systemSpawn, toolRunner, type RunTool } from '../agent/tool.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { IpFamily, NodeObject } from '../core/objects.ts';
+import { accessFlags, connectBy } from './access.ts';
+import { askedChoice, decisionFlags } from './agent-flags.ts';
+import type { AgentChoice } from './agent-flags.ts';
+import type { FlagValues } from './flags.ts';
+import { packetText, type PacketDocument } from './packet-report.ts';
+import { pictureFromCluster, pictureFromFiles } from './packet-picture.ts';
+import { paint, type Shell } from './shell.ts';
+import { Recorder, standIn } from './stand-in.ts';
+import { exit } from './table.ts';
+
+export const packetFlags = {
+  from: {
+    kind: 'string',
+    value: 'WHO',
+    help: 'Who sends the packet that is asked about: an address, pod/NAME, or node (a process of the node)',
+  },
+  to: {
+    kind: 'string',
+    value: 'WHAT',
+    help: 'Where it is sent: ADDRESS:PORT, svc/NAME:PORT (its cluster IP) or node:PORT, with /tcp (default), /udp or /sctp',
+  },
+  node: {
+    kind: 'string',
+    value: 'NAME',
+    env: 'NODE_NAME',
+    help: 'Node whose rules the packet meets; default: that of the pod, the one that holds the address, or this machine',
+  },
+  interface: {
+    kind: 'string',
+    value: 'NAME',
+    help: 'Interface that the packet comes in by; only --detect-local bridge and interface-prefix care',
+  },
+  filename: {
+    kind: 'list',
+    value: 'FILE',
+    short: 'f',
+    help: 'With --from and --to: read Services, EndpointSlices, Nodes and Pods from files or folders instead of a cluster',
+  },
+  trace: {
+    kind: 'boolean',
+    help: 'With --from and --to, as root on the node, nftables: send one real packet and print what the kernel does with it',
+  },
+  netns: {
+    kind: 'string',
+    value: 'NAME',
+    help: 'Network namespace that --trace sends from; default: the one that holds the source',
+  },
+  'trace-wait': {
+    kind: 'duration',
+    default: 30_000,
+    help: 'How long --trace waits for a packet of a source that it cannot send as',
+  },
+  ...decisionFlags,
+} as const;
+
+const explainPacketFlags = { ...packetFlags, ...accessFlags } as const;
+
+export type PacketFlags = FlagValues<typeof explainPacketFlags> & {
+  readonly namespace: string | undefined;
+  readonly output: string;
+};
+
+/** @returns exit 0 where the answer could be given (and a trace confirms it), 1 where not, 64 for a wrong command line. */
+export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<number> {
+  const from = readFrom(flags.from ?? '');
+  const to = readTo(flags.to ?? '');
+  const { choice, mistakes } = askedChoice(flags, flags.node);
+  const wrong = [
+    ...(flags.from === undefined
+      ? ['--to needs --from WHO: an address, pod/NAME, or node']
+      : 'mistake' in from
+        ? [from.mistake]
+        : []),
+    ...(flags.to === undefined
+      ? ['--from needs --to WHAT, such as svc/NAME:80 or 10.96.0.10:80/tcp']
+      : 'mistake' in to
+        ? [to.mistake]
+        : []),
+    ...(flags.trace && flags.filename.length > 0
+      ? ['--trace asks the kernel of a node, and -f is about files; leave one of them away']
+      : []),
+    ...(flags.trace && choice.backend === 'iptables'
+      ? ['--trace works with the nftables backend; for iptables use its TRACE target by hand']
+      : []),
+    ...mistakes,
+  ];
+  if (wrong.length > 0 || 'mistake' in from || 'mistake' in to) {
+    for (const mistake of wrong) shell.err(`${paint(shell, 'red', 'sluice:')} ${mistake}\n`);
+    shell.err('See `sluice explain --help`.\n');
+    return exit.usage;
+  }
+  const run = toolRunner(systemSpawn);
+  const asked = { from: from.value, to: to.value, node: flags.node };
+  const offline = flags.filename.length > 0;
+  const picture = offline
+    ? await pictureFromFiles(flags.filename, flags.namespace ?? 'default')
+    : await fromCluster(flags, asked);
+  const machine: ReadonlySet<string> = offline ? new Set() : await readAddresses(run);
+  // Whoever holds the node's first address is that node.
+  const isHere = (node: NodeObject | undefined): boolean => machine.has(node?.internalIPs[0] ?? '');
+  const settings = settingsFor(choice);
+  const resolved = resolve({ ...asked, interface: flags.interface }, picture, {
+    ownName: offline ? undefined : (picture.nodes.find(isHere)?.name ?? hostname().toLowerCase()),
+    addressesOf: (node) => (isHere(node) ? machine : fromObject(node)),
+    settings,
+  });
+  const here = isHere(resolved.node);
+  const parts = answerPacket(resolved, picture, settings);
+  const answer = { ...parts.answer, rules: await rulesOf(parts, choice, resolved.packet) };
+  if (flags.trace && !here)
+    throw new SluiceError(
+      'invalid',
+      `--trace sends a packet on the node itself, and this machine is not ${resolved.nodeName} (it has none of its addresses); run it there`,
+      { code: 'NotOnNode' },
+    );
+  const { tracePacket } = await import('../agent/answers/trace-run.ts');
+  const trace = flags.trace
+    ? await tracePacket({
+        run,
+        spawn: systemSpawn,
+        random: Math.random,
+        answer,
+        own: machine,
+        netns: flags.netns,
+        waitMs: flags['trace-wait'],
+        say: shell.err,
+      })
+    : null;
+  const document: PacketDocument = { ...answer, trace, sources: here ? await sourcesOf(answer, run) : {} };
+  shell.out(
+    flags.output === 'json'
+      ? `${JSON.stringify(document, undefined, 2)}\n`
+      : packetText(document, (style, text) => paint(shell, style, text)),
+  );
+  return trace === null || trace.confirmed ? exit.ok : exit.problem;
+}
+
+async function fromCluster(
+  flags: PacketFlags,
+  asked: Parameters<typeof pictureFromCluster>[1],
+): Promise<Picture> {
+  const api = await connectBy(flags);
+  try {
+    return await pictureFromCluster(api, asked, flags.namespace ?? api.namespace ?? 'default');
+  } finally {
+    await api.close();
+  }
+}
+
+function settingsFor(choice: AgentChoice): AgentSettings {
+  return {
+    ...choice.settings,
+    backend: choice.backend === 'iptables' || choice.variant !== 'auto' ? 'iptables' : 'nftables',
+    families: choice.families === 'auto' ? ['IPv4', 'IPv6'] : choice.families,
+    dropInvalid: choice.dropInvalid === 'auto' ? true : choice.dropInvalid,
+  };
+}
+
+/** What the Node object says of its addresses: all that is known from afar. */
+function fromObject(node: NodeObject | undefined): ReadonlySet<string> {
+  return new Set(['127.0.0.1', '::1', ...(node?.internalIPs ?? []), ...(node?.externalIPs ?? [])]);
+}
+
+/** The rules as the backend would write them, for the decision that is hit alone. */
+async function rulesOf(
+  { answer, nodeDecision, hit, decisions, evaluation }: AnswerParts,
+  choice: AgentChoice,
+  packet: Parameters<typeof relevantRules>[2]['packet'],
+): Promise<readonly string[]> {
+  const { branch } = evaluation;
+  if (hit === undefined && branch !== 'undefined-port' && branch !== 'unallocated') return [];
+  const recorder = new Recorder();
+  const family: IpFamily = answer.packet.family;
+  const backend = await standIn(answer.backend, choice.variant, family, recorder.spawn);
+  const about =
+    hit === undefined ? decisions.filter(({ clusterIP }) => clusterIP === packet.destination) : [hit];
+  await backend.replace(nodeDecision, about);
+  const described = hit === undefined ? [] : backend.describe(hit.key);
+  await backend.close();
+  return hit === undefined
+    ? generalRules(answer.backend, recorder.text(), { packet, branch })
+    : relevantRules(answer.backend, described, {
+        packet,
+        branch,
+        byNodePort: answer.hit?.kind === 'node-port',
+      });
+}
+
+/** The source that each endpoint sees where it is the node's: the address of the interface on the way to it. */
+async function sourcesOf(
+  { endpoints }: Pick<PacketDocument, 'endpoints'>,
+  run: RunTool,
+): Promise<Readonly<Record<string, string>>> {
+  const found: Record<string, string> = {};
+  for (const { address } of endpoints.filter(({ used, masquerade }) => used && masquerade).slice(0, 16)) {
+    try {
+      const { code, out } = await run('ip', ['-json', 'route', 'get', address]);
+      const [route] = code === 0 ? (JSON.parse(out) as readonly { readonly prefsrc?: string }[]) : [];
+      if (route?.prefsrc !== undefined) found[address] = route.prefsrc;
+    } catch {
+      // Without `ip` the answer is given in words.
+      return found;
+    }
+  }
+  return found;
+}
