@@ -66,6 +66,8 @@ export class IptablesBackend implements Backend {
   #model: Model | undefined;
   /** Grows at the start and the end of each write, so it is odd while one runs: a watcher then accuses nobody. */
   #writes = 0;
+  /** Monotonic milliseconds of the end of the last write. */
+  #wroteAt = Number.NEGATIVE_INFINITY;
   #localhostAllowed = false;
 
   constructor(options: IptablesOptions) {
@@ -202,6 +204,7 @@ export class IptablesBackend implements Backend {
       return await work();
     } finally {
       this.#writes += 1;
+      this.#wroteAt = this.#clock.now();
     }
   }
 
@@ -347,6 +350,7 @@ export class IptablesBackend implements Backend {
       pollMs: this.#options.pollMs ?? 10_000,
       isOurs: (pid) => this.#ownPids.has(pid),
       writes: () => this.#writes,
+      wroteAt: () => this.#wroteAt,
       look: () => this.verify(),
       onChange,
       signal: AbortSignal.any([signal, this.#closed.signal]),

@@ -1,7 +1,9 @@
 /**
  * Notices that somebody else changed what is ours.
  *
- * The nft variant's tables report every change with the process that made it (`nft monitor`). The legacy tables and
+ * The nft variant's tables report every change with the process that made it (`nft monitor`), by the number that the
+ * machine knows it under: in a pod, our own children have other numbers for us. So what an unknown process changed
+ * while or just after we wrote is not called foreign, but looked at. The legacy tables and
  * the ipsets report nothing: they are compared with the model every now and then, which also finds tables that were
  * emptied while their chains stayed.
  */
@@ -22,6 +24,8 @@ export interface WatchOptions {
   readonly isOurs: (pid: number) => boolean;
   /** A number that grows at the start and the end of each write of ours. */
   readonly writes: () => number;
+  /** Monotonic milliseconds of the end of our last write. */
+  readonly wroteAt: () => number;
   readonly look: () => Promise<readonly Difference[]>;
   readonly onChange: (change: ForeignChange) => void;
   readonly signal: AbortSignal;
@@ -29,31 +33,48 @@ export interface WatchOptions {
 
 export function watchKernel(options: WatchOptions): void {
   if (options.signal.aborted) return;
-  poll(options);
-  if (options.variant === 'nft') monitor(options);
+  const lookSoon = poll(options);
+  if (options.variant === 'nft') monitor({ ...options, onChange: unlessOwn(options, lookSoon) });
+}
+
+/** Reports of a write of ours come within this time of its end. */
+const echoMs = 500;
+
+/** Leaves a change that may be the echo of our own write to a look at the kernel. */
+export function unlessOwn(
+  { clock, writes, wroteAt, onChange }: Pick<WatchOptions, 'clock' | 'writes' | 'wroteAt' | 'onChange'>,
+  lookSoon: () => void,
+): (change: ForeignChange) => void {
+  return (change) => {
+    if (writes() % 2 === 1 || clock.now() - wroteAt() < echoMs) lookSoon();
+    else onChange(change);
+  };
 }
 
 /** A look at many rules takes long: at most one part in fifty of the time goes into looking. */
 const restPerLook = 50;
 
-function poll(options: WatchOptions): void {
+/** @returns asks for the next look as soon as the last one allows, instead of at its time. */
+function poll(options: WatchOptions): () => void {
   const { clock, signal, pollMs } = options;
   let told = '';
   let took = 0;
-  const again = (): void => {
+  let endedAt = Number.NEGATIVE_INFINITY;
+  let cancel: (() => void) | undefined;
+  const again = (ms: number): void => {
     if (signal.aborted) return;
-    const cancel = clock.schedule(Math.max(pollMs, took * restPerLook), () => {
-      signal.removeEventListener('abort', cancel);
+    cancel = clock.schedule(ms, () => {
+      cancel = undefined;
       const start = clock.now();
       // An unreadable kernel is no change; the writer meets the same trouble and reports it.
       look()
         .catch(() => undefined)
         .finally(() => {
-          took = clock.now() - start;
-          again();
+          endedAt = clock.now();
+          took = endedAt - start;
+          again(Math.max(pollMs, took * restPerLook));
         });
     });
-    signal.addEventListener('abort', cancel, { once: true });
   };
   const look = async (): Promise<void> => {
     const writes = options.writes();
@@ -69,7 +90,13 @@ function poll(options: WatchOptions): void {
     if (message !== '' && message !== told) options.onChange({ message, process: undefined });
     told = message;
   };
-  again();
+  signal.addEventListener('abort', () => cancel?.(), { once: true });
+  again(pollMs);
+  return () => {
+    if (cancel === undefined) return;
+    cancel();
+    again(Math.max(2 * echoMs, endedAt + took * restPerLook - clock.now()));
+  };
 }
 
 const restartMs = 1000;
