@@ -58,7 +58,7 @@ export function bench(settings?: SettingsInput): Bench {
     ...(settings !== undefined && { settings }),
   });
   const call = <Operation extends keyof Calls>(operation: Operation, input: object): Calls[Operation][1] =>
-    account.handle(operation, input) as Calls[Operation][1];
+    account.handle(operation, input);
   return {
     account,
     clock,
