@@ -8,8 +8,10 @@
  *
  * Invariant: what is thrown is a `CallFailure` made of single fields, or the `SluiceError` of the credentials.
  */
-import credentials from '@alicloud/credentials';
-import core from '@alicloud/openapi-core';
+import type CredentialModule from '@alicloud/credentials';
+import * as credentials from '@alicloud/credentials';
+import type CoreModule from '@alicloud/openapi-core';
+import * as core from '@alicloud/openapi-core';
 import { isSluiceError } from '../../src/core/errors.ts';
 import { readAnswer } from './answer.ts';
 import type { CredentialSession } from './credentials/session.ts';
@@ -21,8 +23,10 @@ import { operations } from './operations.ts';
 import type { OperationFacts, SlbClient, SlbOperation } from './operations.ts';
 import { failureOf } from './sdk-errors.ts';
 
-const { $OpenApiUtil, OpenApiUtil, default: Sdk } = core;
+const { $OpenApiUtil, OpenApiUtil } = core;
+const Sdk = defaultOf<typeof CoreModule.default>(core);
 type Sdk = InstanceType<typeof Sdk>;
+const SdkCredential = defaultOf<typeof CredentialModule.default>(credentials);
 /** Nothing beyond what the client is made with. */
 const runtime = {} as Parameters<Sdk['callApi']>[2];
 
@@ -108,7 +112,7 @@ function createSdk(options: WireClientOptions, product: Product): Sdk {
   const url = new URL(given ?? `https://${endpointOf(product, region, network)}`);
   return new Sdk(
     new $OpenApiUtil.Config({
-      credential: new credentials.default(null, {
+      credential: new SdkCredential(null, {
         getProviderName: () => session.name,
         getCredentials: async () => ({ ...(await session.get()), providerName: session.name }),
       }),
@@ -121,6 +125,12 @@ function createSdk(options: WireClientOptions, product: Product): Sdk {
       readTimeout: options.answerMs ?? answerMs,
     }),
   );
+}
+
+/** The class that a CommonJS package means by its default: one step in or two, by who loads it (Node, a bundler, a test runner). */
+function defaultOf<Class>(module: { readonly default: unknown }): Class {
+  const found = module.default;
+  return (typeof found === 'function' ? found : (found as { readonly default: unknown }).default) as Class;
 }
 
 /** Flat text parameters: `Tag.1.Key`, `true`, JSON. What is undefined is not sent. */
