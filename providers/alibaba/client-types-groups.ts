@@ -13,9 +13,6 @@ export interface BackendServer {
   readonly Description?: string | undefined;
 }
 
-/** The most members that one call may carry. */
-export const backendsPerCall = 20;
-
 interface OfGroup {
   readonly RegionId?: string | undefined;
   readonly VServerGroupId: string;

@@ -24,6 +24,9 @@ export const defaultRates: Rates = {
   modify: { perSecond: 10, burst: 40 },
 };
 
+/** Members that one call about a group may carry (SLB API reference). */
+export const backendsPerCall = 20;
+
 /** Calls under way together. */
 export const defaultParallel = 32;
 
