@@ -1,5 +1,5 @@
 /** What the VServer group calls of SLB 2014-05-15 take and give. Only types. */
-import type { Answered, FoundTag, Tag } from './client-types.ts';
+import type { Answered, FoundTag, Tag } from './client-types-common.ts';
 
 /** One member of a group. An ECS server is one by `ServerId` and `Port`, a network interface also by `ServerIp`. */
 export interface BackendServer {

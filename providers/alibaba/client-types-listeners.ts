@@ -4,7 +4,7 @@
  * The API spells some parameters of a creation with a small first letter (`healthCheckInterval`) and the same
  * ones of a change with a capital; both are kept as they are, so that a misspelling cannot compile.
  */
-import type { Answered, Switch, Tag } from './client-types.ts';
+import type { Answered, Switch, Tag } from './client-types-common.ts';
 
 export type ListenerProtocol = 'tcp' | 'udp' | 'http' | 'https';
 

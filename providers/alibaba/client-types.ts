@@ -6,30 +6,13 @@
  * Every id is a string, also where the API sends a number. Lists keep the API's envelope
  * (`LoadBalancers.LoadBalancer`), and members that the cloud leaves out are optional.
  */
+import type { Answered, FoundTag, Switch, Tag } from './client-types-common.ts';
 import type { ListenerCalls } from './client-types-listeners.ts';
 import type { GroupCalls } from './client-types-groups.ts';
 
-export type Switch = 'on' | 'off';
 export type AddressType = 'internet' | 'intranet';
 export type InternetChargeType = 'paybytraffic' | 'paybybandwidth';
 export type InstanceChargeType = 'PayByCLCU' | 'PayBySpec';
-
-/** As tags are sent: flattened to `Tag.1.Key`, `Tag.1.Value`. */
-export interface Tag {
-  readonly Key: string;
-  readonly Value?: string | undefined;
-}
-
-/** As tags come back, and as the old filter takes them. */
-export interface FoundTag {
-  readonly TagKey: string;
-  readonly TagValue?: string | undefined;
-}
-
-/** What every answer carries. */
-export interface Answered {
-  readonly RequestId?: string | undefined;
-}
 
 interface OfBalancer {
   readonly LoadBalancerId: string;

@@ -24,9 +24,9 @@ import type { OperationFacts, SlbClient, SlbOperation } from './operations.ts';
 import { failureOf } from './sdk-errors.ts';
 
 const { $OpenApiUtil, OpenApiUtil } = core;
-const Sdk = defaultOf<typeof CoreModule.default>(core);
+const Sdk = defaultOf(core) as typeof CoreModule.default;
 type Sdk = InstanceType<typeof Sdk>;
-const SdkCredential = defaultOf<typeof CredentialModule.default>(credentials);
+const SdkCredential = defaultOf(credentials) as typeof CredentialModule.default;
 /** Nothing beyond what the client is made with. */
 const runtime = {} as Parameters<Sdk['callApi']>[2];
 
@@ -128,9 +128,9 @@ function createSdk(options: WireClientOptions, product: Product): Sdk {
 }
 
 /** The class that a CommonJS package means by its default: one step in or two, by who loads it (Node, a bundler, a test runner). */
-function defaultOf<Class>(module: { readonly default: unknown }): Class {
+function defaultOf(module: { readonly default: unknown }): unknown {
   const found = module.default;
-  return (typeof found === 'function' ? found : (found as { readonly default: unknown }).default) as Class;
+  return typeof found === 'function' ? found : (found as { readonly default: unknown }).default;
 }
 
 /** Flat text parameters: `Tag.1.Key`, `true`, JSON. What is undefined is not sent. */

@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { SluiceError } from '../../../src/core/errors.ts';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
-import { createSource, CredentialSession } from './session.ts';
+import { createSource } from './choose.ts';
+import { CredentialSession } from './session.ts';
 import type { CredentialSource, Issued } from './source.ts';
 
 const minute = 60_000;

@@ -10,10 +10,7 @@
  */
 import type { Clock } from '../../../src/core/clock.ts';
 import { asSluiceError, SluiceError } from '../../../src/core/errors.ts';
-import { accessKeySource } from './static.ts';
-import { nodeRoleSource } from './node-role.ts';
-import { oidcSource } from './oidc.ts';
-import type { Credentials, CredentialSource, Issued, SourceSettings } from './source.ts';
+import type { Credentials, CredentialSource, Issued } from './source.ts';
 
 /** Renewed when this long is left, or a quarter of their life where that is less: never at every call. Milliseconds. */
 const renewBeforeMs = 15 * 60_000;
@@ -24,18 +21,6 @@ const safetyMs = 30_000;
 const trustMs = 60_000;
 const firstPauseMs = 1_000;
 const longestPauseMs = 60_000;
-
-/** The one source that the settings name. */
-export function createSource(settings: SourceSettings, clock: Clock): CredentialSource {
-  switch (settings.kind) {
-    case 'oidc':
-      return oidcSource(settings, clock);
-    case 'node-role':
-      return nodeRoleSource(settings, clock);
-    case 'access-key':
-      return accessKeySource(settings);
-  }
-}
 
 interface Held {
   readonly issued: Issued;

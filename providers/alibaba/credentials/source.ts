@@ -1,13 +1,4 @@
-/**
- * Where credentials come from: exactly one source, named in the settings.
- *
- * There is no chain and no fallback. A chain that falls from a role of the controller to the role of the node
- * because a token service was away for a minute goes on with other rights than were given to it.
- */
-import type { AccessKeys } from './static.ts';
-import type { NodeRole } from './node-role.ts';
-import type { Oidc } from './oidc.ts';
-
+/** What credentials are, and what a place is that issues them. */
 /** What signs a call. */
 export interface Credentials {
   readonly accessKeyId: string;
@@ -35,6 +26,3 @@ export interface CredentialSource {
    */
   issue(signal: AbortSignal): Promise<Issued>;
 }
-
-/** The source as the settings name it. */
-export type SourceSettings = Oidc | NodeRole | AccessKeys;

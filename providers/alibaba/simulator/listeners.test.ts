@@ -155,6 +155,15 @@ test('a change keeps what it does not name, and is shown under the protocol', ()
   ]);
 });
 
+test('a change that is refused leaves the group free for another family', () => {
+  const { codeOf, createGroup, lb, make } = ground();
+  make('tcp');
+  const VServerGroupId = createGroup(lb);
+  const change = { LoadBalancerId: lb, ListenerPort: 80, VServerGroupId, ConnectionDrain: 'on' };
+  expect(codeOf('SetLoadBalancerTCPListenerAttribute', change)).toBe('MissingParam.ConnectionDrainTimeout');
+  expect(make('udp', { VServerGroupId })).toBe('accepted');
+});
+
 test('a listener is pointed at another group, and the old one can be deleted then', () => {
   const { codeOf, createGroup, group, lb, make } = ground();
   make('tcp');

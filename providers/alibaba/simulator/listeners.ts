@@ -107,14 +107,15 @@ export const setListener =
     requireStatus(context, record, ['stopped', 'running']);
     const groupId = input.VServerGroup === 'off' ? '' : (input.VServerGroupId ?? record.groupId);
     if (input.VServerGroup === 'on' && groupId === '') throw missing('VServerGroupId');
-    if (groupId !== record.groupId && groupId !== '') {
-      bind(context, groupId, record.loadBalancerId, protocol);
-    }
     const settings = nextSettings(
       context,
       record.settings,
       input as unknown as Readonly<Record<string, unknown>>,
     );
+    // Last, since it writes and nothing after it refuses.
+    if (groupId !== record.groupId && groupId !== '') {
+      bind(context, groupId, record.loadBalancerId, protocol);
+    }
     context.store.put(
       { ...record, groupId, settings, description: input.Description ?? record.description },
       context.now,
