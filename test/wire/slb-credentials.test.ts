@@ -136,7 +136,6 @@ describe('a role of the service account (RRSA)', () => {
       { kind: 'transient' },
       /status 502/,
     ],
-    ['a redirect, with the token, elsewhere', { status: 307, text: '' }, { kind: 'transient' }, /307/],
     [
       'STS throttles',
       { status: 400, text: refusal('Throttling.User') },
@@ -183,6 +182,17 @@ describe('a role of the service account (RRSA)', () => {
       code: 'OidcTokenUnreadable',
     });
     expect(sts.seen).toEqual([]);
+  });
+
+  test('a redirect is not followed: the token would go along', async () => {
+    const elsewhere = await answering(granted);
+    const sts = await standIn((_request, _body, response) => {
+      response.writeHead(307, { location: elsewhere.url });
+      response.end();
+    });
+    open.push(sts);
+    expect(await errorOf(sessionOf(oidc(sts.url)))).toMatchObject({ kind: 'transient' });
+    expect(elsewhere.seen).toEqual([]);
   });
 
   test('nobody there, or nobody who answers', async () => {

@@ -2,8 +2,11 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CredentialSource } from '../../providers/alibaba/credentials/source.ts';
+import { createDoor } from '../../providers/alibaba/door.ts';
+import type { Door } from '../../providers/alibaba/door.ts';
 import { classify } from '../../providers/alibaba/errors.ts';
 import { CallFailure } from '../../providers/alibaba/failure.ts';
+import { createLimits, defaultRates } from '../../providers/alibaba/limits.ts';
 import { operations } from '../../providers/alibaba/operations.ts';
 import { Account } from '../../providers/alibaba/simulator/account.ts';
 import { inMemoryClient } from '../../providers/alibaba/simulator/client.ts';
@@ -248,6 +251,45 @@ test('a token that ends on its way is renewed, and the call made again, once', a
     code: 'InvalidSecurityToken.Expired',
   });
   await strict.close();
+});
+
+describe('through the door', () => {
+  const never = new AbortController().signal;
+  function doorTo(url: string, parallel?: number): Door {
+    const fast = { perSecond: 1_000, burst: 1_000 };
+    const rates = { ...defaultRates, read: fast, modify: fast };
+    const limits = createLimits(rates, systemClock, Math.random, parallel);
+    return createDoor({ client: clientTo(url), limits, clock: systemClock, random: Math.random });
+  }
+
+  test.each<FaultEffect>([
+    { kind: 'lost-answer' },
+    { kind: 'lost-request' },
+    { kind: 'html', when: 'after' },
+  ])('a creation with a token makes one balancer, with %o', async (effect) => {
+    served.account.faults.order({ effect });
+    const input = { ...create, ClientToken: 'uid-1' };
+    const made = await doorTo(served.server.url).call('CreateLoadBalancer', input, never);
+    expect(served.account.resources()).toMatchObject([{ id: made.LoadBalancerId }]);
+  });
+
+  test('as many connections as calls may be under way, whoever calls', async () => {
+    let now = 0;
+    let most = 0;
+    const busy = await standIn((_request, _body, response) => {
+      now += 1;
+      most = Math.max(most, now);
+      setTimeout(() => {
+        now -= 1;
+        response.end('{"RequestId":"R"}');
+      }, 5);
+    });
+    const door = doorTo(busy.url, 8);
+    await Promise.all(Array.from({ length: 100 }, () => door.call('DescribeLoadBalancers', {}, never)));
+    expect(most).toBe(8);
+    expect(busy.seen).toHaveLength(100);
+    await busy.close();
+  });
 });
 
 test('another process orders faults, changes the world and reads what happened', async () => {

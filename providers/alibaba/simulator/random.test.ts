@@ -105,7 +105,7 @@ function flaws(account: Account, mostBackends: number): readonly string[] {
   return found;
 }
 
-test.prop([fc.array(step, { maxLength: 60 })], { numRuns: 300 })(
+test.prop([fc.array(step, { minLength: 30, maxLength: 80, size: 'max' })], { numRuns: 300 })(
   'refused calls and reads change nothing, and nothing points at what is not there',
   (steps) => {
     const backendsPerLoadBalancer = 6;
