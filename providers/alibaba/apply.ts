@@ -1,22 +1,12 @@
 /** Carrying out one step: one call that writes, and where its answer says too little, a look beside it. */
-import type { Clock } from '../../src/core/clock.ts';
 import { SluiceError, isSluiceError } from '../../src/core/errors.ts';
 import type { Outputs, Parameters, Step } from '../../src/core/plan.ts';
-import type { AlibabaConfig } from './config.ts';
 import { createBalancer } from './create.ts';
 import type { Door } from './door.ts';
-import type { Loader } from './loader.ts';
 import { isSlbOperation } from './operations.ts';
 import type { SlbInput, SlbOutput } from './operations.ts';
 import type { Recent } from './recent.ts';
-
-export interface ApplySources {
-  readonly door: Door;
-  readonly loader: Loader;
-  readonly recent: Recent;
-  readonly clock: Clock;
-  readonly config: AlibabaConfig;
-}
+import type { ApplySources } from './sources.ts';
 
 /** How long a reference to something that we just made may fail before it is believed. */
 const notYetVisibleMs = 10_000;

@@ -10,9 +10,9 @@ import { sleep } from '../../src/core/clock.ts';
 import { isSluiceError, SluiceError } from '../../src/core/errors.ts';
 import { shortHash } from '../../src/core/names.ts';
 import type { Outputs } from '../../src/core/plan.ts';
-import type { ApplySources } from './apply.ts';
 import type { CreateLoadBalancerInput } from './client-types.ts';
 import type { SlbOutput } from './operations.ts';
+import type { ApplySources } from './sources.ts';
 import { clusterTag, fromFoundTags, fromTagList, uidTag } from './tags.ts';
 
 /** Generations that one step tries: each is a balancer made and deleted under the same UID. */
