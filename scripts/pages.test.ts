@@ -2,6 +2,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { configTable as alibabaTable } from '../providers/alibaba/config-table.ts';
 import { configTable } from '../providers/aws/config-table.ts';
 import { reasons } from '../src/core/reasons.ts';
 import { metricTable } from '../src/observe/metric-table.ts';
@@ -52,10 +53,11 @@ describe('pages and manifests', () => {
 
   test('every setting that they name exists', () => {
     const known = new Set(
-      Object.entries({ ...sections, 'providers.aws': configTable }).flatMap(([name, { fields }]) => [
-        name,
-        ...settingPaths(fields ?? {}, `${name}.`),
-      ]),
+      Object.entries({
+        ...sections,
+        'providers.alibaba': alibabaTable,
+        'providers.aws': configTable,
+      }).flatMap(([name, { fields }]) => [name, ...settingPaths(fields ?? {}, `${name}.`)]),
     );
     expect(
       unknown(/`((?:controller|cluster|providers)\.[a-zA-Z.-]+)(?::[^`]*)?`/gu, (path) => known.has(path)),

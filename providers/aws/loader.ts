@@ -10,7 +10,7 @@ import type * as Elb from './client-types.ts';
 import { isGone } from './errors.ts';
 import type { Tags } from './observed.ts';
 import type { Door } from './door.ts';
-import { SharedRead } from './shared-read.ts';
+import { SharedRead } from '../../src/core/shared-read.ts';
 import { fromTagList } from './tags.ts';
 
 const pageSize = 400;

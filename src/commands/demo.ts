@@ -7,7 +7,7 @@ import { command, exit } from './table.ts';
 
 export const demoCommand = command({
   name: 'demo',
-  summary: 'Show it all on this machine: a real API server, a simulated AWS account, the controller',
+  summary: 'Show it all on this machine: a real API server, a simulated cloud account, the controller',
   description:
     'Brings up etcd and kube-apiserver, a simulated AWS account that speaks the real wire protocol, and the controller ' +
     'as its own process; applies a few Services, scales nodes, makes mistakes and shows what the user is told; deletes ' +
@@ -19,10 +19,11 @@ export const demoCommand = command({
   wordCount: [0, 0],
   flags: {
     once: { kind: 'boolean', help: 'Clean up and end after the story, on a terminal too' },
-    provider: { kind: 'choice', choices: ['aws'], default: 'aws', help: 'Whose story' },
+    provider: { kind: 'choice', choices: ['aws', 'alibaba'], default: 'aws', help: 'Whose story' },
   },
   examples: [
     { line: 'npm run demo', does: 'the story, then a cluster to play with' },
+    { line: 'npm run demo -- --provider alibaba', does: 'the story on Alibaba Cloud' },
     { line: 'npm run demo -- --once', does: 'the story alone, as a check' },
   ],
   run: async ({ flags, shell }) => {
@@ -32,7 +33,9 @@ export const demoCommand = command({
     const narrator = narratorFor(shell);
     // Loaded only here: what runs in a cluster never carries the sandbox.
     const { packageRoot, startSandbox } = await import('../sandbox/sandbox.ts');
+    const { tellAlibabaStory } = await import('../sandbox/demo/alibaba.ts');
     const { tellAwsStory } = await import('../sandbox/demo/aws.ts');
+    const onAlibaba = flags.provider === 'alibaba';
     const started = systemClock.now();
     let sandbox: Sandbox | undefined;
     try {
@@ -40,20 +43,30 @@ export const demoCommand = command({
       sandbox = await startSandbox({
         aws: { delays: { provisioningMs: 300, registrationMs: 100, initialCheckMs: 100 } },
         awsSettings: { rates: { read: 1_000, register: 1_000, modify: 1_000 } },
+        ...(onAlibaba ? { alibaba: { delays: { startingMs: 300, firstCheckMs: 100 } } } : {}),
         progress: (message) => narrator.line(message),
         signal: stop.signal,
       });
       narrator.good(`kube-apiserver at ${sandbox.controlPlane.url}`);
-      narrator.good(`simulated AWS account at ${sandbox.aws.url}`);
+      const { alibaba } = sandbox;
+      narrator.good(
+        alibaba === undefined
+          ? `simulated AWS account at ${sandbox.aws.url}`
+          : `simulated Alibaba Cloud account at ${alibaba.url}`,
+      );
       narrator.good('controller under its own ServiceAccount and Role');
       const { api, aws } = sandbox;
-      await tellAwsStory({
-        api,
-        cloud: aws.control,
-        narrator,
-        examples: new URL('examples/', packageRoot),
-        signal: stop.signal,
-      });
+      if (alibaba === undefined) {
+        await tellAwsStory({
+          api,
+          cloud: aws.control,
+          narrator,
+          examples: new URL('examples/', packageRoot),
+          signal: stop.signal,
+        });
+      } else {
+        await tellAlibabaStory({ api, cloud: alibaba.control, narrator, signal: stop.signal });
+      }
       narrator.line('');
       narrator.good(`The whole story held, in ${((systemClock.now() - started) / 1000).toFixed(0)} s.`);
       if (shell.interactive && !flags.once) await playground(sandbox, shell, stop.signal);
@@ -86,7 +99,7 @@ async function playground(sandbox: Sandbox, shell: Shell, signal: AbortSignal): 
       `  kubectl apply -f examples/web.yaml && kubectl get services\n` +
       `  npx sluice explain svc/web\n` +
       `  npx sluice plan --config ${sandbox.settings}\n` +
-      `  curl -s ${sandbox.aws.url}/_sluice/dump\n\n`,
+      `  curl -s ${sandbox.alibaba?.url ?? sandbox.aws.url}/_sluice/dump\n\n`,
   );
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   shell.out('\nCleaning up.\n');

@@ -16,7 +16,7 @@ const parts = {
 
 test('the usual settings have no mistake and configure every provider of the build', async () => {
   const { providers } = await usualSettings();
-  expect([...providers.keys()]).toEqual(['aws']);
+  expect([...providers.keys()]).toEqual(['aws', 'alibaba']);
 });
 
 test('every provider is named after itself and serves the class of its name', async () => {

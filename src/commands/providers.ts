@@ -24,10 +24,15 @@ export interface RunningProviders {
 
 /** How the settings of each provider are checked. */
 export async function providerChecks(): Promise<ProviderChecks> {
+  const { parseAlibabaConfig } = await import('../../providers/alibaba/config.ts');
   const { parseAwsConfig } = await import('../../providers/aws/config.ts');
   return {
     aws: (section, field) => {
       const { config, problems } = parseAwsConfig(section, field);
+      return { settings: config, problems };
+    },
+    alibaba: (section, field) => {
+      const { config, problems } = parseAlibabaConfig(section, field);
       return { settings: config, problems };
     },
   };
@@ -51,6 +56,12 @@ providers:
   aws:
     region: us-east-1
     subnets: {internal: [subnet-0], internet-facing: [subnet-0]}
+  alibaba:
+    region: cn-hangzhou
+    vpcId: vpc-0
+    vSwitches: [vsw-0]
+controller:
+  defaultProvider: aws
 `;
 
 /** Brings up every provider that the settings configure. No call is made yet. */
@@ -66,7 +77,13 @@ export async function startProviders(settings: Settings, parts: ProviderParts): 
         closers.push(() => running.close());
         break;
       }
-      case 'alibaba':
+      case 'alibaba': {
+        const { startAlibaba } = await import('../../providers/alibaba/start.ts');
+        const running = startAlibaba(section, { ...parts, onCall: (call) => parts.onCall('alibaba', call) });
+        providers.set(name, running.provider);
+        closers.push(() => running.close());
+        break;
+      }
       case 'local':
         throw new Error(`provider ${name} is not part of this build`);
     }

@@ -18,6 +18,8 @@ interface SandboxState {
   readonly kubeconfig: string;
   readonly settings: string;
   readonly aws: string;
+  /** Where the sandbox is one on Alibaba Cloud. */
+  readonly alibaba?: string;
 }
 
 /** Where the sandbox of this user says how to reach it, when no variable names another place. */
@@ -29,7 +31,7 @@ export const sandboxCommand = command({
   name: 'sandbox',
   summary: 'A throw-away cluster with simulated clouds and the controller; run a command in it',
   description:
-    'Starts etcd and kube-apiserver (RBAC on), a simulated AWS account and the controller on loopback, in a temporary ' +
+    'Starts etcd and kube-apiserver (RBAC on), a simulated cloud account and the controller on loopback, in a temporary ' +
     'folder. With -- COMMAND it runs the command with KUBECONFIG set and ends with its exit code; without, it stays ' +
     'until Ctrl-C. If one of its programs ends by itself, it says so and ends with 1.\n\n' +
     'This is the mocked-provider mode for your own CI: apply your manifests with kubectl or Helm, then let ' +
@@ -45,6 +47,12 @@ export const sandboxCommand = command({
       max: 100,
       default: 3,
       help: 'Nodes of the cluster; nothing runs on them',
+    },
+    provider: {
+      kind: 'choice',
+      choices: ['aws', 'alibaba'],
+      default: 'aws',
+      help: 'Whose cloud is simulated',
     },
     'no-controller': { kind: 'boolean', help: 'Only the API server and the clouds' },
     'provisioning-time': {
@@ -72,7 +80,7 @@ export const sandboxCommand = command({
     };
     // Loaded only here: what runs in a cluster never carries the sandbox.
     const { startSandbox } = await import('../sandbox/sandbox.ts');
-    const { apply, sandboxNode } = await import('../sandbox/objects.ts');
+    const { alibabaNode, apply, sandboxNode } = await import('../sandbox/objects.ts');
     let sandbox: Sandbox | undefined;
     const stateFile = usualStateFile();
     try {
@@ -80,6 +88,14 @@ export const sandboxCommand = command({
         controllers: flags['no-controller'] ? 0 : 1,
         aws: { delays: { provisioningMs: flags['provisioning-time'] }, latency: { callMs: flags.latency } },
         awsSettings: { rates: { read: 1_000, register: 1_000, modify: 1_000 } },
+        ...(flags.provider === 'alibaba'
+          ? {
+              alibaba: {
+                delays: { startingMs: flags['provisioning-time'] },
+                latency: { callMs: flags.latency },
+              },
+            }
+          : {}),
         progress: (message) => shell.err(`${message}\n`),
         signal: stop.signal,
         onUnexpectedEnd: (message) => {
@@ -87,12 +103,15 @@ export const sandboxCommand = command({
           stop.abort(new Error(broken));
         },
       });
-      for (let index = 1; index <= flags.nodes; index += 1) await apply(sandbox.api, sandboxNode(index));
+      for (let index = 1; index <= flags.nodes; index += 1) {
+        await apply(sandbox.api, flags.provider === 'alibaba' ? alibabaNode(index) : sandboxNode(index));
+      }
       const state: SandboxState = {
         pid: process.pid,
         kubeconfig: sandbox.kubeconfig,
         settings: sandbox.settings,
         aws: sandbox.aws.url,
+        ...(sandbox.alibaba === undefined ? {} : { alibaba: sandbox.alibaba.url }),
       };
       await writeFile(stateFile, JSON.stringify(state), { mode: 0o600 });
       if (rest !== undefined) {
@@ -102,7 +121,7 @@ export const sandboxCommand = command({
       shell.out(
         `export KUBECONFIG=${sandbox.kubeconfig}\n` +
           `# settings of the controller: ${sandbox.settings}\n` +
-          `# simulated AWS account:      ${sandbox.aws.url} (dump: npx sluice sandbox dump)\n` +
+          `# simulated account:          ${sandbox.alibaba?.url ?? sandbox.aws.url} (dump: npx sluice sandbox dump)\n` +
           `# Ctrl-C ends it and leaves nothing behind\n`,
       );
       await aborted(stop.signal);
@@ -142,13 +161,21 @@ export const sandboxDumpCommand = command({
       );
       return exit.problem;
     }
-    const { controlClient } = await import('../../providers/aws/simulator/control-client.ts');
-    const control = controlClient(state.aws);
+    const control = await controlOf(state);
     const [account, { calls, counts }] = await Promise.all([control.dump(), control.calls()]);
     shell.out(`${JSON.stringify({ account, calls, counts }, undefined, 2)}\n`);
     return exit.ok;
   },
 });
+
+async function controlOf({ aws, alibaba }: SandboxState) {
+  if (alibaba !== undefined) {
+    const slb = await import('../../providers/alibaba/simulator/control-client.ts');
+    return slb.controlClient(alibaba);
+  }
+  const elb = await import('../../providers/aws/simulator/control-client.ts');
+  return elb.controlClient(aws);
+}
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -188,6 +215,8 @@ function runIn(
         AWS_ACCESS_KEY_ID: 'sandbox',
         AWS_SECRET_ACCESS_KEY: 'sandbox',
         AWS_REGION: 'eu-west-1',
+        ALIBABA_CLOUD_ACCESS_KEY_ID: 'sandbox',
+        ALIBABA_CLOUD_ACCESS_KEY_SECRET: 'sandbox',
       },
     });
     void aborted(signal).then(() => child.kill('SIGTERM'));

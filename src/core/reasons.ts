@@ -62,6 +62,11 @@ export const reasons = {
     cure: 'Remove it, or use what the message names instead.',
   },
   IneffectiveSetting: { means: 'A setting has no effect in this combination.', cure: 'See the message.' },
+  BandwidthNotEffective: {
+    means:
+      'A bandwidth is asked for, and the cloud does not apply it to a balancer that is charged this way.',
+    cure: 'Choose the charge type that the message names, or remove the bandwidth.',
+  },
   ConflictingSettings: { means: 'Two settings exclude each other.', cure: 'Remove one of them.' },
   UnsupportedProtocol: { means: 'The provider cannot balance this protocol.', cure: 'Use TCP or UDP.' },
   NodePortMissing: {
@@ -84,6 +89,14 @@ export const reasons = {
   ReplacementRequired: {
     means: 'The change is impossible on the existing balancer.',
     cure: 'Undo the change, or delete the Service and create it anew (the address changes).',
+  },
+  BalancerMissing: {
+    means: 'The Service shows an address whose balancer is gone; a new one would have another address.',
+    cure: 'Ask for a new balancer by the annotation that the message names, or restore the old one.',
+  },
+  DuplicateBalancer: {
+    means: 'More than one balancer bears the mark of the Service; none of them is changed.',
+    cure: 'Take the mark off all but one.',
   },
   ImmutableSetting: { means: 'The setting applies at creation only.', cure: 'Undo the change.' },
   ClassNotServed: {

@@ -97,15 +97,17 @@ export interface NodeShape {
   readonly name: string;
   readonly instance: string;
   readonly zone: string;
+  /** Default: that of an EC2 instance. */
+  readonly providerID?: string;
 }
 
 /** A node as a cloud's node manager would have registered it. */
-export function nodeManifest({ name, instance, zone }: NodeShape): Manifest {
+export function nodeManifest({ name, instance, zone, providerID }: NodeShape): Manifest {
   return {
     apiVersion: 'v1',
     kind: 'Node',
     metadata: { name, labels: { 'kubernetes.io/hostname': name, 'topology.kubernetes.io/zone': zone } },
-    spec: { providerID: `aws:///${zone}/${instance}` },
+    spec: { providerID: providerID ?? `aws:///${zone}/${instance}` },
     status: {
       addresses: [
         { type: 'InternalIP', address: `10.0.0.${(Number(/\d+$/u.exec(name)?.[0] ?? 1) % 250) + 1}` },
@@ -128,6 +130,17 @@ export function nodeManifest({ name, instance, zone }: NodeShape): Manifest {
 export function sandboxNode(index: number): Manifest {
   const zone = index % 2 === 1 ? 'eu-west-1a' : 'eu-west-1b';
   return nodeManifest({ name: `node-${index}`, instance: `i-${String(index).padStart(17, '0')}`, zone });
+}
+
+/** The n-th node of a sandbox on Alibaba Cloud. */
+export function alibabaNode(index: number): Manifest {
+  const instance = `i-${String(index).padStart(20, '0')}`;
+  return nodeManifest({
+    name: `node-${index}`,
+    instance,
+    zone: index % 2 === 1 ? 'cn-hangzhou-h' : 'cn-hangzhou-i',
+    providerID: `cn-hangzhou.${instance}`,
+  });
 }
 
 /** A slice with one endpoint on each of the named nodes. */

@@ -11,7 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { connect, type Connection } from '../kube/connection.ts';
 import type { SettingsInput } from '../../providers/aws/simulator/settings.ts';
-import { startAwsCloud, type AwsCloud } from './clouds.ts';
+import type { SettingsInput as AlibabaSettingsInput } from '../../providers/alibaba/simulator/settings.ts';
+import { startAlibabaCloud, startAwsCloud, type AlibabaCloud, type AwsCloud } from './clouds.ts';
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from './control-plane.ts';
 import { apply, manifestsOf, type Manifest } from './objects.ts';
 import { lastWords, type ManagedProcess, type Supervisor } from './processes.ts';
@@ -30,6 +31,8 @@ export interface SandboxOptions {
   readonly aws?: SettingsInput;
   /** Merged over `providers.aws` of the settings file. */
   readonly awsSettings?: object;
+  /** Given, there is a simulated Alibaba Cloud account too, and the controller serves it instead of AWS. */
+  readonly alibaba?: AlibabaSettingsInput;
   /** Merged over `controller` of the settings file. */
   readonly controllerSettings?: object;
   /** Run the bundle in `dist/` (made by `npm run build`) instead of what `bin/sluice.js` picks. */
@@ -46,6 +49,8 @@ export interface SandboxOptions {
 export interface Sandbox {
   readonly controlPlane: ControlPlane;
   readonly aws: AwsCloud;
+  /** Where it was asked for. */
+  readonly alibaba: AlibabaCloud | undefined;
   /** Full access to the API server. */
   readonly api: Connection;
   /** Path of a kubeconfig with full access. */
@@ -89,6 +94,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     stops.push(() => controlPlane.stop());
     const aws = await startAwsCloud(options.aws);
     stops.push(() => aws.close());
+    const alibaba = options.alibaba === undefined ? undefined : await startAlibabaCloud(options.alibaba);
+    stops.push(async () => await alibaba?.close());
     const kubeconfig = controlPlane.kubeconfig;
     const api = await connect({ path: kubeconfig });
     stops.push(() => api.close());
@@ -97,7 +104,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       await controlPlane.addServiceAccount({ namespace, name: account, lifetimeSeconds: 86_400 })
     ).path;
     const settings = join(controlPlane.folder, 'sluice.yaml');
-    await writeFile(settings, settingsText(aws.url, options));
+    await writeFile(settings, settingsText(aws.url, alibaba?.url, options));
 
     const controllers: RunningController[] = [];
     const startController = async (how: StartControllerOptions = {}): Promise<RunningController> => {
@@ -126,6 +133,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     return {
       controlPlane,
       aws,
+      alibaba,
       api,
       kubeconfig,
       controllerKubeconfig,
@@ -180,21 +188,32 @@ function inNamespace(object: Manifest): Manifest {
   return namespaced ? { ...object, metadata: { namespace, ...object.metadata } } : object;
 }
 
-function settingsText(awsUrl: string, options: SandboxOptions): string {
+function settingsText(awsUrl: string, alibabaUrl: string | undefined, options: SandboxOptions): string {
+  const rates = { read: 1_000, members: 1_000, modify: 1_000 };
+  const alibaba = {
+    region: 'cn-hangzhou',
+    endpoint: alibabaUrl,
+    vpcId: 'vpc-1',
+    vSwitches: ['vsw-a', 'vsw-b'],
+    credentials: { source: 'access-key' },
+    rates,
+  };
   return stringify({
     apiVersion: 'sluice.dev/v1alpha1',
     kind: 'Config',
     cluster: { name: 'sandbox' },
     controller: { listen: '127.0.0.1:0', ...options.controllerSettings },
-    providers: {
-      aws: {
-        region: 'eu-west-1',
-        endpoint: awsUrl,
-        subnets: { 'internet-facing': ['subnet-a', 'subnet-b'], internal: ['subnet-c', 'subnet-d'] },
-        ...options.awsSettings,
-      },
-    },
+    providers: alibabaUrl === undefined ? { aws: awsSection(awsUrl, options) } : { alibaba },
   });
+}
+
+function awsSection(awsUrl: string, options: SandboxOptions): object {
+  return {
+    region: 'eu-west-1',
+    endpoint: awsUrl,
+    subnets: { 'internet-facing': ['subnet-a', 'subnet-b'], internal: ['subnet-c', 'subnet-d'] },
+    ...options.awsSettings,
+  };
 }
 
 async function spawnController(parts: {
@@ -227,6 +246,8 @@ async function spawnController(parts: {
       AWS_ACCESS_KEY_ID: 'sandbox',
       AWS_SECRET_ACCESS_KEY: 'sandbox',
       AWS_EC2_METADATA_DISABLED: 'true',
+      ALIBABA_CLOUD_ACCESS_KEY_ID: 'sandbox',
+      ALIBABA_CLOUD_ACCESS_KEY_SECRET: 'sandbox',
       ...parts.env,
     },
   });

@@ -41,7 +41,10 @@ export const failures: readonly Behaviour[] = [
         const { execution } = await driver.ensure(given);
         const [failure] = execution.failed;
         expect(failure?.step.operation).toBe(operation);
-        expect(failure?.error, operation).toMatchObject({ kind, code: expect.stringMatching(/^\w+$/) });
+        expect(failure?.error, operation).toMatchObject({
+          kind,
+          code: expect.stringMatching(/^\w+(\.\w+)*$/),
+        });
         expect(failure?.error.message).toContain(operation);
         if (kind === 'denied') expect(failure?.error.action, 'the action to allow').toContain(operation);
         stage.calm();

@@ -1,0 +1,101 @@
+/** Carrying out one step: one call that writes, and where its answer says too little, a look beside it. */
+import { SluiceError, isSluiceError } from '../../src/core/errors.ts';
+import type { Outputs, Parameters, Step } from '../../src/core/plan.ts';
+import { createBalancer } from './create.ts';
+import type { Door } from './door.ts';
+import { isSlbOperation } from './operations.ts';
+import type { SlbInput, SlbOutput } from './operations.ts';
+import type { Recent } from './recent.ts';
+import type { ApplySources } from './sources.ts';
+
+/** How long a reference to something that we just made may fail before it is believed. */
+const notYetVisibleMs = 10_000;
+
+export async function apply(
+  sources: ApplySources,
+  step: Step,
+  parameters: Parameters,
+  signal: AbortSignal,
+): Promise<Outputs> {
+  const { operation } = step;
+  const { door, recent } = sources;
+  if (!isSlbOperation(operation)) {
+    throw new SluiceError('bug', `${operation} is not a call that this provider makes`, {
+      code: 'UnknownStep',
+    });
+  }
+  if (operation === 'CreateLoadBalancer') {
+    return createBalancer(sources, parameters as unknown as SlbInput<'CreateLoadBalancer'>, signal);
+  }
+  const { LoadBalancerId } = parameters;
+  const balancer = typeof LoadBalancerId === 'string' ? LoadBalancerId : '';
+  try {
+    const output = await door.call(operation, parameters, signal);
+    if (operation === 'DeleteLoadBalancer') recent.delete(balancer);
+    if (operation === 'ModifyLoadBalancerInternetSpec') noteOrder(recent, balancer, parameters);
+    if (operation === 'CreateVServerGroup') {
+      return { VServerGroupId: (output as SlbOutput<'CreateVServerGroup'>).VServerGroupId };
+    }
+    if (operation === 'StartLoadBalancerListener') {
+      return {
+        Status: await statusAfter(
+          door,
+          parameters as unknown as SlbInput<'StartLoadBalancerListener'>,
+          signal,
+        ),
+      };
+    }
+    return {};
+  } catch (error) {
+    if (isSluiceError(error) && error.kind === 'gone') {
+      if (operation === 'DeleteLoadBalancer') {
+        recent.delete(balancer);
+        return {};
+      }
+      if (operation === 'DeleteVServerGroup' || operation === 'DeleteLoadBalancerListener') return {};
+      if (recent.wasCreated(balancer)) {
+        throw new SluiceError(
+          'busy',
+          `${operation}: the balancer was made a moment ago and is not visible yet`,
+          {
+            code: error.code,
+            retryAfterMs: notYetVisibleMs,
+            action: operation,
+            requestId: error.requestId,
+            cause: error,
+          },
+        );
+      }
+    }
+    throw error;
+  }
+}
+
+/** A change of the charge type shows from the next day: until then nobody orders it again. */
+function noteOrder(recent: Recent, balancer: string, parameters: Parameters): void {
+  const { InternetChargeType: internetChargeType, Bandwidth: bandwidth } =
+    parameters as unknown as SlbInput<'ModifyLoadBalancerInternetSpec'>;
+  recent.order(balancer, {
+    ...(internetChargeType === undefined ? {} : { internetChargeType }),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
+  });
+}
+
+/** Whether it runs already; where that cannot be told, it is taken to be starting, and the next look will tell. */
+async function statusAfter(
+  door: Door,
+  { LoadBalancerId, ListenerPort, ListenerProtocol }: SlbInput<'StartLoadBalancerListener'>,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    const answer = await door.call(
+      'DescribeLoadBalancerListeners',
+      { LoadBalancerId: [LoadBalancerId], ListenerPort, ListenerProtocol, MaxResults: 20 },
+      signal,
+    );
+    const status = answer.Listeners?.[0]?.Status;
+    return status === 'running' ? status : 'starting';
+  } catch {
+    return 'starting';
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * Nodes as ECS instances: the id is in `spec.providerID`, so ECS is never asked.
+ *
+ * Known forms are `<region>.<id>` and `alicloud://<region>.<id>`. A node without one, of another region or
+ * outside the cloud (`ack-hybrid://`) is left out by itself and never holds up the others.
+ */
+import type { NodeObject } from '../../src/core/objects.ts';
+import type { Exclusion } from '../../src/core/provider.ts';
+
+const form = /^(?:alicloud:\/\/)?([a-z]{2}(?:-[a-z0-9]+)+)\.(i-[A-Za-z0-9-]+)$/;
+
+/** Undefined for what is no instance of the region. */
+export function instanceOf(node: NodeObject, region: string): string | undefined {
+  const found = form.exec(node.providerID);
+  return found?.[1] === region ? found[2] : undefined;
+}
+
+/** Why a node cannot be a member of a group. */
+export function notAnInstance(node: NodeObject, region: string): Exclusion {
+  if (node.providerID === '') {
+    return {
+      node: node.name,
+      reason: 'NodeWithoutProviderID',
+      message: `node ${node.name} has no spec.providerID yet`,
+    };
+  }
+  return {
+    node: node.name,
+    reason: 'NodeForeignProviderID',
+    message: `node ${node.name} is no ECS instance of ${region}: spec.providerID is "${node.providerID}"`,
+  };
+}

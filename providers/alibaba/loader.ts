@@ -1,0 +1,195 @@
+/**
+ * The reads that Services share: balancers by their tags, listeners of up to ten balancers a call.
+ *
+ * A few Services that look at the same time are asked for by their own tags in one call (tags combine with OR),
+ * many by the tag of the cluster, a hundred balancers a page. Entries carry their tags, so whose they are is
+ * checked here and not left to the filter.
+ */
+import type { Owner } from '../../src/core/provider.ts';
+import { SharedRead } from '../../src/core/shared-read.ts';
+import type { LoadBalancer } from './client-types.ts';
+import type { FoundTag } from './client-types-common.ts';
+import type { BackendServer, VServerGroup } from './client-types-groups.ts';
+import type { BackendHealth, Listener } from './client-types-listeners.ts';
+import type { Door } from './door.ts';
+import { isGone } from './errors.ts';
+import { clusterTag, uidTag, useTag } from './tags.ts';
+
+const pageSize = 100;
+const tagsPerCall = 10;
+const idsPerCall = 10;
+const listenersPerPage = 100;
+
+interface Question {
+  readonly owner: Owner;
+  /** It may have something on a balancer that a user brought along. */
+  readonly uses: boolean;
+}
+
+export class Loader {
+  readonly #door: Door;
+  readonly #balancers: SharedRead<Question, readonly LoadBalancer[]>;
+  readonly #listeners: SharedRead<string, ReadonlyMap<string, readonly Listener[]>>;
+
+  constructor(door: Door) {
+    this.#door = door;
+    this.#balancers = new SharedRead((questions, signal) => this.#findBalancers(questions, signal));
+    this.#listeners = new SharedRead((ids, signal) => this.#readListeners([...new Set(ids)], signal));
+  }
+
+  /** Balancers that bear the mark of the owner, and perhaps others. */
+  balancersOf(question: Question, signal: AbortSignal): Promise<readonly LoadBalancer[]> {
+    return this.#balancers.ask(question, signal);
+  }
+
+  /** All balancers with a tag of the cluster. */
+  balancersIn(cluster: string, signal: AbortSignal): Promise<readonly LoadBalancer[]> {
+    return this.#tagged([{ TagKey: clusterTag, TagValue: cluster }], signal);
+  }
+
+  /** With exactly this name: the cloud may find longer ones too. */
+  async balancersNamed(name: string, signal: AbortSignal): Promise<readonly LoadBalancer[]> {
+    const found = await this.#pages({ LoadBalancerName: name }, signal);
+    return found.filter(({ LoadBalancerName }) => LoadBalancerName === name);
+  }
+
+  async balancersWithIds(ids: readonly string[], signal: AbortSignal): Promise<readonly LoadBalancer[]> {
+    const found: LoadBalancer[] = [];
+    for (let i = 0; i < ids.length; i += idsPerCall) {
+      const part = ids.slice(i, i + idsPerCall);
+      const listed = await this.#pages({ LoadBalancerId: part.join(',') }, signal);
+      found.push(...listed.filter(({ LoadBalancerId }) => part.includes(LoadBalancerId)));
+    }
+    return found;
+  }
+
+  async balancer(id: string, signal: AbortSignal): Promise<LoadBalancer | undefined> {
+    return (await this.balancersWithIds([id], signal))[0];
+  }
+
+  /** Undefined: there is no such balancer (any more). */
+  async listeners(id: string, signal: AbortSignal): Promise<readonly Listener[] | undefined> {
+    return (await this.#listeners.ask(id, signal)).get(id);
+  }
+
+  async groups(LoadBalancerId: string, signal: AbortSignal): Promise<readonly VServerGroup[] | undefined> {
+    const answer = await orGone(() =>
+      this.#door.call('DescribeVServerGroups', { LoadBalancerId, IncludeListener: true }, signal),
+    );
+    return answer === undefined ? undefined : (answer.VServerGroups?.VServerGroup ?? []);
+  }
+
+  async members(VServerGroupId: string, signal: AbortSignal): Promise<readonly BackendServer[] | undefined> {
+    const answer = await orGone(() =>
+      this.#door.call('DescribeVServerGroupAttribute', { VServerGroupId }, signal),
+    );
+    return answer === undefined ? undefined : (answer.BackendServers?.BackendServer ?? []);
+  }
+
+  async health(LoadBalancerId: string, signal: AbortSignal): Promise<readonly BackendHealth[] | undefined> {
+    const answer = await orGone(() => this.#door.call('DescribeHealthStatus', { LoadBalancerId }, signal));
+    return answer === undefined ? undefined : (answer.BackendServers?.BackendServer ?? []);
+  }
+
+  async #findBalancers(
+    questions: readonly Question[],
+    signal: AbortSignal,
+  ): Promise<readonly LoadBalancer[]> {
+    const tags = questions.flatMap(({ owner, uses }): FoundTag[] => [
+      { TagKey: uidTag, TagValue: owner.uid },
+      ...(uses ? [{ TagKey: useTag(owner) }] : []),
+    ]);
+    if (tags.length <= tagsPerCall) return this.#tagged(tags, signal);
+    const clusters = [...new Set(questions.map(({ owner }) => owner.cluster.id))];
+    const uses = questions
+      .filter((one) => one.uses)
+      .map(({ owner }): FoundTag => ({ TagKey: useTag(owner) }));
+    const found = await this.#tagged(
+      clusters.map((id) => ({ TagKey: clusterTag, TagValue: id })),
+      signal,
+    );
+    const used: LoadBalancer[] = [];
+    for (let i = 0; i < uses.length; i += tagsPerCall) {
+      used.push(...(await this.#tagged(uses.slice(i, i + tagsPerCall), signal)));
+    }
+    return [...found, ...used];
+  }
+
+  #tagged(Tags: readonly FoundTag[], signal: AbortSignal): Promise<readonly LoadBalancer[]> {
+    return this.#pages({ Tags }, signal);
+  }
+
+  async #pages(
+    filter: {
+      readonly Tags?: readonly FoundTag[];
+      readonly LoadBalancerName?: string;
+      readonly LoadBalancerId?: string;
+    },
+    signal: AbortSignal,
+  ): Promise<readonly LoadBalancer[]> {
+    const found: LoadBalancer[] = [];
+    for (let PageNumber = 1; ; PageNumber++) {
+      const answer = await this.#door.call(
+        'DescribeLoadBalancers',
+        { ...filter, PageNumber, PageSize: pageSize },
+        signal,
+      );
+      const page = answer.LoadBalancers?.LoadBalancer ?? [];
+      found.push(...page);
+      if (page.length < (answer.PageSize ?? pageSize) || found.length >= (answer.TotalCount ?? 0))
+        return found;
+    }
+  }
+
+  /** One balancer that is gone fails the call for all: then halves lead to it. */
+  async #readListeners(
+    ids: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, readonly Listener[]>> {
+    const parts: string[][] = [];
+    for (let i = 0; i < ids.length; i += idsPerCall) parts.push(ids.slice(i, i + idsPerCall));
+    const read = await Promise.all(parts.map((part) => this.#someListeners(part, signal)));
+    return new Map(read.flatMap((one) => [...one]));
+  }
+
+  async #someListeners(
+    ids: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, readonly Listener[]>> {
+    const found = new Map<string, Listener[]>(ids.map((id) => [id, []]));
+    let NextToken: string | undefined;
+    try {
+      do {
+        const answer = await this.#door.call(
+          'DescribeLoadBalancerListeners',
+          {
+            LoadBalancerId: ids,
+            MaxResults: listenersPerPage,
+            ...(NextToken === undefined ? {} : { NextToken }),
+          },
+          signal,
+        );
+        for (const listener of answer.Listeners ?? []) found.get(listener.LoadBalancerId)?.push(listener);
+        NextToken = answer.NextToken === '' ? undefined : answer.NextToken;
+      } while (NextToken !== undefined);
+      return found;
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      if (ids.length === 1) return new Map();
+      const half = Math.ceil(ids.length / 2);
+      const halves = [ids.slice(0, half), ids.slice(half)];
+      const read = await Promise.all(halves.map((part) => this.#someListeners(part, signal)));
+      return new Map(read.flatMap((one) => [...one]));
+    }
+  }
+}
+
+/** Undefined when what is asked about is gone. */
+async function orGone<Answer>(read: () => Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * What we made, deleted and ordered a short while ago.
+ *
+ * Reads may miss for some seconds what a creation has answered with, and show what is deleted; an order that
+ * counts from the next day shows the old value until then. Within those windows our memory is the better
+ * witness; after them, the cloud is.
+ */
+import type { Clock } from '../../src/core/clock.ts';
+import type { ObservedBalancer } from './observed.ts';
+
+const windowMs = 30_000;
+const orderMs = 25 * 3_600_000;
+
+type Ordered = Partial<Pick<ObservedBalancer, 'internetChargeType' | 'bandwidth'>>;
+
+export class Recent {
+  readonly #clock: Clock;
+  readonly #created = new Map<string, number>();
+  readonly #deleted = new Map<string, number>();
+  /** Owner's UID → when a creation for it ended without an answer. */
+  readonly #doubtful = new Map<string, number>();
+  /** Balancer → what was ordered for it. */
+  readonly #ordered = new Map<string, { readonly at: number; readonly values: Ordered }>();
+  /** Owner's UID → how many of its creations came to a definite end. */
+  readonly #generations = new Map<string, number>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  create(id: string): void {
+    this.#note(this.#created, id);
+  }
+
+  delete(id: string): void {
+    this.#note(this.#deleted, id);
+    this.#created.delete(id);
+    this.#ordered.delete(id);
+  }
+
+  /** We made it so recently that not seeing it proves nothing. */
+  wasCreated(id: string): boolean {
+    return this.#within(this.#created, id);
+  }
+
+  /** We deleted it so recently that seeing it proves nothing. */
+  wasDeleted(id: string): boolean {
+    return this.#within(this.#deleted, id);
+  }
+
+  doubt(uid: string): void {
+    this.#note(this.#doubtful, uid);
+  }
+
+  /** Milliseconds for which not seeing anything of this owner's proves nothing; 0 when it does. */
+  doubtfulMs(uid: string): number {
+    const at = this.#doubtful.get(uid);
+    return at === undefined ? 0 : Math.max(0, at + windowMs - this.#clock.now());
+  }
+
+  order(id: string, values: Ordered): void {
+    this.#ordered.set(id, { at: this.#clock.now(), values });
+  }
+
+  /** What was ordered and may not show yet. */
+  ordered(id: string): Ordered {
+    const found = this.#ordered.get(id);
+    return found !== undefined && this.#clock.now() - found.at < orderMs ? found.values : {};
+  }
+
+  generation(uid: string): number {
+    return this.#generations.get(uid) ?? 0;
+  }
+
+  nextGeneration(uid: string): number {
+    const next = this.generation(uid) + 1;
+    this.#generations.set(uid, next);
+    return next;
+  }
+
+  #within(times: ReadonlyMap<string, number>, id: string): boolean {
+    const at = times.get(id);
+    return at !== undefined && this.#clock.now() - at < windowMs;
+  }
+
+  /** Insertion order is age, so the expired are at the front. */
+  #note(times: Map<string, number>, id: string): void {
+    times.delete(id);
+    times.set(id, this.#clock.now());
+    for (const [old, at] of times) {
+      if (this.#clock.now() - at < windowMs) break;
+      times.delete(old);
+    }
+  }
+}

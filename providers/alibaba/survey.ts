@@ -1,0 +1,77 @@
+/**
+ * One cheap look at the whole account: is what we know of still there, and does anything bear our cluster's mark
+ * that nobody knows of?
+ *
+ * One listing by the cluster's tag, a hundred balancers a call, with tags, protection and billing in it; those
+ * that users brought along are asked for by id, ten a call.
+ */
+import type { ObjectKey, Uid } from '../../src/core/objects.ts';
+import type { ClusterIdentity, Owner, Stray, Survey } from '../../src/core/provider.ts';
+import type { LoadBalancer } from './client-types.ts';
+import type { Loader } from './loader.ts';
+import type { AlibabaObserved, ObservedBalancer } from './observed.ts';
+import { toBalancer } from './read.ts';
+import type { Recent } from './recent.ts';
+import { fromFoundTags, serviceTag, uidTag } from './tags.ts';
+
+export async function survey(
+  { loader, recent }: { readonly loader: Loader; readonly recent: Recent },
+  cluster: ClusterIdentity,
+  known: ReadonlyMap<Uid, AlibabaObserved>,
+  signal: AbortSignal,
+): Promise<Survey> {
+  const brought = [...known.values()].flatMap(({ balancer }) =>
+    balancer?.ours === false ? [balancer.id] : [],
+  );
+  const [ours, theirs] = await Promise.all([
+    loader.balancersIn(cluster.id, signal),
+    brought.length === 0 ? [] : loader.balancersWithIds([...new Set(brought)], signal),
+  ]);
+  const listed = new Map([...ours, ...theirs].map((one) => [one.LoadBalancerId, one]));
+  const inMotion = (id: string): boolean => recent.wasCreated(id) || recent.wasDeleted(id);
+  const disturbed = new Set<Uid>();
+  const familiar = new Set<string>();
+  for (const [uid, { balancer }] of known) {
+    if (balancer === undefined) continue;
+    familiar.add(balancer.id);
+    const found = listed.get(balancer.id);
+    const same =
+      found === undefined
+        ? inMotion(balancer.id)
+        : isSame(balancer, found, recent, { cluster, service: '' as ObjectKey, uid });
+    if (!same) disturbed.add(uid);
+  }
+  const strays = new Map<Uid, Stray>();
+  for (const one of ours) {
+    const id = one.LoadBalancerId;
+    if (familiar.has(id) || inMotion(id)) continue;
+    const tags = fromFoundTags(one.Tags?.Tag);
+    const uid = (tags[uidTag] ?? '') as Uid;
+    if (known.has(uid)) {
+      disturbed.add(uid);
+      continue;
+    }
+    const service = (tags[serviceTag] ?? 'unknown/unknown') as ObjectKey;
+    const resources = [...(strays.get(uid)?.resources ?? []), `balancer ${one.LoadBalancerName ?? id}`];
+    strays.set(uid, { uid, service, resources });
+  }
+  return { disturbed: [...disturbed], strays: [...strays.values()] };
+}
+
+function isSame(known: ObservedBalancer, found: LoadBalancer, recent: Recent, owner: Owner): boolean {
+  const now = toBalancer(owner, found, { listeners: [], groups: [], ordered: recent.ordered(known.id) });
+  if (!known.ours) return now.address === known.address && now.status === known.status;
+  return (
+    now.ours &&
+    now.status === known.status &&
+    now.address === known.address &&
+    now.name === known.name &&
+    now.bandwidth === known.bandwidth &&
+    now.internetChargeType === known.internetChargeType &&
+    now.instanceChargeType === known.instanceChargeType &&
+    now.spec === known.spec &&
+    now.deleteProtection === known.deleteProtection &&
+    now.modificationProtection === known.modificationProtection &&
+    Object.entries(known.tags).every(([key, value]) => now.tags[key] === value)
+  );
+}
