@@ -24,7 +24,7 @@ export async function latencyRows(stage: Stage, mode: Mode): Promise<readonly Ro
   for (const bed of [ruled, bare, tracked]) await bed.serveApart(server, { port: fastPort, fast: true });
   // What any node with a pod network has: connection tracking and address translation are on, with nothing to do.
   await tracked.succeed(node, 'nft', ['-f', '-'], {
-    input: 'table ip t { chain c { type nat hook postrouting priority 100; } }\n',
+    input: 'table ip t {\n  chain c {\n    type nat hook postrouting priority 100\n  }\n}\n',
   });
   const { api } = stage.cluster;
   const service = serviceManifest('zzz-last', ip);
