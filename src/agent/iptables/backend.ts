@@ -21,7 +21,7 @@ import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from '.
 import { readSets, rightType, TableReader, type SavedSet, type SavedTables } from './saved.ts';
 import { isSaved, lineAt, planRestore } from './plan.ts';
 import { createSet, editSet, RestoreText } from './text.ts';
-import { watchKernel } from './watch.ts';
+import { machineNumbers, watchKernel } from './watch.ts';
 
 export interface IptablesOptions {
   readonly family: IpFamily;
@@ -351,6 +351,7 @@ export class IptablesBackend implements Backend {
       isOurs: (pid) => this.#ownPids.has(pid),
       writes: () => this.#writes,
       wroteAt: () => this.#wroteAt,
+      numbersHold: machineNumbers(),
       look: () => this.verify(),
       onChange,
       signal: AbortSignal.any([signal, this.#closed.signal]),

@@ -44,6 +44,7 @@ test('a look finds what somebody else changed, once, and ends with the watch', a
     isOurs: () => false,
     writes: () => 0,
     wroteAt: () => Number.NEGATIVE_INFINITY,
+    numbersHold: true,
     look: () => {
       looks += 1;
       return Promise.resolve([{ kind: 'missing', object: 'chain SLUICE-SERVICES', key: undefined }]);

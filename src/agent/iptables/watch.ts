@@ -2,11 +2,12 @@
  * Notices that somebody else changed what is ours.
  *
  * The nft variant's tables report every change with the process that made it (`nft monitor`), by the number that the
- * machine knows it under: in a pod, our own children have other numbers for us. So what an unknown process changed
+ * machine knows it under: in a pod, our own children have other numbers for us. There, what an unknown process changed
  * while or just after we wrote is not called foreign, but looked at. The legacy tables and
  * the ipsets report nothing: they are compared with the model every now and then, which also finds tables that were
  * emptied while their chains stayed.
  */
+import { readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Clock } from '../../core/clock.ts';
 import type { IpFamily } from '../../core/objects.ts';
@@ -26,6 +27,8 @@ export interface WatchOptions {
   readonly writes: () => number;
   /** Monotonic milliseconds of the end of our last write. */
   readonly wroteAt: () => number;
+  /** Processes have the same numbers for us as for the kernel: `machineNumbers()`. */
+  readonly numbersHold: boolean;
   readonly look: () => Promise<readonly Difference[]>;
   readonly onChange: (change: ForeignChange) => void;
   readonly signal: AbortSignal;
@@ -34,7 +37,20 @@ export interface WatchOptions {
 export function watchKernel(options: WatchOptions): void {
   if (options.signal.aborted) return;
   const lookSoon = poll(options);
-  if (options.variant === 'nft') monitor({ ...options, onChange: unlessOwn(options, lookSoon) });
+  if (options.variant !== 'nft') return;
+  monitor(options.numbersHold ? options : { ...options, onChange: unlessOwn(options, lookSoon) });
+}
+
+/** The machine's first process namespace: its inode number is fixed (PROC_PID_INIT_INO in the kernel's headers). */
+const firstNamespace = 'pid:[4026531836]';
+
+/** Whether we see processes under the numbers that the kernel reports: not so in a pod, or in a container that is a node. */
+export function machineNumbers(): boolean {
+  try {
+    return readlinkSync('/proc/self/ns/pid') === firstNamespace;
+  } catch {
+    return false;
+  }
 }
 
 /** Reports of a write of ours come within this time of its end. */
