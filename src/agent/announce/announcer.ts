@@ -49,12 +49,19 @@ export interface AnnouncerEvents {
 }
 
 export interface Announcer {
-  /** Looks at links, takes away addresses of ours that an earlier run left, begins to renew. */
+  /**
+   * Looks at links and at addresses of ours that an earlier run left. Those stay for what is left of their lifetime: the
+   * first `hold` takes over the ones that it names, without a gap, and takes the others away.
+   */
   start(events: AnnouncerEvents): Promise<void>;
   links(): readonly Link[];
   /**
    * Everything that this node holds from now on. New ones are put up and told to the neighbours at once, those not
-   * named any more are taken away; a change of ports changes only the guard. Resolves when the kernel has it.
+   * named any more are taken away; a change of ports changes only the guard. Resolves when the kernel has it, and also
+   * where it cannot be done: `held` tells which addresses, and it is tried again until they are not named any more.
+   *
+   * A process that stood still for longer than a lifetime (`held` with code `Lapsed`) holds nothing until it has decided
+   * anew and calls this again, with the same holdings if they are still right: what it decided before may be another's.
    */
   hold(holdings: readonly Holding[]): Promise<void>;
   /** Tells the neighbours again (a partition has healed). */
