@@ -109,6 +109,23 @@ export const reasons = {
     cure: 'Switch the protection off, by annotation or in the console.',
   },
 
+  NoAddress: {
+    means: 'No address is free that the Service may have.',
+    cure: 'Widen the range that addresses are taken from.',
+  },
+  PortMoved: {
+    means: 'Laptop mode: a port is served under another number, which the message names.',
+    cure: 'Run `sluice local setup` for ports below 1024, or use the port that is named.',
+  },
+  PortTaken: {
+    means: 'Laptop mode: no port of the shared address is free.',
+    cure: 'Delete Services that are not needed.',
+  },
+  UdpNotForwarded: {
+    means: 'Laptop mode: the nodes are reached through the API server, which carries TCP only.',
+    cure: 'Make the node ports reachable from this machine.',
+  },
+
   // ── held back ──
   ClaimedElsewhere: {
     means: 'Another controller shows itself on the Service, so it is left alone.',
@@ -167,6 +184,7 @@ export const reasons = {
     cure: 'Remove the label if the node should be a target.',
   },
   NodeToBeDeleted: { means: 'The cluster autoscaler is about to remove the node.', cure: '' },
+  NodeWithoutAddress: { means: 'The node shows no InternalIP.', cure: 'Check the kubelet of the node.' },
   NodeNotSelected: { means: 'The node does not match the selector of the Service.', cure: '' },
   NodeWithoutEndpoint: { means: 'Policy Local: the node holds no endpoint of the Service.', cure: '' },
   NodeWithoutProviderID: {
