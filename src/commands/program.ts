@@ -3,6 +3,7 @@ import { agentCommand } from './agent.ts';
 import { controllerCommand } from './controller.ts';
 import { demoCommand } from './demo.ts';
 import { explainCommand } from './explain.ts';
+import { localCommands } from './local.ts';
 import { planCommand } from './plan.ts';
 import { sandboxCommand, sandboxDumpCommand } from './sandbox.ts';
 import { uninstallCommand } from './uninstall.ts';
@@ -18,6 +19,7 @@ export const sluice = program({
   commands: [
     controllerCommand,
     agentCommand,
+    ...localCommands,
     planCommand,
     explainCommand,
     verifyCommand,
@@ -31,6 +33,7 @@ export const sluice = program({
     { line: 'sluice sandbox', does: 'a throw-away cluster with a simulated cloud' },
     { line: 'sluice explain svc/web', does: 'why is there no EXTERNAL-IP?' },
     { line: 'sluice controller --config config.yaml', does: 'serve a cluster' },
+    { line: 'sluice local', does: 'addresses on this machine for any cluster, without root' },
     { line: 'sluice agent', does: 'carry Services to pods, on every node' },
   ],
 });

@@ -18,7 +18,7 @@ import type { LaptopConfig, LaptopSettings, LaptopWanted, WantedListener } from 
 const rules: HandOverRules = {
   endpointGraceMs: 0,
   patienceMs: 10_000,
-  recheckMs: 2_000,
+  recheckMs: 250,
   slowRecheckMs: 30_000,
 };
 

@@ -225,16 +225,25 @@ function targets(_wanted: LaptopWanted, { holding }: LaptopObserved): TargetsRep
     groups: (holding?.listeners ?? [])
       .filter(({ address }) => address === first)
       .map(({ port, protocol, targets: all }) => {
-        const bad = all.filter(({ health }) => health !== 'healthy');
+        const nodes = all.filter(({ target }) => target.kind === 'node');
+        const serves = nodes.some(({ health }) => health === 'healthy');
+        // The API server is the way around nodes that do not answer: beside those that do it is not counted.
+        const counted = serves ? nodes : all;
+        const bad = counted.filter(({ health }) => health !== 'healthy');
+        const reasons = new Set(bad.toSorted(nodesFirst).map(({ reason }) => reason));
         return {
           listener: `${port}/${protocol}`,
-          healthy: all.length - bad.length,
-          total: all.length,
-          reason: bad.find(({ reason }) => reason !== '')?.reason ?? '',
+          healthy: counted.length - bad.length,
+          total: counted.length,
+          reason: [...reasons].filter((reason) => reason !== '').join('; '),
           settling: bad.some(({ health }) => health === 'initial'),
         };
       }),
   };
+}
+
+function nodesFirst(a: { readonly target: Target }, b: { readonly target: Target }): number {
+  return Number(a.target.kind === 'api') - Number(b.target.kind === 'api');
 }
 
 function survey(

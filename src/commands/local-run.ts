@@ -1,0 +1,170 @@
+/** `sluice local`: addresses for the Services of any cluster, on this machine, without root. */
+import { join } from 'node:path';
+import { sleep, systemClock } from '../core/clock.ts';
+import { parseCidr } from '../core/cidr.ts';
+import { asSluiceError, isSluiceError, SluiceError } from '../core/errors.ts';
+import type { Api } from '../kube/api.ts';
+import { readClusterId } from '../kube/writer.ts';
+import { defaultSpace } from '../../providers/local/laptop/space.ts';
+import { fileTable } from '../../providers/local/laptop/table.ts';
+import type { LaptopConfig } from '../../providers/local/laptop/wanted.ts';
+import { accessFlags, connectBy, outputFlag } from './access.ts';
+import { takeLock, type Lock } from './local-lock.ts';
+import { lookAtMachine, networkMark, stateFolder } from './local-machine.ts';
+import { LocalMode, noForward } from './local-serve.ts';
+import { screenFor } from './local-screen.ts';
+import { paint, type Shell } from './shell.ts';
+import { command, exit } from './table.ts';
+
+/** How often we look whether the machine slept or changed its network, in milliseconds. */
+const wakeEveryMs = 3_000;
+/** A pause of the process that is longer than this was sleep. */
+const sleptMs = 15_000;
+const standByMs = 1_000;
+
+export const localRunCommand = command({
+  name: 'local',
+  summary: 'Addresses on this machine for the LoadBalancer Services of any cluster, without root',
+  description:
+    'Works with every kubeconfig: kind, minikube, k3d, Docker Desktop, a remote cluster. Nothing is installed in the ' +
+    'cluster. Each Service of class sluice.dev/local (with --classless also those without a class) gets an address ' +
+    'of 127.80.0.0/12 that stays the same for its name, with its own ports where this user may open them, else with ' +
+    'a stated one (80 is 8080). On macOS all Services share 127.0.0.1.\n\n' +
+    "Connections go to the node ports; where no node can be reached, through the API server's port-forward to a " +
+    'pod (TCP only).\n\n' +
+    'On Ctrl-C the Services are left as they were found; the next start gives them the same addresses. A second ' +
+    '`sluice local` on the same cluster stands by and takes over when the first ends.',
+  words: '',
+  wordCount: [0, 0],
+  flags: {
+    ...accessFlags,
+    classless: { kind: 'boolean', help: 'Serve Services without a class too' },
+    via: {
+      kind: 'choice',
+      choices: ['auto', 'nodes', 'api'],
+      default: 'auto',
+      help: 'How pods are reached: node ports, the API server, or whichever answers',
+    },
+    pool: {
+      kind: 'string',
+      value: 'CIDR',
+      default: defaultSpace,
+      help: 'Range of the addresses; one outside 127.0.0.0/8 needs `sluice local setup --pool`',
+    },
+    keep: { kind: 'boolean', help: 'Leave addresses and finalizers on the Services at the end' },
+    release: { kind: 'boolean', help: 'Only take our mark off all Services, as after a crash, and end' },
+    force: { kind: 'boolean', help: 'Serve a cluster that has address pools of its own' },
+    output: { ...outputFlag, help: 'Text, or a line of JSON for each change' },
+  },
+  examples: [
+    { line: 'npx sluice local', does: 'serve the cluster of the current context' },
+    { line: 'npx sluice local --context kind-dev --classless', does: 'also Services without a class' },
+    { line: 'npx sluice local --output json', does: 'for a script: a line of JSON for each change' },
+  ],
+  run: async ({ flags, shell }) => {
+    const pool = parseCidr(flags.pool);
+    if (pool.kind === 'malformed' || pool.cidr.family !== 'IPv4') {
+      const why = pool.kind === 'malformed' ? pool.message : `${flags.pool} is not an IPv4 range`;
+      shell.err(`${paint(shell, 'red', 'sluice:')} --pool: ${why}\n`);
+      return exit.usage;
+    }
+    const stop = new AbortController();
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.once(name, () => stop.abort(new Error(name)));
+    const clock = systemClock;
+    const api = await connectBy(flags, { clock, random: Math.random });
+    const screen = screenFor(shell, flags.output === 'json' ? 'json' : 'text');
+    let lock: Lock | undefined;
+    try {
+      const id = await readClusterId(api);
+      const cluster = { name: flags.context ?? id, id };
+      if (!flags.force && !flags.release) await refuseOtherLocal(api);
+      const folder = stateFolder(shell.env);
+      lock = await lockFor(join(folder, `local-${id}.lock`), shell, stop.signal);
+      const facts = await lookAtMachine();
+      const config: LaptopConfig = { ...facts, space: pool.cidr, via: flags.via };
+      const mode = new LocalMode({
+        api,
+        clock,
+        random: Math.random,
+        cluster,
+        config,
+        table: fileTable(join(folder, 'local-addresses.json')),
+        classless: flags.classless,
+        forward: () => noForward,
+        onChange: () => screen.show(() => mode.rows()),
+        onEvent: (service, note) => {
+          if (note.type === 'Warning') screen.say(`${service}: ${note.note}`);
+        },
+        report: (event) => {
+          if (event.kind === 'failed') screen.say(`reading ${event.reader} failed: ${event.error.message}`);
+        },
+      });
+      if (flags.release) {
+        await mode.look();
+        return tellLeft(shell, await mode.stop({ keep: false }));
+      }
+      screen.head(`Serving ${api.source}; Ctrl-C ends it.`);
+      await mode.start(stop.signal);
+      await watchWakes(mode, stop.signal);
+      screen.end();
+      shell.err(flags.keep ? 'Ending; the Services keep their addresses.\n' : 'Taking our mark off …\n');
+      return tellLeft(shell, await mode.stop({ keep: flags.keep }));
+    } catch (thrown) {
+      screen.end();
+      if (stop.signal.aborted) return exit.ok;
+      throw asSluiceError(thrown);
+    } finally {
+      await lock?.release();
+      await api.close();
+    }
+  },
+});
+
+/** Local mode proper, with pools and agents, serves the same class: two would write in turn. */
+async function refuseOtherLocal(api: Api): Promise<void> {
+  try {
+    await api.request('GET', '/apis/sluice.dev/v1alpha1/addresspools', { query: { limit: 1 } });
+  } catch (error) {
+    if (isSluiceError(error)) return;
+    throw error;
+  }
+  throw new SluiceError(
+    'conflict',
+    'this cluster has address pools of its own (AddressPool), so its controller serves class sluice.dev/local; ' +
+      'use the addresses that it gives, or say --force',
+    { code: 'ServedInCluster' },
+  );
+}
+
+async function lockFor(path: string, shell: Shell, signal: AbortSignal): Promise<Lock> {
+  let told = false;
+  for (;;) {
+    const lock = await takeLock(path);
+    if (!('heldBy' in lock)) return lock;
+    if (!told)
+      shell.err(
+        `Process ${lock.heldBy} serves this cluster already; standing by, to take over when it ends.\n`,
+      );
+    told = true;
+    await sleep(systemClock, standByMs, signal);
+  }
+}
+
+/** Resolves when the signal fires. Sleep shows itself as wall time that went by without us. */
+async function watchWakes(mode: LocalMode, signal: AbortSignal): Promise<void> {
+  let wall = systemClock.wall();
+  let network = networkMark();
+  while (!signal.aborted) {
+    await sleep(systemClock, wakeEveryMs, signal).catch(() => undefined);
+    const now = { wall: systemClock.wall(), network: networkMark() };
+    if (now.wall - wall > wakeEveryMs + sleptMs || now.network !== network) mode.woke();
+    ({ wall, network } = now);
+  }
+}
+
+function tellLeft(shell: Shell, left: readonly string[]): number {
+  for (const line of left) shell.err(`${paint(shell, 'red', 'sluice:')} our mark stays on ${line}\n`);
+  if (left.length > 0) shell.err('`sluice local --release` tries again.\n');
+  return left.length === 0 ? exit.ok : exit.problem;
+}
