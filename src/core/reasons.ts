@@ -233,6 +233,40 @@ export const reasons = {
     cure: 'Set the sysctl that the message names.',
   },
   SysctlNotSet: { means: 'A sysctl that was asked for could not be set.', cure: 'Set it on the node.' },
+
+  // ── announcing (local mode) ──
+  Announced: { means: 'A node answers for the address.', cure: '' },
+  NoEligibleNode: {
+    means: 'No node may announce the address, so nobody answers for it.',
+    cure: 'See the reasons of the nodes in the message.',
+  },
+  NoAgentThere: {
+    means: 'Nodes may announce the address, and on none of them an agent is heard.',
+    cure: 'Run the agent with --announce on the nodes that the message names.',
+  },
+  InterfaceMissing: {
+    means: 'The pool names an interface that the nodes do not have.',
+    cure: 'Correct spec.interfaces of the pool, or its node selectors.',
+  },
+  LinkDown: { means: 'The interface to announce on is down.', cure: 'Bring the interface up.' },
+  NoLink: {
+    means: 'No interface has a network with the address, and none has the default route.',
+    cure: 'Name the interface in spec.interfaces of the pool.',
+  },
+  AnnounceRefused: {
+    means: 'The kernel refused the address.',
+    cure: 'See the message; it is tried again every half minute.',
+  },
+  AddressContested: {
+    means: 'Another host on the link says that the address is its own.',
+    cure: 'Take the address off that host, or out of the pool.',
+  },
+  NoMajority: {
+    means:
+      'This node hears no majority of the agents and does not have the Lease that breaks ties, so it announces nothing.',
+    cure: 'Check that UDP to the heartbeat port passes between the nodes.',
+  },
+  NodeNetworkUnavailable: { means: 'The node has condition NetworkUnavailable.', cure: '' },
 } as const satisfies Readonly<Record<string, ReasonRow>>;
 
 export type ReasonCode = keyof typeof reasons;

@@ -1,0 +1,277 @@
+/**
+ * Who is there: what one agent knows of the others from heartbeats, on its own monotonic clock alone.
+ *
+ * A packet counts when it repeats a counter that we have sent to this peer within the last moments. That makes replayed
+ * and misdirected packets worthless, and every link that counts a link both ways: who hears us and is not heard, or the
+ * other way round, is not there for either of us.
+ *
+ * Members pass on how old their own evidence of others is. Evidence never gets younger on the way (but for the time in
+ * flight), so a dead member ages everywhere at once; and since links count both ways, who is reachable over others
+ * reaches us too: all members of one connected part see the same part.
+ */
+import type { Claim, ClaimTable } from './claims.ts';
+import { claimBytes, roomForClaims, type Beat, type Evidence } from './packet.ts';
+import type { MemberId } from './rank.ts';
+import type { AnnounceTimings } from './timings.ts';
+
+interface Peer {
+  /** Of the peer's process, as last seen, believed or not. */
+  session: string;
+  counter: number;
+  /** We have believed a packet of this session. */
+  believed: boolean;
+  /** When we sent which counter; the oldest first. */
+  sent: { readonly counter: number; readonly at: number }[];
+  nextCounter: number;
+  /** When the last believed packet came. */
+  heardAt: number;
+  /** Newest evidence, by any way. */
+  evidenceAt: number;
+  ready: boolean;
+  arbiter: boolean;
+  /** When it was said last that it holds the Lease. */
+  arbiterAt: number;
+  /** Its agent is gone and its addresses stay until then. */
+  pausedUntil: number;
+  /** The peer has our table up to this version. */
+  acknowledged: number;
+  /** We have its table up to this version. */
+  heardVersion: number;
+}
+
+export interface Own {
+  readonly ready: boolean;
+  readonly arbiter: boolean;
+  readonly goodbyeMs: number | undefined;
+}
+
+export interface Received {
+  /** The packet proves that its sender is there. */
+  readonly believed: boolean;
+  /** The sender has a new process, or is not sure of us: an answer at once saves a round. */
+  readonly answer: boolean;
+  readonly claims: readonly Claim[];
+  readonly goodbye: boolean;
+}
+
+export interface View {
+  /** Reachable, ourselves among them. */
+  readonly live: ReadonlySet<MemberId>;
+  /** Without an agent for a moment; their addresses are up. */
+  readonly paused: ReadonlySet<MemberId>;
+  readonly ready: ReadonlySet<MemberId>;
+  /** Of the reachable, the one that holds the Lease. */
+  readonly arbiter: boolean;
+}
+
+const never = Number.NEGATIVE_INFINITY;
+const nothing: Received = { believed: false, answer: false, claims: [], goodbye: false };
+
+export class Liveness {
+  readonly #me: MemberId;
+  readonly #session: string;
+  readonly #timings: AnnounceTimings;
+  readonly #peers = new Map<MemberId, Peer>();
+
+  /** @param session sixteen random hexadecimal digits. */
+  constructor(me: MemberId, session: string, timings: AnnounceTimings) {
+    this.#me = me;
+    this.#session = session;
+    this.#timings = timings;
+  }
+
+  receive(beat: Beat, now: number): Received {
+    if (beat.to !== this.#me || beat.from === this.#me) return nothing;
+    const peer = this.#peer(beat.from);
+    const renewed = beat.session !== peer.session;
+    if (!renewed && beat.counter <= peer.counter) return nothing;
+    if (!this.#fresh(peer, beat, now)) {
+      // Not believed; but it is what we repeat next, so that its sender can believe us, and then we him.
+      if (renewed && now - peer.heardAt <= this.#timings.deadMs && peer.believed) return nothing;
+      if (renewed) this.#newSession(peer, beat.session);
+      peer.counter = beat.counter;
+      return { ...nothing, answer: beat.echo?.session !== this.#session };
+    }
+    if (renewed) this.#newSession(peer, beat.session);
+    const answer = !peer.believed;
+    peer.believed = true;
+    peer.counter = beat.counter;
+    peer.acknowledged = beat.acknowledged;
+    peer.heardAt = now;
+    peer.evidenceAt = now;
+    peer.ready = beat.ready;
+    peer.arbiter = beat.arbiter;
+    if (beat.arbiter) peer.arbiterAt = now;
+    peer.pausedUntil = never;
+    if (beat.goodbyeMs !== undefined) {
+      peer.pausedUntil = now + beat.goodbyeMs;
+      peer.evidenceAt = never;
+      peer.heardAt = never;
+      peer.believed = false;
+    }
+    for (const evidence of beat.members) this.#pass(evidence, now);
+    return {
+      believed: true,
+      answer,
+      claims: this.#news(peer, beat),
+      goodbye: beat.goodbyeMs !== undefined,
+    };
+  }
+
+  /** The peer's machine says that no agent listens there: what it holds stays up for a while. */
+  refused(member: MemberId, now: number): boolean {
+    const peer = this.#peers.get(member);
+    if (peer === undefined || !peer.believed) return false;
+    const { deadMs, lifetimeMs, renewMs } = this.#timings;
+    // Only of one that was there a moment ago: one that never answered holds nothing.
+    if (now - peer.heardAt > deadMs) return false;
+    peer.pausedUntil = now + lifetimeMs - renewMs;
+    peer.evidenceAt = never;
+    peer.heardAt = never;
+    peer.believed = false;
+    return true;
+  }
+
+  /** What goes to one peer now: one packet, more where many claims are news to it. */
+  compose(to: MemberId, own: Own, table: ClaimTable, now: number): readonly Beat[] {
+    const peer = this.#peer(to);
+    const members = this.#evidence(to, now);
+    const beats: Beat[] = [];
+    const room = roomForClaims(members.length);
+    let list: Claim[] = [];
+    let used = 0;
+    let after = peer.acknowledged;
+    let upto = after;
+    const flush = (): void => {
+      peer.nextCounter += 1;
+      peer.sent.push({ counter: peer.nextCounter, at: now });
+      beats.push({
+        from: this.#me,
+        to,
+        session: this.#session,
+        counter: peer.nextCounter,
+        echo: peer.session === '' ? undefined : { session: peer.session, counter: peer.counter },
+        ...own,
+        members,
+        acknowledged: peer.heardVersion,
+        claims: { after, upto, list },
+      });
+      list = [];
+      used = 0;
+      after = upto;
+    };
+    // A peer that does not answer is not sent the table again and again.
+    if (peer.believed) {
+      for (const { claim, version } of table.after(peer.acknowledged)) {
+        const bytes = claimBytes(claim);
+        if (used + bytes > room) flush();
+        list.push(claim);
+        used += bytes;
+        upto = version;
+      }
+    }
+    flush();
+    while ((peer.sent[0]?.at ?? now) < now - this.#timings.echoMs) peer.sent.shift();
+    return beats;
+  }
+
+  view(own: Pick<Own, 'ready' | 'arbiter'>, now: number): View {
+    const live = new Set([this.#me]);
+    const paused = new Set<MemberId>();
+    const ready = new Set(own.ready ? [this.#me] : []);
+    let { arbiter } = own;
+    for (const [member, peer] of this.#peers) {
+      if (now - peer.evidenceAt <= this.#timings.deadMs) {
+        live.add(member);
+        if (peer.ready) ready.add(member);
+        if (peer.arbiter && now - peer.arbiterAt <= this.#timings.deadMs) arbiter = true;
+      } else if (peer.pausedUntil > now) paused.add(member);
+    }
+    return { live, paused, ready, arbiter };
+  }
+
+  /** When the view changes next if nothing more is heard; undefined: never. */
+  nextExpiry(now: number): number | undefined {
+    let next: number | undefined;
+    for (const { evidenceAt, pausedUntil } of this.#peers.values()) {
+      for (const at of [evidenceAt + this.#timings.deadMs, pausedUntil])
+        if (at >= now && (next === undefined || at < next)) next = at;
+    }
+    return next;
+  }
+
+  /** Milliseconds since the last sign of life; undefined: none yet. For people. */
+  ageOf(member: MemberId, now: number): number | undefined {
+    const at = this.#peers.get(member)?.evidenceAt ?? never;
+    return at === never ? undefined : now - at;
+  }
+
+  /** Members that are not of the cluster any more. */
+  keepOnly(members: ReadonlySet<MemberId>): void {
+    for (const member of this.#peers.keys()) if (!members.has(member)) this.#peers.delete(member);
+  }
+
+  #fresh(peer: Peer, { echo }: Beat, now: number): boolean {
+    if (echo?.session !== this.#session) return false;
+    const sent = peer.sent.find(({ counter }) => counter === echo.counter);
+    return sent !== undefined && now - sent.at <= this.#timings.echoMs;
+  }
+
+  #newSession(peer: Peer, session: string): void {
+    peer.session = session;
+    peer.believed = false;
+    peer.acknowledged = 0;
+    peer.heardVersion = 0;
+  }
+
+  #pass({ member, ageMs, ready, arbiter }: Evidence, now: number): void {
+    if (member === this.#me) return;
+    const peer = this.#peer(member);
+    const at = now - ageMs;
+    if (at <= peer.evidenceAt || ageMs > this.#timings.deadMs) return;
+    peer.evidenceAt = at;
+    peer.ready = ready;
+    peer.arbiter = arbiter;
+    if (arbiter) peer.arbiterAt = at;
+  }
+
+  #news(peer: Peer, { claims }: Beat): readonly Claim[] {
+    // A gap: what lies in it comes again with the next packet.
+    if (claims.after > peer.heardVersion || claims.upto <= peer.heardVersion) return [];
+    peer.heardVersion = claims.upto;
+    return claims.list;
+  }
+
+  #evidence(to: MemberId, now: number): readonly Evidence[] {
+    const found: Evidence[] = [];
+    for (const [member, { evidenceAt, heardAt, ready, arbiter }] of this.#peers) {
+      const ageMs = now - evidenceAt;
+      if (member === to || ageMs > this.#timings.deadMs) continue;
+      found.push({ member, ageMs, direct: now - heardAt <= this.#timings.deadMs, ready, arbiter });
+    }
+    return found;
+  }
+
+  #peer(member: MemberId): Peer {
+    let peer = this.#peers.get(member);
+    if (peer === undefined) {
+      peer = {
+        session: '',
+        counter: 0,
+        believed: false,
+        sent: [],
+        nextCounter: 0,
+        heardAt: never,
+        evidenceAt: never,
+        ready: false,
+        arbiter: false,
+        arbiterAt: never,
+        pausedUntil: never,
+        acknowledged: 0,
+        heardVersion: 0,
+      };
+      this.#peers.set(member, peer);
+    }
+    return peer;
+  }
+}

@@ -1,0 +1,233 @@
+/** Named histories of announcing, each with the time that it may take. */
+import { expect, test } from 'vitest';
+import { World, type SimNode } from './world.ts';
+
+async function calm(options: {
+  nodes: number;
+  addresses?: number;
+  seed?: number;
+  loss?: number;
+}): Promise<World> {
+  const world = new World({ addresses: 30, seed: 1, ...options });
+  world.startAll();
+  await world.clock.advance(3_000);
+  for (const address of world.addresses) expect(world.holders(address)).toHaveLength(1);
+  return world;
+}
+
+function owners(world: World): Map<string, SimNode | undefined> {
+  return new Map(world.addresses.map((address) => [address, world.holders(address)[0]]));
+}
+
+/** How long until every address has exactly one holder for good (10 ms steps), within `limitMs`. */
+async function settles(world: World, limitMs: number): Promise<number> {
+  let last = 0;
+  for (let at = 10; at <= limitMs; at += 10) {
+    await world.clock.advance(10);
+    if (world.addresses.some((address) => world.holders(address).length !== 1)) last = at;
+  }
+  return last + 10;
+}
+
+test('addresses spread over the nodes, each on one', async () => {
+  const world = await calm({ nodes: 3, addresses: 300 });
+  const counts = world.nodes.map((node) => [...owners(world).values()].filter((one) => one === node).length);
+  for (const count of counts) expect(count).toBeGreaterThan(60);
+});
+
+test('a single node owns everything, and needs no API server to go on', async () => {
+  const world = await calm({ nodes: 1 });
+  world.node(1).api = false;
+  await world.clock.advance(60_000);
+  for (const address of world.addresses) expect(world.holders(address)).toEqual([world.node(1)]);
+});
+
+test('a crash moves the addresses of that node only, within 350 ms', async () => {
+  const world = await calm({ nodes: 3 });
+  const before = owners(world);
+  world.crash(world.node(2));
+  expect(await settles(world, 2_000)).toBeLessThanOrEqual(350);
+  for (const [address, owner] of owners(world))
+    if (before.get(address) !== world.node(2)) expect(owner).toBe(before.get(address));
+});
+
+test('a node that comes back takes nothing away from the others', async () => {
+  const world = await calm({ nodes: 3 });
+  world.crash(world.node(2));
+  await world.clock.advance(5_000);
+  const before = owners(world);
+  world.boot(world.node(2));
+  await world.clock.advance(5_000);
+  expect(owners(world)).toEqual(before);
+});
+
+test('an agent killed and back within the lifetime keeps its addresses throughout', async () => {
+  const world = await calm({ nodes: 3 });
+  const before = owners(world);
+  world.kill(world.node(1));
+  await world.clock.advance(900);
+  world.start(world.node(1));
+  for (let at = 0; at < 4_000; at += 10) {
+    await world.clock.advance(10);
+    for (const [address, owner] of before) expect(world.holders(address)).toEqual([owner]);
+  }
+});
+
+test('an agent killed for good is replaced before its addresses run out', async () => {
+  const world = await calm({ nodes: 3 });
+  world.kill(world.node(1));
+  for (let at = 0; at < 6_000; at += 10) {
+    await world.clock.advance(10);
+    for (const address of world.addresses) expect(world.holders(address).length).toBeGreaterThanOrEqual(1);
+  }
+  for (const address of world.addresses) expect(world.holders(address)).toHaveLength(1);
+});
+
+test('SIGTERM and a new agent within the lifetime: nothing moves', async () => {
+  const world = await calm({ nodes: 2 });
+  const before = owners(world);
+  await world.end(world.node(1), 'keep');
+  await world.clock.advance(1_000);
+  world.start(world.node(1));
+  await world.clock.advance(4_000);
+  expect(owners(world)).toEqual(before);
+});
+
+test('a release hands every address over before it is taken down', async () => {
+  const world = await calm({ nodes: 3 });
+  const done = world.end(world.node(3), 'release');
+  for (let at = 0; at < 1_000; at += 5) {
+    await world.clock.advance(5);
+    for (const address of world.addresses) expect(world.holders(address).length).toBeGreaterThanOrEqual(1);
+  }
+  await done;
+  for (const address of world.addresses) expect(world.holders(address)).not.toContain(world.node(3));
+});
+
+test('a node that may not announce any more hands over without a gap', async () => {
+  const world = await calm({ nodes: 3 });
+  for (const address of world.addresses) world.setFacts(address, [world.node(1), world.node(2)]);
+  for (let at = 0; at < 1_000; at += 5) {
+    await world.clock.advance(5);
+    for (const address of world.addresses) expect(world.holders(address).length).toBeGreaterThanOrEqual(1);
+  }
+  for (const address of world.addresses) {
+    expect(world.holders(address)).toHaveLength(1);
+    expect(world.holders(address)).not.toContain(world.node(3));
+  }
+});
+
+test('a frozen agent holds no longer than the lifetime and one second, and gets nothing back by waking', async () => {
+  const world = await calm({ nodes: 3 });
+  world.freeze(world.node(1));
+  expect(await settles(world, 6_000)).toBeLessThanOrEqual(3_000);
+  const after = owners(world);
+  world.resume(world.node(1));
+  for (let at = 0; at < 3_000; at += 10) {
+    await world.clock.advance(10);
+    expect(owners(world)).toEqual(after);
+    for (const address of world.addresses) expect(world.holders(address)).toHaveLength(1);
+  }
+});
+
+test('a node that is cut off lets go, and after healing one answers within a second', async () => {
+  const world = await calm({ nodes: 3 });
+  world.node(1).api = false;
+  world.part([[world.node(1)], [world.node(2), world.node(3)]]);
+  await world.clock.advance(1_000);
+  for (const address of world.addresses) {
+    expect(world.holders(address)).toHaveLength(1);
+    expect(world.holders(address)).not.toContain(world.node(1));
+  }
+  await world.clock.advance(10_000);
+  world.heal();
+  expect(await settles(world, 3_000)).toBeLessThanOrEqual(1_000);
+});
+
+test('two nodes: when one crashes the other has everything within a second, by the Lease', async () => {
+  const world = await calm({ nodes: 2 });
+  world.crash(world.node(1));
+  expect(await settles(world, 8_000)).toBeLessThanOrEqual(1_000);
+  for (const address of world.addresses) expect(world.holders(address)).toEqual([world.node(2)]);
+});
+
+test('two nodes: the bound holds where the one that crashes had the Lease', async () => {
+  const world = await calm({ nodes: 2 });
+  world.crash(world.node(1));
+  await world.clock.advance(5_000);
+  // Both come to need it in one moment: node 2 has it, node 1 has just come back.
+  world.boot(world.node(1));
+  world.part([[world.node(1)], [world.node(2)]]);
+  await world.clock.advance(2_000);
+  world.crash(world.node(2));
+  world.heal();
+  expect(await settles(world, 10_000)).toBeLessThanOrEqual(4_500);
+  for (const address of world.addresses) expect(world.holders(address)).toEqual([world.node(1)]);
+});
+
+test('two nodes that hear each other one way only: one of them has everything', async () => {
+  const world = await calm({ nodes: 2 });
+  world.cut.add('node-1 node-2');
+  await world.clock.advance(6_000);
+  const [first] = world.addresses;
+  const [owner] = world.holders(first ?? '');
+  for (const address of world.addresses) expect(world.holders(address)).toEqual([owner]);
+});
+
+test('two nodes without the API server: a cut lets go of everything, a healed one restores it', async () => {
+  const world = await calm({ nodes: 2 });
+  for (const node of world.nodes) node.api = false;
+  world.part([[world.node(1)], [world.node(2)]]);
+  await world.clock.advance(4_000);
+  for (const address of world.addresses) expect(world.holders(address)).toHaveLength(0);
+  world.heal();
+  expect(await settles(world, 3_000)).toBeLessThanOrEqual(2_000);
+});
+
+test('without the API server addresses stay, and a crash is still answered by the majority', async () => {
+  const world = await calm({ nodes: 3 });
+  for (const node of world.nodes) node.api = false;
+  await world.clock.advance(30_000);
+  world.crash(world.node(3));
+  expect(await settles(world, 2_000)).toBeLessThanOrEqual(350);
+});
+
+test('the one left of three takes over once the others have let their registrations lapse', async () => {
+  const world = await calm({ nodes: 3 });
+  world.crash(world.node(1));
+  world.crash(world.node(2));
+  expect(await settles(world, 40_000)).toBeLessThanOrEqual(23_000);
+  for (const address of world.addresses) expect(world.holders(address)).toEqual([world.node(3)]);
+});
+
+test('who is heard only over another one is there: no address is taken from him', async () => {
+  const world = await calm({ nodes: 3 });
+  const before = owners(world);
+  world.cut.add('node-1 node-3');
+  world.cut.add('node-3 node-1');
+  await world.clock.advance(10_000);
+  expect(owners(world)).toEqual(before);
+});
+
+test('a clock that is set makes no difference', async () => {
+  const world = await calm({ nodes: 3 });
+  const before = owners(world);
+  for (const jump of [3_600_000, -7_200_000, 86_400_000 * 365]) {
+    world.clock.jumpWall(jump);
+    await world.clock.advance(3_000);
+    expect(owners(world)).toEqual(before);
+  }
+});
+
+test('one packet of twenty lost: nothing moves in ten minutes', async () => {
+  const world = await calm({ nodes: 3, loss: 0.05 });
+  let moves = 0;
+  let before = owners(world);
+  for (let at = 0; at < 600; at += 1) {
+    await world.clock.advance(1_000);
+    const after = owners(world);
+    for (const address of world.addresses) if (after.get(address) !== before.get(address)) moves += 1;
+    before = after;
+  }
+  expect(moves).toBe(0);
+});

@@ -1,0 +1,420 @@
+/**
+ * A cluster of announcing agents on a virtual clock: the very code that runs on a node, over a network that loses, delays
+ * and cuts, with kernels that drop addresses whose lifetime has passed, and an API server that some cannot reach.
+ *
+ * Nothing here decides: it carries packets, keeps kernels, and can say at any moment which nodes answer for an address.
+ */
+import type { Clock, Random } from '../../../src/core/clock.ts';
+import { seededRandom, sleep } from '../../../src/core/clock.ts';
+import type { NodeName, ObjectKey } from '../../../src/core/objects.ts';
+import { LeaseArbiter } from '../../../src/agent/announce/arbiter.ts';
+import type { Announcer, Holding, ProbeAnswer } from '../../../src/agent/announce/announcer.ts';
+import type { AddressFacts } from '../../../src/agent/announce/facts.ts';
+import { Ownership, type OwnershipEvent } from '../../../src/agent/announce/ownership.ts';
+import { memberId, type MemberId } from '../../../src/agent/announce/rank.ts';
+import { announceTimings } from '../../../src/agent/announce/timings.ts';
+import { MemoryLeases } from '../../support/memory-leases.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
+
+const registrationMs = 5_000;
+const lapseMs = 15_000;
+const sealedBy = Buffer.alloc(32, 7);
+
+export interface WorldOptions {
+  readonly nodes: number;
+  readonly addresses: number;
+  readonly seed: number;
+  /** Share of packets that are lost. */
+  readonly loss?: number;
+  /** Greatest delay of a packet. */
+  readonly delayMs?: number;
+  /** Plants a bug: replaces what an agent asks of the world. */
+  readonly plant?: Plant;
+}
+
+/** Bugs to plant: each takes one safeguard away. */
+export interface Plant {
+  readonly noLifetime?: boolean;
+  readonly noQuorum?: boolean;
+  readonly noEpochs?: boolean;
+  readonly noArbiter?: boolean;
+}
+
+/** Timers of a frozen process wait until it is resumed. */
+class ProcessClock implements Clock {
+  readonly #clock: Clock;
+  #frozen = false;
+  #ended = false;
+  #backlog: (() => void)[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  wall(): number {
+    return this.#clock.wall();
+  }
+
+  schedule(ms: number, run: () => void): () => void {
+    let live = true;
+    const cancel = this.#clock.schedule(ms, () => {
+      if (this.#ended || !live) return;
+      if (this.#frozen) this.#backlog.push(() => live && run());
+      else run();
+    });
+    return () => {
+      live = false;
+      cancel();
+    };
+  }
+
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  resume(): void {
+    this.#frozen = false;
+    const waiting = this.#backlog;
+    this.#backlog = [];
+    for (const run of waiting) run();
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+}
+
+/** Addresses in a kernel, each until its lifetime ends. */
+class Kernel {
+  readonly #clock: Clock;
+  readonly #forever: boolean;
+  readonly until = new Map<string, number>();
+  up = true;
+
+  constructor(clock: Clock, forever: boolean) {
+    this.#clock = clock;
+    this.#forever = forever;
+  }
+
+  has(address: string): boolean {
+    const until = this.until.get(address);
+    return this.up && until !== undefined && (this.#forever || until > this.#clock.now());
+  }
+}
+
+class Engine implements Pick<Announcer, 'links' | 'hold' | 'repeat' | 'probe' | 'stop'> {
+  readonly #clock: ProcessClock;
+  readonly #kernel: Kernel;
+  readonly #ask: (address: string) => boolean;
+  #wanted: readonly Holding[] = [];
+  #stopped = false;
+  linkUp = true;
+
+  constructor(clock: ProcessClock, kernel: Kernel, ask: (address: string) => boolean) {
+    this.#clock = clock;
+    this.#kernel = kernel;
+    this.#ask = ask;
+    this.#renew();
+  }
+
+  links(): ReturnType<Announcer['links']> {
+    return [
+      {
+        name: 'eth0',
+        mac: '02:00:00:00:00:01',
+        up: this.linkUp,
+        usable: true,
+        networks: ['192.0.2.0/16'],
+        defaultRoute: { ipv4: true, ipv6: true },
+      },
+    ];
+  }
+
+  async hold(holdings: readonly Holding[]): Promise<void> {
+    await sleep(this.#clock, 5);
+    if (this.#stopped) return;
+    this.#wanted = holdings;
+    const names = new Set(holdings.map(({ address }) => address));
+    for (const address of this.#kernel.until.keys())
+      if (!names.has(address)) this.#kernel.until.delete(address);
+    for (const address of names) this.#kernel.until.set(address, this.#end());
+  }
+
+  repeat(): void {}
+
+  async probe(address: string): Promise<ProbeAnswer> {
+    await sleep(this.#clock, 1_000);
+    return this.#ask(address) ? { kind: 'taken', mac: '02:00:00:00:00:99' } : { kind: 'free' };
+  }
+
+  async stop(how: 'release' | 'keep'): Promise<void> {
+    this.#stopped = true;
+    if (how === 'release') this.#kernel.until.clear();
+  }
+
+  /** What has run out is not put up again by renewing: only being told does that. */
+  #renew(): void {
+    this.#clock.schedule(announceTimings.renewMs, () => {
+      if (this.#stopped) return;
+      for (const { address } of this.#wanted)
+        if (this.#kernel.has(address)) this.#kernel.until.set(address, this.#end());
+      this.#renew();
+    });
+  }
+
+  #end(): number {
+    return this.#clock.now() + announceTimings.lifetimeMs;
+  }
+}
+
+export class SimNode {
+  readonly name: NodeName;
+  readonly id: MemberId;
+  readonly kernel: Kernel;
+  readonly events: { readonly at: number; readonly event: OwnershipEvent }[] = [];
+  process:
+    | {
+        readonly clock: ProcessClock;
+        readonly own: Ownership;
+        readonly engine: Engine;
+        readonly arbiter: LeaseArbiter;
+      }
+    | undefined;
+  /** The machine is on. */
+  on = true;
+  api = true;
+  waiting: Buffer[] = [];
+
+  constructor(name: NodeName, kernel: Kernel) {
+    this.name = name;
+    this.id = memberId(name);
+    this.kernel = kernel;
+  }
+}
+
+export class World {
+  readonly clock: VirtualClock;
+  readonly nodes: readonly SimNode[];
+  readonly addresses: readonly string[];
+  readonly #random: Random;
+  readonly #options: WorldOptions;
+  readonly #leases: MemoryLeases;
+  /** `from to` pairs that do not pass. */
+  readonly cut = new Set<string>();
+  readonly #facts = new Map<string, AddressFacts>();
+  readonly #registered = new Map<MemberId, number>();
+  /** What each node last saw of the registrations, and when it saw each change. */
+  readonly #seen = new Map<NodeName, Map<MemberId, { readonly renewed: number; readonly at: number }>>();
+  #sessions = 0;
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    this.#random = seededRandom(options.seed);
+    this.clock = new VirtualClock({ random: seededRandom(options.seed + 1), limit: 50_000_000 });
+    this.#leases = new MemoryLeases(this.clock);
+    this.#leases.delayMs = 10;
+    this.nodes = Array.from({ length: options.nodes }, (_, index) => {
+      const kernel = new Kernel(this.clock, options.plant?.noLifetime ?? false);
+      return new SimNode(`node-${index + 1}` as NodeName, kernel);
+    });
+    this.addresses = Array.from(
+      { length: options.addresses },
+      (_, index) => `192.0.${Math.floor(index / 250) + 2}.${(index % 250) + 1}`,
+    );
+    for (const address of this.addresses) this.setFacts(address, this.nodes);
+    this.#renewRegistrations();
+  }
+
+  node(number: number): SimNode {
+    const node = this.nodes[number - 1];
+    if (node === undefined) throw new Error(`there is no node ${number}`);
+    return node;
+  }
+
+  /** Which nodes may announce the address. */
+  setFacts(address: string, eligible: readonly SimNode[], wanted = true): void {
+    this.#facts.set(address, {
+      name: address,
+      address,
+      pool: 'pool',
+      wanted,
+      services: ['default/web' as ObjectKey],
+      ports: [{ protocol: 'TCP', port: 80 }],
+      interfaces: [],
+      nodes: eligible.map(({ name }) => name),
+      eligible: eligible.map(({ id }) => id),
+      poolNodes: this.nodes.map(({ name }) => name),
+      excluded: [],
+    });
+    for (const { process } of this.nodes) process?.own.changed();
+  }
+
+  /** Starts the agent of a node. */
+  start(node: SimNode): void {
+    this.#sessions += 1;
+    const clock = new ProcessClock(this.clock);
+    const engine = new Engine(clock, node.kernel, (address) =>
+      this.nodes.some((other) => other !== node && other.kernel.has(address) && this.passes(node, other)),
+    );
+    const { plant } = this.#options;
+    const api = this.#leases.as(node.name, () => (node.api && node.on ? 'none' : 'unreachable'));
+    const arbiter = new LeaseArbiter({
+      api,
+      namespace: 'sluice-system',
+      identity: `${node.name}-${this.#sessions}`,
+      clock,
+      random: this.#random,
+      onChange: () => own.changed(),
+    });
+    const own: Ownership = new Ownership({
+      node: node.name,
+      session: this.#sessions.toString(16).padStart(16, '0'),
+      keys: () => [sealedBy],
+      clock,
+      announcer: engine,
+      arbiter: plant?.noArbiter === true ? { want: () => undefined, held: () => true } : arbiter,
+      send: (to, bytes) => this.#carry(node, to, bytes),
+      facts: () => this.#facts,
+      known: () =>
+        plant?.noQuorum === true
+          ? { members: this.#known(node).members, lapsed: new Set(this.nodes.map(({ id }) => id)) }
+          : this.#known(node),
+      report: (event) => node.events.push({ at: this.clock.now(), event }),
+    });
+    node.process = { clock, own, engine, arbiter };
+    node.waiting = [];
+    this.#registered.set(node.id, this.clock.now());
+    own.start();
+    own.setReady();
+  }
+
+  startAll(): void {
+    for (const node of this.nodes) this.#registered.set(node.id, 0);
+    for (const node of this.nodes) this.start(node);
+  }
+
+  /** SIGKILL: the kernel keeps what it has for its lifetime. */
+  kill(node: SimNode): void {
+    node.process?.clock.end();
+    node.process = undefined;
+  }
+
+  /** SIGTERM. */
+  async end(node: SimNode, how: 'keep' | 'release'): Promise<void> {
+    const { process } = node;
+    if (process === undefined) return;
+    await process.own.stop(how);
+    await process.arbiter.stop();
+    process.clock.end();
+    node.process = undefined;
+    if (how === 'release') this.#registered.delete(node.id);
+  }
+
+  /** The power goes. */
+  crash(node: SimNode): void {
+    this.kill(node);
+    node.on = false;
+    node.kernel.up = false;
+    node.kernel.until.clear();
+  }
+
+  boot(node: SimNode): void {
+    node.on = true;
+    node.kernel.up = true;
+    this.start(node);
+  }
+
+  freeze(node: SimNode): void {
+    node.process?.clock.freeze();
+  }
+
+  resume(node: SimNode): void {
+    const { process } = node;
+    if (process === undefined) return;
+    process.clock.resume();
+    for (const bytes of node.waiting.splice(0)) process.own.received(bytes);
+  }
+
+  /** Only nodes of one group pass packets to one another. */
+  part(groups: readonly (readonly SimNode[])[]): void {
+    this.heal();
+    for (const group of groups)
+      for (const one of group)
+        for (const other of this.nodes)
+          if (one !== other && !group.includes(other)) this.cut.add(`${one.name} ${other.name}`);
+  }
+
+  heal(): void {
+    this.cut.clear();
+  }
+
+  passes(from: SimNode, to: SimNode): boolean {
+    return from.on && to.on && !this.cut.has(`${from.name} ${to.name}`);
+  }
+
+  /** Nodes whose kernel answers for the address now. */
+  holders(address: string): readonly SimNode[] {
+    return this.nodes.filter(({ on, kernel }) => on && kernel.has(address));
+  }
+
+  /** Nodes that one client can reach: packets pass both ways, over others too. */
+  together(one: SimNode, other: SimNode): boolean {
+    const reached = new Set([one]);
+    for (const from of reached)
+      for (const to of this.nodes) if (this.passes(from, to) && this.passes(to, from)) reached.add(to);
+    return reached.has(other);
+  }
+
+  #carry(from: SimNode, to: MemberId, bytes: Buffer): void {
+    const target = this.nodes.find(({ id }) => id === to);
+    if (target === undefined || !this.passes(from, target)) return;
+    if (this.#random() < (this.#options.loss ?? 0)) return;
+    const delay = this.#random() * (this.#options.delayMs ?? 2);
+    this.clock.schedule(delay, () => {
+      if (!this.passes(from, target)) return;
+      const { process } = target;
+      if (process === undefined) {
+        // The machine is on and nobody listens: its kernel says so.
+        if (this.passes(target, from)) from.process?.own.refused(target.id);
+        return;
+      }
+      if (process.clock.frozen) {
+        if (target.waiting.length < 200) target.waiting.push(bytes);
+        return;
+      }
+      process.own.received(bytes);
+    });
+  }
+
+  #known(node: SimNode): { readonly members: ReadonlySet<MemberId>; readonly lapsed: ReadonlySet<MemberId> } {
+    const now = this.clock.now();
+    let seen = this.#seen.get(node.name);
+    if (seen === undefined) this.#seen.set(node.name, (seen = new Map()));
+    const api = node.api && node.on;
+    if (api) {
+      for (const member of seen.keys()) if (!this.#registered.has(member)) seen.delete(member);
+      for (const [member, renewed] of this.#registered)
+        if (seen.get(member)?.renewed !== renewed) seen.set(member, { renewed, at: now });
+    }
+    const lapsed = [...seen].filter(([, { at }]) => api && now - at > lapseMs).map(([member]) => member);
+    return { members: new Set(seen.keys()), lapsed: new Set(lapsed) };
+  }
+
+  #renewRegistrations(): void {
+    this.clock.schedule(registrationMs, () => {
+      for (const { id, process, on, api } of this.nodes)
+        if (on && api && process !== undefined && !process.clock.frozen)
+          this.#registered.set(id, this.clock.now());
+      for (const { process } of this.nodes) process?.own.changed();
+      this.#renewRegistrations();
+    });
+  }
+}
