@@ -73,7 +73,7 @@ export function slimService(raw: RawService, intern: Intern): ServiceObject {
     ipFamilies: (spec.ipFamilies ?? none) as readonly IpFamily[],
     ipFamilyPolicy: spec.ipFamilyPolicy,
     ingress: (status.loadBalancer?.ingress ?? none).map(ingress),
-    conditions: (status.conditions ?? none).map(condition),
+    conditions: slimConditions(status.conditions),
     ingressManagers: ingressManagers(metadata),
   };
 }
@@ -201,6 +201,10 @@ function ingress(raw: {
           })),
         }),
   };
+}
+
+export function slimConditions(raw: readonly RawCondition[] | undefined): readonly Condition[] {
+  return (raw ?? none).map(condition);
 }
 
 function condition(raw: RawCondition): Condition {
