@@ -127,6 +127,23 @@ export const agentFlags = {
     default: '127.0.0.1:10271',
     help: 'Where metrics and the reasons behind what is done are served',
   },
+  announce: {
+    kind: 'boolean',
+    help: 'Announce addresses of local mode from this node (ARP, neighbour discovery), together with the agents of the other nodes',
+  },
+  'heartbeat-bind': {
+    kind: 'string',
+    value: 'ADDRESS',
+    default: ':10272',
+    help: 'With --announce: UDP address where the heartbeats of the other agents are heard; without a host, all addresses, and the first internal one of the Node is told to the others',
+  },
+  namespace: {
+    kind: 'string',
+    value: 'NAME',
+    env: 'POD_NAMESPACE',
+    default: 'sluice-system',
+    help: 'With --announce: where the Secret with the key of the heartbeats and the Leases of the agents are',
+  },
   cleanup: { kind: 'boolean', help: 'Remove all rules of sluice from this node, nothing else, and end' },
   'dry-run': { kind: 'boolean', help: 'Print what would be written, and write nothing' },
   filename: {
@@ -223,6 +240,7 @@ export function agentChoice(
   for (const [flag, text] of [
     ['health-bind', healthBind],
     ['listen', flags.listen],
+    ['heartbeat-bind', flags['heartbeat-bind']],
   ] as const) {
     const { port } = parseListen(text);
     if (!text.includes(':') || !Number.isInteger(port) || port < 0 || port > 65_535)

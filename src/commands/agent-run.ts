@@ -19,11 +19,14 @@ import { syncTimings } from '../agent/sync.ts';
 import { systemSpawn, toolRunner } from '../agent/tool.ts';
 import { sleep, systemClock } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
+import { eligibility } from '../core/nodes.ts';
+import type { NodeObject } from '../core/objects.ts';
 import { EventRecorder } from '../kube/events.ts';
 import type { Log } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { parseListen, startServer } from '../observe/server.ts';
 import { connectBy } from './access.ts';
+import { announcing, setAnnounceGauges } from './agent-announce.ts';
 import type { BackendKit } from './agent-backends.ts';
 import type { AgentChoice, AgentFlags } from './agent-flags.ts';
 import { setAgentGauges } from './agent-gauges.ts';
@@ -102,10 +105,25 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     timings: { ...syncTimings, verifyMs: flags['verify-every'] },
     telemetry,
   });
+  const doorReady = Promise.withResolvers<void>();
+  const announce = announcing({
+    flags,
+    api,
+    door,
+    doorReady: doorReady.promise,
+    nodeName: settings.nodeName,
+    log,
+    metrics,
+    events,
+    clock,
+    random,
+  });
   metrics.readFrom({
-    ...agentView({ door, agent, clock }).metrics,
-    refresh: () =>
-      setAgentGauges({ metrics, agent, decisions: (family) => tracker.decisions(family), clock }),
+    ...agentView({ door, agent, announce, clock }).metrics,
+    refresh: () => {
+      setAgentGauges({ metrics, agent, decisions: (family) => tracker.decisions(family), clock });
+      if (announce !== undefined) setAnnounceGauges(metrics, announce);
+    },
   });
   const checks = new NodeChecks({
     sysctls: procSysctls,
@@ -119,7 +137,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
   const closers: (() => Promise<void>)[] = [];
   try {
     const server = await startServer(flags.listen, {
-      ...agentView({ door, agent, clock }).server,
+      ...agentView({ door, agent, announce, clock }).server,
       metrics: async () => ({ text: await metrics.text(), contentType: metrics.contentType }),
     });
     closers.push(() => server.close());
@@ -150,7 +168,18 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     await addresses.start();
     closers.push(() => addresses.stop());
     closers.push(() => door.stop());
-    await untilStopped(door.start(), stop);
+    if (announce !== undefined) {
+      // Ends before the readers: addresses are handed over, or kept for the next agent; rules stay anyway.
+      const begun = announce.start();
+      closers.push(async () => {
+        await announce.end(leaves(announce.node) ? 'release' : 'keep');
+        await begun;
+      });
+    }
+    await untilStopped(
+      door.start().then(() => doorReady.resolve()),
+      stop,
+    );
     await nodeKnown(door, settings, log, stop);
     if (!stop.aborted) {
       agent.start();
@@ -169,6 +198,11 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     await events.stop();
     await api.close();
   }
+}
+
+/** The node is being emptied or goes away: no agent will come back to its addresses in a moment. */
+function leaves(node: NodeObject | undefined): boolean {
+  return node !== undefined && (node.unschedulable || eligibility(node) !== undefined);
 }
 
 /** Rules of ours that another backend has written would translate a second time. */

@@ -1,33 +1,42 @@
 /** What a running agent shows of itself: readiness, metrics of its readers, and what it decided about a Service. */
 import type { Agent } from '../agent/agent.ts';
+import type { AnnouncePart } from '../agent/announce/part.ts';
 import type { AgentDoor } from '../agent/door.ts';
 import type { Clock } from '../core/clock.ts';
 import { objectKey } from '../core/objects.ts';
+import type { ReaderState } from '../kube/reader.ts';
 import type { Sources } from '../observe/metrics.ts';
 import type { CheckResult, ServerSources } from '../observe/server.ts';
 
 export interface AgentViewParts {
   readonly door: Pick<AgentDoor, 'states'>;
   readonly agent: Pick<Agent, 'states' | 'health' | 'describe'>;
+  readonly announce?: Pick<AnnouncePart, 'states' | 'waitsFor'> | undefined;
   readonly clock: Clock;
 }
 
-export function agentView({ door, agent, clock }: AgentViewParts): {
+type AgentViewStates = Readonly<Record<string, ReaderState>>;
+
+export function agentView({ door, agent, announce, clock }: AgentViewParts): {
   readonly metrics: Pick<Required<Sources>, 'readers'>;
   readonly server: Omit<ServerSources, 'metrics'>;
 } {
+  const states = (): AgentViewStates => ({ ...door.states(), ...announce?.states() });
   const ready = (): readonly CheckResult[] => [
-    ...Object.entries(door.states()).map(([kind, { synced, problem }]) => ({
+    ...Object.entries(states()).map(([kind, { synced, problem }]) => ({
       name: kind,
       ok: synced,
       message: synced ? '' : `no complete list of ${kind} yet${problem ? `: ${problem.message}` : ''}`,
     })),
     { name: 'kernel', ok: agent.health().healthy, message: agent.health().reason },
+    ...(announce === undefined
+      ? []
+      : [{ name: 'announce', ok: announce.waitsFor === '', message: announce.waitsFor }]),
   ];
   return {
     metrics: {
       readers: () =>
-        Object.entries(door.states()).map(([kind, state]) => ({
+        Object.entries(states()).map(([kind, state]) => ({
           kind,
           synced: state.synced,
           silenceMs: state.lastProgressAt === undefined ? undefined : clock.now() - state.lastProgressAt,

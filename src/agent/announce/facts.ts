@@ -26,6 +26,8 @@ export interface AddressFacts {
   readonly pool: string;
   /** Stands in the status of a Service. */
   readonly wanted: boolean;
+  /** The controller waits to hear whether anybody on the link has it. */
+  readonly asked: boolean;
   readonly services: readonly ObjectKey[];
   readonly ports: Holding['ports'];
   /** Interfaces that the pool names. */
@@ -117,6 +119,7 @@ export function factsOf(
     address,
     pool,
     wanted: services.length > 0,
+    asked: isAsked(object),
     services: services.map(({ key }) => key),
     ports: services.flatMap(({ ports }) => ports.map(({ protocol, port }) => ({ protocol, port }))),
     interfaces: cluster.pool(pool)?.interfaces ?? [],
@@ -125,6 +128,12 @@ export function factsOf(
     poolNodes: ofPool.nodes.map(({ name }) => name),
     excluded,
   };
+}
+
+/** A probe is asked for that has not been answered. */
+export function isAsked({ probeAfter, probe }: Pick<ServiceAddressObject, 'probeAfter' | 'probe'>): boolean {
+  if (probeAfter === undefined) return false;
+  return probe === undefined || !(Date.parse(probe.at) > Date.parse(probeAfter));
 }
 
 /**

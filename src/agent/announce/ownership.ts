@@ -78,6 +78,7 @@ const sleptMs = 50;
 const listenFirstMs = 20;
 const answerGapMs = 20;
 const repeatGapMs = 1_000;
+const mendMs = 500;
 
 export class Ownership {
   readonly #options: OwnershipOptions;
@@ -87,6 +88,8 @@ export class Ownership {
   readonly #table = new ClaimTable();
   readonly #mine = new Map<string, Owned>();
   readonly #unclaimedSince = new Map<string, number>();
+  /** What the engine says stands in the way, by address. */
+  readonly #troubles = new Map<string, SluiceError>();
   /** Addresses that the kernel refused, until when they are left alone. */
   readonly #refusedUntil = new Map<string, number>();
   /** Addresses that the link is being asked about, or answered for a moment ago. */
@@ -167,11 +170,28 @@ export class Ownership {
 
   /** The engine could not hold an address, or holds it again. */
   engineHeld(address: string, error: SluiceError | undefined): void {
-    if (error === undefined) return;
-    const now = this.#options.clock.now();
-    this.#say({ kind: 'refused', address, error });
-    this.#refusedUntil.set(address, now + this.#timings.retryMs);
-    this.#lookSoon();
+    const { clock } = this.#options;
+    if (error === undefined) {
+      this.#troubles.delete(address);
+      return;
+    }
+    if (error.code === 'Lapsed') {
+      // The process stood still. What is still right after listening is asked for anew.
+      this.#holding = new Map();
+      this.#cancelWake();
+      this.#cancelWake = clock.schedule(listenFirstMs, () => this.look());
+      return;
+    }
+    if (!this.#mine.has(address)) return;
+    this.#troubles.set(address, error);
+    // The engine mends what somebody else has broken by itself, and at once.
+    const passing = error.kind === 'transient' || error.kind === 'conflict';
+    clock.schedule(passing ? mendMs : 0, () => {
+      if (this.#troubles.get(address) !== error || this.#ended.signal.aborted) return;
+      this.#say({ kind: 'refused', address, error });
+      this.#refusedUntil.set(address, clock.now() + this.#timings.retryMs);
+      this.look();
+    });
   }
 
   /** Somebody on the link says that an address of ours is his. */
@@ -233,6 +253,15 @@ export class Ownership {
     return chooseLinks(facts.address, facts.interfaces, this.#options.announcer.links());
   }
 
+  /** The kernel has refused the address on this node a moment ago. */
+  refusal(address: string): boolean {
+    return (this.#refusedUntil.get(address) ?? 0) > this.#options.clock.now();
+  }
+
+  unable(address: string, member: MemberId): boolean {
+    return this.#table.unable(address, member);
+  }
+
   ageOf(member: MemberId): number | undefined {
     return this.#liveness.ageOf(member, this.#options.clock.now());
   }
@@ -256,7 +285,8 @@ export class Ownership {
     this.#cancelBeat();
     await announcer.stop(how);
     // Said when the kernel will not hear of us again; twice, since nobody repeats it.
-    const goodbyeMs = how === 'keep' ? this.#timings.lifetimeMs - this.#timings.renewMs : 0;
+    // The engine renews once more before it ends; a little earlier than that runs out others take over.
+    const goodbyeMs = how === 'keep' ? this.#timings.lifetimeMs - this.#timings.beatMs : 0;
     for (let times = 0; times < 2; times += 1) this.#sendAll(goodbyeMs);
   }
 
@@ -309,7 +339,7 @@ export class Ownership {
     const refused = (this.#refusedUntil.get(address) ?? 0) > now;
     const able = links?.kind === 'links' && !refused;
     const eligible = found?.eligible ?? [];
-    this.#tellAbility(address, able, eligible, found?.wanted === true);
+    this.#tellAbility(address, able, found);
     const result = decide({
       address,
       me: this.#me,
@@ -383,6 +413,7 @@ export class Ownership {
 
   #drop(address: string, reason: string): void {
     const had = this.#mine.delete(address);
+    this.#troubles.delete(address);
     if (this.#table.of(address)?.member === this.#me) this.#table.say(address, this.#me, 'free');
     if (had) this.#say({ kind: 'given-up', address, reason });
   }
@@ -410,9 +441,14 @@ export class Ownership {
   }
 
   /** Others pass over a member that says that it cannot. */
-  #tellAbility(address: string, able: boolean, eligible: readonly MemberId[], wanted: boolean): void {
+  #tellAbility(address: string, able: boolean, facts: AddressFacts | undefined): void {
     const said = this.#table.unable(address, this.#me);
-    if (said === !able || (!said && (!wanted || !this.#ready || !eligible.includes(this.#me)))) return;
+    const concerned =
+      this.#ready &&
+      facts !== undefined &&
+      (facts.wanted || facts.asked) &&
+      facts.poolNodes.includes(this.#options.node);
+    if (said === !able || (!said && !concerned)) return;
     this.#table.say(address, this.#me, able ? 'able' : 'unable');
   }
 
@@ -516,7 +552,7 @@ export class Ownership {
     for (const [address, since] of asked) {
       const mine = this.#mine.get(address);
       if (mine?.state !== 'putting' || mine.since !== since) continue;
-      if ((this.#refusedUntil.get(address) ?? 0) > now) continue;
+      if (this.#troubles.has(address)) continue;
       this.#mine.set(address, { ...mine, state: 'up' });
       const claim = this.#table.of(address);
       // Somebody else was told a greater epoch meanwhile: the next look settles that.
@@ -593,6 +629,7 @@ export class Ownership {
       this.#table.forget(address);
       this.#goneSince.delete(address);
       this.#refusedUntil.delete(address);
+      this.#troubles.delete(address);
       this.#asking.delete(address);
     }
   }

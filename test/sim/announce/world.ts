@@ -246,6 +246,7 @@ export class World {
       address,
       pool: 'pool',
       wanted,
+      asked: false,
       services: ['default/web' as ObjectKey],
       ports: [{ protocol: 'TCP', port: 80 }],
       interfaces: [],
