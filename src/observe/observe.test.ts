@@ -139,6 +139,7 @@ describe('metrics', () => {
       '../commands/agent-telemetry.ts',
       '../commands/agent-gauges.ts',
       '../commands/agent-run.ts',
+      '../commands/agent-announce.ts',
     ]
       .map((file) => readFileSync(`${folder}/${file}`, 'utf8'))
       .join('');
