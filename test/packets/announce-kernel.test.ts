@@ -6,6 +6,7 @@ import {
   Bed,
   believed,
   blackout,
+  echoes,
   has,
   holding,
   lost,
@@ -85,4 +86,271 @@ describe.each(families)('%s', (family) => {
     for (const attempts of Object.values(await end())) expect(lost(attempts)).toBe(0);
     expect(await believed(bed, 'x1', address)).toBe(macs['n2']);
   });
+});
+
+describe.each(families)('the guard over %s', (family) => {
+  const address = vip[family];
+
+  test('shuts every port but those of the Service, and leaves the node and pings alone', async () => {
+    const daemon = await bed.serve('n1', { port: 9100, family });
+    const one = await announcer('n1');
+    await one.hold([holding(address)]);
+    expect(await bed.dial('x1', { address, port: 9100 })).toMatchObject({ kind: 'refused' });
+    expect(await bed.dial('x1', { address, port: 9101 })).toMatchObject({ kind: 'refused' });
+    expect(await bed.dial('x1', { address, port: 9100, protocol: 'UDP' })).toMatchObject({ kind: 'refused' });
+    const node = bed.node('n1').address[family];
+    expect(await bed.dial('x1', { address: node, port: 9100 })).toMatchObject({ kind: 'answered' });
+    expect(await echoes(bed, 'x1', address)).toBe(true);
+    await daemon.close();
+  });
+
+  test('opens and shuts ports without touching connections that stand', async () => {
+    const daemon = await bed.serve('n1', { port: 9100, family });
+    const one = await announcer('n1');
+    await one.hold([holding(address)]);
+    const translated = await bed.hold('x1', { address, port: servicePort });
+    await one.hold([holding(address, [{ protocol: 'TCP', port: 9100 }])]);
+    // A process of the node that serves the Service's port, as with IPVS or a Pod in the node's network.
+    expect(await bed.dial('x1', { address, port: 9100 })).toMatchObject({ kind: 'answered', self: 'n1' });
+    const direct = await bed.hold('x1', { address, port: 9100 });
+    await one.hold([holding(address, [])]);
+    expect(await bed.dial('x1', { address, port: 9100 })).toMatchObject({ kind: 'refused' });
+    for (const each of [translated, direct]) {
+      expect(await each.check()).toMatchObject({ kind: 'answered' });
+      await each.close();
+    }
+    await daemon.close();
+  });
+
+  test('stands before the address answers: no try of a flood gets through to a daemon', async () => {
+    const daemon = await bed.serve('n1', { port: 9100, family });
+    const one = await announcer('n1');
+    const prober = await bed.probe('x1', { address, port: 9100 }, { everyMs: 2, timeoutMs: 200 });
+    for (let turn = 0; turn < 5; turn += 1) {
+      await one.hold([holding(address)]);
+      await pause(50);
+      await one.hold([]);
+      await pause(20);
+    }
+    await pause(200);
+    const attempts = await prober.close();
+    expect(attempts.filter(({ kind }) => kind === 'answered')).toEqual([]);
+    expect(attempts.some(({ kind }) => kind === 'refused')).toBe(true);
+    await daemon.close();
+  });
+});
+
+test('a guard that somebody removed is written again, and with release nothing of it stays', async () => {
+  const one = await announcer('n1');
+  await one.hold([holding(vip.IPv4)]);
+  await bed.succeed('n1', 'nft', ['delete', 'table', 'inet', 'sluice-guard']);
+  const listed = async (): Promise<string> =>
+    (await bed.run('n1', 'nft', ['list', 'table', 'inet', 'sluice-guard'])).stdout;
+  await until('the guard is back', async () => (await listed()).includes(vip.IPv4), 8_000);
+  await one.stop('release');
+  expect(await listed()).toBe('');
+});
+
+describe('a probe', () => {
+  const signal = new AbortController().signal;
+
+  test.each(families)(
+    'finds over %s who has an address, and by which MAC, and nobody where nobody is',
+    async (family) => {
+      const one = await announcer('n1');
+      const client = bed.client('x1').address[family];
+      const begun = performance.now();
+      expect(await one.probe(client, 'eth0', signal)).toEqual({ kind: 'taken', mac: macs['x1'] });
+      expect(performance.now() - begun).toBeLessThan(500);
+      expect(await one.probe(vip[family], 'eth0', signal)).toEqual({ kind: 'free' });
+      expect(performance.now() - begun).toBeLessThan(2_000);
+    },
+  );
+
+  test.each(families)('over %s of an address that another node announces names that node', async (family) => {
+    const [one, two] = [await announcer('n1'), await announcer('n2')];
+    await two.hold([holding(vip[family])]);
+    expect(await one.probe(vip[family], 'eth0', signal)).toEqual({ kind: 'taken', mac: macs['n2'] });
+    expect(await two.probe(vip[family], 'eth0', signal)).toEqual({ kind: 'free' });
+  });
+
+  test('of an address of the node itself says so, and one that cannot be made says why', async () => {
+    const one = await announcer('n1');
+    const own = bed.node('n1').address.IPv4;
+    expect(await one.probe(own, 'eth0', signal)).toEqual({ kind: 'taken', mac: macs['n1'] });
+    expect(await one.probe(vip.IPv4, 'eth7', signal)).toMatchObject({
+      kind: 'failed',
+      error: { code: 'InterfaceMissing' },
+    });
+    const soon = AbortSignal.timeout(100);
+    expect(await one.probe(vip.IPv4, 'eth0', soon)).toMatchObject({
+      kind: 'failed',
+      error: { code: 'Aborted' },
+    });
+    await port(bed, 'n1', 'down');
+    await until('the link is seen down', () => one.links().some(({ name, up }) => name === 'eth0' && !up));
+    expect(await one.probe(vip.IPv4, 'eth0', signal)).toMatchObject({
+      kind: 'failed',
+      error: { code: 'InterfaceDown' },
+    });
+  });
+});
+
+describe('what goes wrong', () => {
+  const all = [holding(vip.IPv4), holding(vip.IPv6)];
+
+  test.each(families)(
+    'an address over %s that somebody takes away is put back at once, and that is said',
+    async (family) => {
+      const address = vip[family];
+      const one = await announcer('n1');
+      await one.hold(all);
+      const end = await watchTraffic(bed, 'x1', address);
+      await pause(200);
+      await bed.ip('n1', `addr del ${address}/${family === 'IPv4' ? 32 : 128} dev eth0`);
+      await pause(300);
+      for (const attempts of Object.values(await end())) expect(blackout(attempts)).toBeLessThan(150);
+      expect(one.heard.held.map((each) => [each.address, each.error?.code])).toEqual([
+        [address, 'AddressRemoved'],
+        [address, undefined],
+      ]);
+    },
+  );
+
+  test('a flush of all addresses of the interface brings ours back, and not the others', async () => {
+    const one = await announcer('n2');
+    await one.hold(all);
+    await bed.ip('n2', 'addr flush dev eth0 scope host');
+    await bed.ip('n2', `addr del ${vip.IPv6}/128 dev eth0`);
+    await until(
+      'both are back',
+      async () => (await has(bed, 'n2', vip.IPv4)) && (await has(bed, 'n2', vip.IPv6)),
+      1_000,
+    );
+  });
+
+  test('an address of the node itself is left as it is', async () => {
+    const own = bed.node('n1').address.IPv4;
+    const one = await announcer('n1');
+    await one.hold([holding(own), holding(vip.IPv4)]);
+    expect(one.heard.held).toMatchObject([{ address: own, error: { code: 'AddressOfNode' } }]);
+    expect(await has(bed, 'n1', vip.IPv4)).toBe(true);
+    await one.hold([]);
+    await pause(2_500);
+    expect(await has(bed, 'n1', own)).toBe(true);
+  });
+
+  test('a claim of another to an address that is held is told with his MAC', async () => {
+    const [one, two] = [await announcer('n1'), await announcer('n2')];
+    await one.hold(all);
+    await pause(100);
+    await two.hold(all);
+    await until('both are contested', () => one.heard.contested.length >= 2);
+    for (const address of Object.values(vip)) {
+      expect(one.heard.contested).toContainEqual({ address, mac: macs['n2'] });
+    }
+    expect(two.heard.contested).toEqual([]);
+    // The rightful one says it again, and is believed.
+    await two.hold([]);
+    one.repeat(Object.values(vip));
+    expect(await bed.dial('x1', { address: vip.IPv4, port: servicePort })).toMatchObject({ self: 'n1' });
+  });
+
+  test('an interface that is missing, comes, goes and comes back', async () => {
+    const there = async (): Promise<void> => {
+      await bed.ip('net', 'link add p-n1-b type veth peer name eth1 netns ' + bed.namespace('n1'));
+      await bed.ip('net', 'link set p-n1-b master br0 up');
+      await bed.ip('n1', 'link set eth1 up');
+    };
+    const one = await announcer('n1');
+    const address = '172.31.0.60';
+    await one.hold([{ address, interfaces: ['eth1'], ports: [] }]);
+    expect(one.heard.held).toMatchObject([{ error: { code: 'InterfaceMissing' } }]);
+    for (let turn = 0; turn < 2; turn += 1) {
+      await there();
+      await until('the address answers', () => echoes(bed, 'x1', address), 3_000);
+      expect(one.heard.held.at(-1)).toEqual({ address, error: undefined });
+      await until('the link is told as up', () =>
+        one.heard.links.some(({ name, up, usable }) => name === 'eth1' && up && usable),
+      );
+      await bed.ip('net', 'link del p-n1-b');
+      await until('the loss is told', () => one.heard.held.at(-1)?.error !== undefined, 1_000);
+    }
+    expect(one.heard.held.at(-1)?.error?.code).toBe('InterfaceMissing');
+  });
+
+  test('of two interfaces on one link only that of the address answers', async () => {
+    await bed.ip('net', 'link add p-n1-b type veth peer name eth1 netns ' + bed.namespace('n1'));
+    await bed.ip('net', 'link set p-n1-b master br0 up');
+    await bed.ip('n1', 'addr add 172.31.0.61/24 dev eth1 noprefixroute', 'link set eth1 up');
+    const [one, two] = [await announcer('n1'), await announcer('n2')];
+    // The other interface is made use of as well, so both answer for their own addresses only.
+    await one.hold([holding(vip.IPv4), { address: '172.31.0.62', interfaces: ['eth1'], ports: [] }]);
+    const signal = new AbortController().signal;
+    for (let turn = 0; turn < 6; turn += 1) {
+      expect(await two.probe(vip.IPv4, 'eth0', signal)).toEqual({ kind: 'taken', mac: macs['n1'] });
+    }
+    for (const name of ['eth0', 'eth1']) {
+      const read = async (key: string): Promise<string> =>
+        (await bed.succeed('n1', 'cat', [`/proc/sys/net/ipv4/conf/${name}/${key}`])).trim();
+      expect([await read('arp_announce'), await read('arp_ignore')]).toEqual(['2', '1']);
+    }
+    await bed.ip('net', 'link del p-n1-b');
+  });
+
+  test('the kernel never takes a held address as the source of its own packets', async () => {
+    const one = await announcer('n1');
+    await one.hold(all);
+    for (const [family, target] of [
+      ['-4', bed.client('x1').address.IPv4],
+      ['-6', bed.client('x1').address.IPv6],
+    ] as const) {
+      const route = await bed.succeed('n1', 'ip', [family, 'route', 'get', target]);
+      for (const address of Object.values(vip)) expect(route).not.toContain(address);
+    }
+  });
+});
+
+describe('the child', () => {
+  const all = [holding(vip.IPv4), holding(vip.IPv6)];
+  const relays: number[] = [];
+
+  async function withRelay(): Promise<KernelAnnouncer & { readonly heard: Heard }> {
+    relays.length = 0;
+    const heard = newHeard();
+    const made = announcerOf(bed, 'n1', (pid) => relays.push(pid));
+    await made.start(heard.events);
+    running.push(made);
+    return Object.assign(made, { heard });
+  }
+
+  test.each(['SIGKILL', 'SIGSTOP'] as const)(
+    'struck by %s is replaced; that is said, and no address is lost',
+    async (signal) => {
+      const one = await withRelay();
+      await one.hold(all);
+      const watching = await Promise.all(
+        Object.values(vip).map((address) => watchTraffic(bed, 'x1', address)),
+      );
+      await pause(200);
+      process.kill(relays.at(-1) ?? 0, signal);
+      await until('a second child is there', () => relays.length === 2, 4_000);
+      await until('all is said to be well', () =>
+        Object.values(vip).every((address) =>
+          one.heard.held.some((each) => each.address === address && each.error === undefined),
+        ),
+      );
+      await pause(2_200);
+      for (const end of watching) {
+        for (const attempts of Object.values(await end())) expect(lost(attempts)).toBe(0);
+      }
+      const code = signal === 'SIGKILL' ? 'RelayEnded' : 'RelayStuck';
+      for (const address of Object.values(vip)) {
+        expect(one.heard.held.filter((each) => each.address === address)).toMatchObject([
+          { error: { code } },
+          { error: undefined },
+        ]);
+      }
+    },
+  );
 });

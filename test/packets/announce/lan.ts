@@ -34,10 +34,18 @@ export function newHeard(): Heard & { readonly events: AnnouncerEvents } {
   });
 }
 
-/** An announcer of a node of the bed, in this process. */
-export function announcerOf(bed: Bed, node: string): KernelAnnouncer {
+/** An announcer of a node of the bed, in this process; the process ids of its children, as they are started. */
+export function announcerOf(
+  bed: Bed,
+  node: string,
+  onChild: (pid: number) => void = () => undefined,
+): KernelAnnouncer {
   return new KernelAnnouncer({
-    start: (program, args) => bed.spawn(node, program, args),
+    start: (program, args) => {
+      const child = bed.spawn(node, program, args);
+      if (child.pid !== undefined) onChild(child.pid);
+      return child;
+    },
     startNft: (program, args) => bed.spawn(node, program, args),
   });
 }
@@ -121,6 +129,32 @@ export async function until(
     await pause(20);
   }
 }
+
+/** Whether an address answers an ICMP echo request within a second. There need not be a ping(8) on the machine. */
+export async function echoes(bed: Bed, from: string, address: string): Promise<boolean> {
+  const { code } = await bed.run(from, 'perl', ['-e', echoProgram, address]);
+  return code === 0;
+}
+
+const echoProgram = String.raw`
+use Socket qw(AF_INET AF_INET6 SOCK_RAW inet_pton pack_sockaddr_in pack_sockaddr_in6);
+my $six = $ARGV[0] =~ /:/;
+my $to = inet_pton($six ? AF_INET6 : AF_INET, $ARGV[0]);
+socket(my $socket, $six ? AF_INET6 : AF_INET, SOCK_RAW, $six ? 58 : 1) or exit 2;
+my $echo = pack('CCnnn', $six ? 128 : 8, 0, 0, $$ & 0xffff, 1);
+my $sum = 0;
+$sum += $_ for unpack('n*', $echo);
+$sum = ($sum & 0xffff) + ($sum >> 16) for 1 .. 2;
+substr($echo, 2, 2, pack('n', ~$sum & 0xffff)) unless $six;
+send($socket, $echo, 0, $six ? pack_sockaddr_in6(0, $to) : pack_sockaddr_in(0, $to)) or exit 3;
+$SIG{ALRM} = sub { exit 1 };
+alarm 1;
+while (defined recv($socket, my $answer, 1500, 0)) {
+  my $icmp = $six ? $answer : substr($answer, 20);
+  my ($type, $id) = unpack('Cx3n', $icmp);
+  exit 0 if $type == ($six ? 129 : 0) && $id == ($$ & 0xffff);
+}
+`;
 
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, ms));

@@ -139,9 +139,10 @@ export class KernelAnnouncer implements Announcer {
     this.#cancelRound();
     this.#cancelLinks?.();
     if (how === 'release') this.#wanted = [];
-    else this.#renew();
+    else await this.#renew();
     await this.#pass();
     if (how === 'release') await attempt(this.#guard.remove());
+    await this.#guard.close();
     this.#stopped = true;
     this.#cancelRound();
     this.#kernel?.close();
@@ -282,7 +283,7 @@ export class KernelAnnouncer implements Announcer {
     for (const placement of this.#placements.values()) {
       if (placement.link !== undefined && placement.standsUntil <= now) this.#fell(placement, lost);
     }
-    this.#renew();
+    void this.#renew();
     this.#ears?.tellQuestions();
     if (now - this.#lookedAt >= lookAgainMs) void this.#look();
     if (now - this.#guardSeenAt >= guardCheckMs && !this.#fresh) void this.#checkGuard();
@@ -309,7 +310,7 @@ export class KernelAnnouncer implements Announcer {
   }
 
   /** Renews everything that certainly stands, in one go before anything that is asked later. */
-  #renew(): void {
+  async #renew(): Promise<void> {
     const kernel = this.#kernel;
     const now = this.#clock.now();
     const standing = this.#placements.standing(now);
@@ -318,16 +319,16 @@ export class KernelAnnouncer implements Announcer {
       link === undefined ? [] : [putAddress({ address: bytes, link }, lifetimeSeconds, 'renew')],
     );
     const until = Math.min(...standing.map(({ standsUntil }) => standsUntil));
-    kernel.ask(requests, until).then(
+    await kernel.ask(requests, until).then(
       (failures) => {
         const failed = new Map(failures.map(({ at, errno }) => [at, errno]));
         standing.forEach((placement, i) => {
           const errno = failed.get(i);
           if (placement.link === undefined) return;
+          placement.trouble = errno === undefined ? undefined : refused(placement, errno);
           if (errno === undefined) placement.standsUntil = Math.max(placement.standsUntil, now + standsMs);
-          else placement.trouble = refused(placement, errno);
         });
-        if (failures.length > 0) this.#tellHeld();
+        this.#tellHeld();
       },
       // Too late, or the child is gone: what is not renewed falls at its time.
       () => undefined,

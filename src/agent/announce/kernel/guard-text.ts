@@ -62,27 +62,27 @@ const checkRules: readonly string[] = [
   'reject',
 ];
 
-/** The whole table in place of whatever is there, as one transaction. */
+/**
+ * The whole table in place of whatever is there, as one transaction of commands, each a line: so it can also be given as
+ * one line.
+ */
 export function wholeGuard(elements: GuardElements): string {
-  const lines = [`add table ${table}`, `delete table ${table}`, `table ${table} {`];
-  for (const name of setNames) {
-    lines.push(`\tset ${name} {`, `\t\ttype ${types[name]}`);
-    if (elements[name].size > 0) lines.push(`\t\telements = { ${[...elements[name]].join(', ')} }`);
-    lines.push('\t}');
-  }
-  lines.push('\tchain check {', ...checkRules.map((rule) => `\t\t${rule}`), '\t}');
-  lines.push(
-    '\tchain input {',
-    // A little before the usual place, so that a firewall's own rules still have the last word on what is let in.
-    '\t\ttype filter hook input priority -10; policy accept;',
-    '\t\tip daddr @held4 jump check',
-    '\t\tip6 daddr @held6 jump check',
-    '\t}',
-    '}',
-    '',
-  );
-  return lines.join('\n');
+  const lines = [
+    `add table ${table}`,
+    `delete table ${table}`,
+    `add table ${table}`,
+    ...setNames.map((name) => `add set ${table} ${name} { type ${types[name]} ; }`),
+    `add chain ${table} check`,
+    ...checkRules.map((rule) => `add rule ${table} check ${rule}`),
+    // A little before the usual place: a firewall's own rules still have the last word on what is let in.
+    `add chain ${table} input { type filter hook input priority -10 ; policy accept ; }`,
+    `add rule ${table} input ip daddr @held4 jump check`,
+    `add rule ${table} input ip6 daddr @held6 jump check`,
+  ];
+  return `${lines.join('\n')}\n${guardChange(noElements, elements)}`;
 }
+
+const noElements: GuardElements = guardElements(new Map());
 
 /** What leads from one state to another, as one transaction; empty where nothing does. */
 export function guardChange(before: GuardElements, after: GuardElements): string {

@@ -3,7 +3,7 @@
  * is not what it was.
  */
 import { SluiceError, asSluiceError } from '../../../core/errors.ts';
-import { runNft, type SpawnPiped } from '../../nftables/process.ts';
+import { Session, runNft, type SpawnPiped } from '../../nftables/process.ts';
 import {
   guardChange,
   guardElements,
@@ -16,8 +16,12 @@ import {
   type GuardState,
 } from './guard-text.ts';
 
+/** Up to so many characters go to the nft that is running already: a takeover must not wait for a process to start. */
+const shortText = 20_000;
+
 export class Guard {
   readonly #start: SpawnPiped;
+  readonly #session: Session;
   /** What stands in the kernel; undefined where nobody knows. */
   #written: GuardElements | undefined;
   /** The rules as nft lists them. */
@@ -25,6 +29,7 @@ export class Guard {
 
   constructor(start: SpawnPiped) {
     this.#start = start;
+    this.#session = new Session(start);
   }
 
   /** @throws SluiceError where it could not be written: nothing new may answer then. */
@@ -63,6 +68,11 @@ export class Guard {
     await this.#write(removeGuard);
   }
 
+  /** Ends its child. What stands in the kernel stays. */
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+
   async #list(): Promise<string | undefined> {
     const out: string[] = [];
     const { code } = await runNft(
@@ -74,9 +84,16 @@ export class Guard {
     return code === 0 ? out.join('') : undefined;
   }
 
-  async #write(text: string): Promise<void> {
+  /** What nft said against it; empty when it was carried out. */
+  async #execute(text: string): Promise<string> {
+    if (text.length <= shortText) return this.#session.execute(text.trim().replaceAll('\n', '; '));
     const { code, error } = await runNft(this.#start, ['-f', '-'], [text]);
-    if (code === 0) return;
+    return code === 0 ? '' : error || `nft ended with ${code ?? 'a signal'}`;
+  }
+
+  async #write(text: string): Promise<void> {
+    const error = await this.#execute(text);
+    if (error === '') return;
     const denied = /not permitted|permission denied/iu.test(error);
     throw new SluiceError(
       denied ? 'denied' : 'transient',

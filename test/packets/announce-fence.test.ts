@@ -1,0 +1,138 @@
+/** An announcer that is frozen, killed or restarted cannot hold an address longer than its lifetime, nor loses it sooner. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { AnnouncerProcess } from './announce/announcer-process.ts';
+import {
+  announcerOf,
+  Bed,
+  believed,
+  has,
+  holding,
+  lost,
+  macOf,
+  newHeard,
+  pause,
+  serveServices,
+  servicePort,
+  until,
+  vip,
+  watchTraffic,
+} from './announce/lan.ts';
+
+let bed: Bed;
+const running: AnnouncerProcess[] = [];
+
+beforeAll(async () => {
+  bed = await Bed.make({ nodes: 2, podsPerNode: 1, clients: 1 });
+  await serveServices(bed);
+});
+afterAll(() => bed.remove());
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((each) => each.kill()));
+  await pause(2_100);
+});
+
+async function start(node: string): Promise<AnnouncerProcess> {
+  const made = await AnnouncerProcess.start(bed, node);
+  running.push(made);
+  return made;
+}
+
+const both = [holding(vip.IPv4), holding(vip.IPv6)];
+
+test.each(['SIGSTOP', 'SIGKILL'] as const)(
+  'after %s the kernel drops its addresses within the lifetime',
+  async (signal) => {
+    const one = await start('n1');
+    await one.hold(both);
+    await pause(1_000);
+    one.signal(signal);
+    const begun = performance.now();
+    await pause(1_300);
+    // Not before: the next agent may come back for them.
+    for (const address of Object.values(vip)) expect(await has(bed, 'n1', address)).toBe(true);
+    for (const address of Object.values(vip)) {
+      await until(`${address} is gone`, async () => !(await has(bed, 'n1', address)), 3_000);
+    }
+    expect(performance.now() - begun).toBeLessThan(3_000);
+  },
+);
+
+test('one that is thawed after its lifetime brings nothing back until it is told anew, and says so', async () => {
+  const one = await start('n1');
+  await one.hold(both);
+  one.signal('SIGSTOP');
+  await pause(2_600);
+  one.signal('SIGCONT');
+  const end = performance.now() + 1_500;
+  while (performance.now() < end) {
+    expect(await has(bed, 'n1', vip.IPv4)).toBe(false);
+    expect(await has(bed, 'n1', vip.IPv6)).toBe(false);
+    await pause(20);
+  }
+  const said = one.said.flatMap(({ code, address }) => (code === 'Lapsed' ? [address] : []));
+  expect(new Set(said)).toEqual(new Set(Object.values(vip)));
+  await one.hold(both);
+  expect(await has(bed, 'n1', vip.IPv4)).toBe(true);
+});
+
+test('a frozen one whose address another has taken over disturbs no client, frozen or thawed', async () => {
+  const one = await start('n1');
+  await one.hold(both);
+  const two = announcerOf(bed, 'n2');
+  await two.start(newHeard().events);
+  try {
+    const watching = await Promise.all(Object.values(vip).map((address) => watchTraffic(bed, 'x1', address)));
+    await pause(200);
+    one.signal('SIGSTOP');
+    await two.hold(both);
+    await pause(3_000);
+    one.signal('SIGCONT');
+    await pause(1_000);
+    for (const end of watching) {
+      for (const attempts of Object.values(await end())) expect(lost(attempts)).toBe(0);
+    }
+    for (const address of Object.values(vip)) {
+      expect(await believed(bed, 'x1', address)).toBe(await macOf(bed, 'n2'));
+    }
+  } finally {
+    await two.stop('release');
+  }
+});
+
+describe.each(['SIGKILL', 'keep'] as const)('ended by %s and back within the lifetime', (how) => {
+  test('takes its addresses over without a lost packet or a broken connection', async () => {
+    const one = await start('n1');
+    await one.hold(both);
+    const held = await Promise.all(
+      Object.values(vip).map((address) => bed.hold('x1', { address, port: servicePort })),
+    );
+    const watching = await Promise.all(Object.values(vip).map((address) => watchTraffic(bed, 'x1', address)));
+    await pause(300);
+    if (how === 'keep') await one.stop('keep');
+    else await one.kill();
+    const next = await start('n1');
+    // What a start costs while it lists and asks others.
+    await pause(600);
+    await next.hold(both);
+    await pause(2_500);
+    for (const end of watching) {
+      for (const attempts of Object.values(await end())) expect(lost(attempts)).toBe(0);
+    }
+    for (const each of held) {
+      expect(await each.check()).toMatchObject({ kind: 'answered' });
+      await each.close();
+    }
+  });
+
+  test('takes away at once what it does not hold any more', async () => {
+    const one = await start('n1');
+    await one.hold(both);
+    if (how === 'keep') await one.stop('keep');
+    else await one.kill();
+    const next = await start('n1');
+    expect(await has(bed, 'n1', vip.IPv4)).toBe(true);
+    await next.hold([holding(vip.IPv6)]);
+    expect(await has(bed, 'n1', vip.IPv4)).toBe(false);
+    expect(await has(bed, 'n1', vip.IPv6)).toBe(true);
+  });
+});
