@@ -173,6 +173,8 @@ async function checkNftables(family: IpFamily, spawn: Spawn): Promise<void> {
 
 async function removeNftables(spawn: Spawn): Promise<Removal> {
   const { NftablesBackend } = await import('../agent/nftables/backend.ts');
+  const { Guard } = await import('../agent/announce/kernel/guard.ts');
+  const { guardTable } = await import('../agent/announce/kernel/guard-text.ts');
   const removed: string[] = [];
   const problems: SluiceError[] = [];
   try {
@@ -185,6 +187,10 @@ async function removeNftables(spawn: Spawn): Promise<Removal> {
       await backend.cleanup();
       await backend.close();
       removed.push(`removed nftables table ${table}`);
+    }
+    if (tables.out.split('\n').includes(`table inet ${guardTable}`)) {
+      await new Guard(spawn).remove();
+      removed.push(`removed nftables table inet ${guardTable}`);
     }
   } catch (thrown) {
     const error = asSluiceError(thrown);

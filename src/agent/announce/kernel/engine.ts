@@ -141,8 +141,7 @@ export class KernelAnnouncer implements Announcer {
     if (how === 'release') this.#wanted = [];
     else await this.#renew();
     await this.#pass();
-    if (how === 'release') await attempt(this.#guard.remove());
-    await this.#guard.close();
+    await attempt(how === 'release' ? this.#guard.remove() : this.#guard.close());
     this.#stopped = true;
     this.#cancelRound();
     this.#kernel?.close();
@@ -168,13 +167,18 @@ export class KernelAnnouncer implements Announcer {
     });
     opened = kernel;
     if (this.#stopped) return kernel.close();
+    this.#kernel = kernel;
+    // Before anything else: time has passed.
+    void this.#renew();
     try {
       await this.#fill(kernel);
     } catch (error) {
+      // Where it has ended meanwhile, another is on its way.
+      if (this.#kernel !== kernel) return;
+      this.#kernel = undefined;
       kernel.close();
       throw error;
     }
-    this.#kernel = kernel;
     this.#reopenAfterMs = 0;
   }
 

@@ -63,9 +63,14 @@ export class Guard {
     return false;
   }
 
+  /** Takes the whole table away, and ends. */
   async remove(): Promise<void> {
     this.#written = undefined;
-    await this.#write(removeGuard);
+    try {
+      await this.#write(removeGuard);
+    } finally {
+      await this.close();
+    }
   }
 
   /** Ends its child. What stands in the kernel stays. */

@@ -88,7 +88,7 @@ const packetOutgoing = 4;
 /** More acknowledgements at a time than the kernel keeps for us would be lost. */
 const inBatch = 64;
 /** After which the child counts as stuck, milliseconds. */
-const patienceMs = 1_500;
+const patienceMs = 1_000;
 
 export class Kernel {
   readonly #clock: Clock;
