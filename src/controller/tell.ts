@@ -168,6 +168,7 @@ function ingressToPublish(address: Address, early: boolean): readonly Ingress[] 
     case 'ready':
       return address.ingress;
     case 'pending':
+      if (address.withdraw) return [];
       return early && address.ingress.length > 0 ? address.ingress : undefined;
     case 'none':
     case 'failed':

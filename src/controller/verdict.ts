@@ -61,7 +61,7 @@ function provisioned({ address, failures, error, problems }: Facts): ConditionDr
     case 'ready':
       return draft('Provisioned', 'True', 'Active', `Reachable at ${names(address)}`);
     case 'pending':
-      return draft('Provisioned', 'False', 'Provisioning', address.message);
+      return draft('Provisioned', 'False', address.reason ?? 'Provisioning', address.message);
     case 'failed':
       return draft('Provisioned', 'False', 'SyncLoadBalancerFailed', address.message);
     case 'none': {
@@ -185,7 +185,7 @@ export function settingsInForce(
   )?.[1];
 }
 
-function warningOf({ failures, error, held, problems, withheld }: Facts): Verdict['warning'] {
+function warningOf({ address, failures, error, held, problems, withheld }: Facts): Verdict['warning'] {
   const failure = failures.find((one) => !isWaiting(one.error));
   const failed = failure?.error ?? (error && !isWaiting(error) ? error : undefined);
   if (failed) {
@@ -205,6 +205,8 @@ function warningOf({ failures, error, held, problems, withheld }: Facts): Verdic
   }
   const first = problems.find((problem) => problem.severity === 'error') ?? problems[0];
   if (first) return warning(first.reason, 'Validate', listProblems(problems), listProblems(problems));
+  if (address.kind === 'pending' && address.reason !== undefined)
+    return warning(address.reason, 'Provision', address.message, address.message);
   if (held[0] !== undefined) return warning('RemovalHeld', 'UpdateTargets', held.join('; '), held.join('; '));
   if (withheld && withheld.steps.length > 0) {
     const steps = listSteps(withheld.steps);

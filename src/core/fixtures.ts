@@ -50,6 +50,7 @@ export function aService(change: Partial<Omit<ServiceObject, 'key'>> = {}): Serv
     type: 'LoadBalancer',
     loadBalancerClass: undefined,
     ports: [aPort()],
+    selector: { app: 'web' },
     externalTrafficPolicy: 'Cluster',
     internalTrafficPolicy: 'Cluster',
     trafficDistribution: undefined,

@@ -87,6 +87,8 @@ export interface ServiceObject extends Meta {
   readonly type: ServiceType;
   readonly loadBalancerClass: string | undefined;
   readonly ports: readonly ServicePort[];
+  /** Empty where somebody else writes the endpoints. */
+  readonly selector: Readonly<Record<string, string>>;
   readonly externalTrafficPolicy: TrafficPolicy;
   readonly internalTrafficPolicy: TrafficPolicy;
   readonly trafficDistribution: string | undefined;

@@ -106,6 +106,10 @@ export type Address =
       readonly ingress: readonly Ingress[];
       readonly message: string;
       readonly recheckMs: number;
+      /** What it waits for, where that is something to tell people of; else it is only coming up. */
+      readonly reason?: ReasonCode;
+      /** What the status shows is not the Service's any more: it is taken out. */
+      readonly withdraw?: true;
     }
   | { readonly kind: 'ready'; readonly ingress: readonly Ingress[] }
   | { readonly kind: 'failed'; readonly message: string };

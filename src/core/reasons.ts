@@ -51,6 +51,79 @@ export const reasons = {
     cure: '',
   },
 
+  // ── addresses from pools (provider local) ──
+  PoolReady: { means: 'The pool gives out addresses.', cure: '' },
+  PoolInvalid: {
+    means: 'An address pool has a mistake; it gives out nothing, and what it gave out before stays.',
+    cure: 'Correct the field that the message names.',
+  },
+  PoolOverlap: {
+    means: 'Two address pools share addresses; the one created later is refused.',
+    cure: 'Take the shared addresses out of one of the two.',
+  },
+  PoolRefused: {
+    means: 'The pool that the Service names has a mistake.',
+    cure: 'See the conditions of the pool: kubectl get addresspools.',
+  },
+  PoolUnknown: {
+    means: 'The pool that the Service names does not exist.',
+    cure: 'Correct the name, or create the pool; kubectl get addresspools lists them.',
+  },
+  PoolNotAllowed: {
+    means: 'The pool does not serve the namespace or the labels of the Service.',
+    cure: 'Name another pool, or widen the selectors of this one.',
+  },
+  NoPool: {
+    means: 'No address pool gives addresses to this Service.',
+    cure: 'Create an AddressPool; `sluice local pools --propose` suggests one.',
+  },
+  PoolExhausted: {
+    means: 'All addresses of the pools for this Service are in use; it is served when one becomes free.',
+    cure: 'Add addresses to a pool, or delete a Service that needs none.',
+  },
+  FamilyMissing: {
+    means: 'The pools for this Service have no addresses of a family that it needs.',
+    cure: 'Add a range of the family to a pool, or change spec.ipFamilyPolicy.',
+  },
+  AddressOutsidePools: {
+    means: 'The address that the Service asks for is in no pool that it may take it from.',
+    cure: 'Ask for another address, or add this one to a pool.',
+  },
+  AddressInUse: {
+    means: 'The address that the Service asks for belongs to another Service, and cannot be shared with it.',
+    cure: 'Ask for another address, or give both Services the same sharing key and different ports.',
+  },
+  AddressTaken: {
+    means: 'Something on the link that is not ours has the address.',
+    cure: 'Find the device by the MAC address that is named, or take the address out of the pool.',
+  },
+  AddressDraining: {
+    means: 'The Service keeps an address that its pool no longer has.',
+    cure: 'Agree to another one by annotation sluice.dev/allow-move, or by moveOnShrink of the pool.',
+  },
+  AddressProbing: { means: 'An agent asks the link whether anybody has the address.', cure: '' },
+  NoAgent: {
+    means: 'No agent has said whether the address is free, so it is not given out.',
+    cure: 'Check that the agent runs: kubectl get pods --all-namespaces -l app.kubernetes.io/component=agent.',
+  },
+  NoEligibleNode: {
+    means: 'No node may announce the address.',
+    cure: 'See the node selectors of the pool and the reasons of the nodes.',
+  },
+  ProbeFailed: {
+    means: 'The agent could not ask the link about the address.',
+    cure: 'See the message; it is tried again.',
+  },
+  NotAnnounced: { means: 'No node holds the address yet.', cure: 'See the conditions of its ServiceAddress.' },
+  Draining: {
+    means: 'Services hold addresses that the pool no longer has; they keep them.',
+    cure: 'Put the addresses back, or set moveOnShrink to let the Services move.',
+  },
+  ForeignWriter: {
+    means: 'Another controller writes the address of the Service as well; it is left alone until one of them stops.',
+    cure: 'Give the Service a class of its own, as the message says, or keep the other controller off it.',
+  },
+
   // ── the user's to mend ──
   InvalidAnnotation: { means: 'An annotation has a value that cannot be used.', cure: 'Correct the value.' },
   UnknownAnnotation: {

@@ -51,6 +51,7 @@ export interface RawService extends RawObject {
       readonly nodePort?: number;
       readonly appProtocol?: string;
     }[];
+    readonly selector?: Readonly<Record<string, string>>;
     readonly externalTrafficPolicy?: string;
     readonly internalTrafficPolicy?: string;
     readonly trafficDistribution?: string;

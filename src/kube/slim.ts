@@ -57,6 +57,7 @@ export function slimService(raw: RawService, intern: Intern): ServiceObject {
       nodePort: port.nodePort ?? 0,
       appProtocol: port.appProtocol,
     })),
+    selector: spec.selector ?? empty,
     externalTrafficPolicy: trafficPolicy(spec.externalTrafficPolicy),
     internalTrafficPolicy: trafficPolicy(spec.internalTrafficPolicy),
     trafficDistribution: spec.trafficDistribution,
