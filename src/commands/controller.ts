@@ -12,11 +12,14 @@ import { asSluiceError } from '../core/errors.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { Elector, type Term } from '../kube/lease.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
-import { createLog, logLevels } from '../observe/log.ts';
+import { createLog, logLevels, type Log } from '../observe/log.ts';
+import type { ReaderReport } from '../kube/reader.ts';
+import { ensureHeartbeatSecret } from '../kube/heartbeat-secret.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startServer } from '../observe/server.ts';
 import { createTelemetry } from '../observe/telemetry.ts';
 import { accessFlags, connectBy } from './access.ts';
+import { LocalDoor } from './local-cluster.ts';
 import { startProviders } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
 import { command, exit } from './table.ts';
@@ -93,7 +96,6 @@ export const controllerCommand = command({
       const api = await connectBy(flags, { clock, random });
       const id = settings.cluster.id ?? (await readClusterId(api));
       const cluster = { name: settings.cluster.name ?? id, id };
-      const running = await startProviders(settings, { clock, random, onCall: telemetry.call });
       const identity = `${hostname()}-${randomBytes(4).toString('hex')}`;
       const events = new EventRecorder({
         api,
@@ -106,13 +108,16 @@ export const controllerCommand = command({
         api,
         clock,
         random,
-        report: (event) => {
-          if (event.kind === 'failed')
-            log.warn(`reading ${event.reader} failed`, { error: event.error, retryInMs: event.retryInMs });
-          else if (event.kind !== 'listed')
-            log.error(`reading ${event.reader}: ${event.kind}`, { error: event.error });
-          else log.debug(`listed ${event.reader}`, { objects: event.objects, ms: Math.round(event.ms) });
-        },
+        report: readerLog(log),
+      });
+      const localDoor = settings.providers.has('local')
+        ? new LocalDoor({ api, door, clock, random, report: readerLog(log) })
+        : undefined;
+      const running = await startProviders(settings, {
+        clock,
+        random,
+        onCall: telemetry.call,
+        ...(localDoor === undefined ? {} : { cluster: localDoor }),
       });
       const elector = new Elector({
         api,
@@ -158,6 +163,16 @@ export const controllerCommand = command({
         const disconnect = door.connect(controller);
         leading = controller;
         controller.start();
+        const keeping = running.local?.lead({
+          wake: (key) => controller.look(key),
+          permit: () => term.guard(),
+          report: (error) => log.warn('pools: could not be kept up to date', { error }),
+        });
+        if (running.local !== undefined) {
+          ensureHeartbeatSecret(api, settings.controller.lease.namespace, ended).catch((error: unknown) =>
+            log.warn('the key of the heartbeats could not be made', { error: asSluiceError(error) }),
+          );
+        }
         log.info('serving');
         await new Promise<void>((resolve) => {
           if (ended.aborted) resolve();
@@ -165,12 +180,14 @@ export const controllerCommand = command({
         });
         disconnect();
         leading = undefined;
+        await keeping?.();
         await controller.stop(ended.reason);
       };
-      await startDoor(door, stop.signal);
+      await startDoor([door, ...(localDoor === undefined ? [] : [localDoor])], stop.signal);
       if (!stop.signal.aborted) await elector.run(lead, stop.signal);
       await events.stop();
       await door.stop();
+      await localDoor?.stop();
       await server.close();
       running.close();
       await api.close();
@@ -184,9 +201,23 @@ export const controllerCommand = command({
 });
 
 /** Waits for the first complete lists, or for the end of the process if that comes first. */
-async function startDoor(door: Door, stop: AbortSignal): Promise<void> {
+async function startDoor(doors: readonly { start(): Promise<void> }[], stop: AbortSignal): Promise<void> {
   const stopped = new Promise<void>((resolve) =>
     stop.addEventListener('abort', () => resolve(), { once: true }),
   );
-  await Promise.race([door.start(), stopped]);
+  await Promise.race([Promise.all(doors.map((door) => door.start())), stopped]);
 }
+
+function readerLog(log: Log): (event: ReaderReport) => void {
+  return (event) => {
+    if (event.kind === 'failed')
+      log.warn(`reading ${event.reader} failed`, { error: event.error, retryInMs: event.retryInMs });
+    else if (event.kind !== 'listed')
+      log.error(`reading ${event.reader}: ${event.kind}`, { error: event.error });
+    else log.debug(`listed ${event.reader}`, { objects: event.objects, ms: Math.round(event.ms) });
+    if (event.kind === 'failed' && event.error.kind === 'gone' && ours.has(event.reader))
+      log.error('the kinds of local mode are not installed: kubectl apply -k manifests/crds');
+  };
+}
+
+const ours: ReadonlySet<string> = new Set(['addresspools', 'serviceaddresses']);

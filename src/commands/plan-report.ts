@@ -79,8 +79,8 @@ export function planExitCode(document: PlanDocument): 0 | 1 | 2 {
 
 /** Adds (`+`), changes (`~`) or takes away (`-`), told by the verb that the API uses. */
 export function sign(operation: string): '+' | '~' | '-' {
-  if (/^(Create|Register|Add|Assign)/.test(operation)) return '+';
-  if (/^(Delete|Deregister|Remove|Release)/.test(operation)) return '-';
+  if (/^(Create|Register|Add|Assign)/i.test(operation)) return '+';
+  if (/^(Delete|Deregister|Remove|Release)/i.test(operation)) return '-';
   return '~';
 }
 

@@ -4,6 +4,10 @@
  * The only place that names them all. Each is imported when it is configured, so that in a bundle it is a
  * chunk of its own and an unused one costs nothing.
  */
+import type { LocalCluster } from '../../providers/local/cluster.ts';
+import type { RunningLocal } from '../../providers/local/start.ts';
+import { controllerOptions } from '../controller/options.ts';
+import { claimOf } from '../core/claim.ts';
 import { systemClock, type Clock, type Random } from '../core/clock.ts';
 import type { AnyProvider, ProviderName } from '../core/provider.ts';
 import { readSettings, type ProviderChecks, type Settings } from '../settings/read.ts';
@@ -14,10 +18,14 @@ export interface ProviderParts {
   readonly random: Random;
   /** Told of each call to a cloud, reads included. */
   readonly onCall: (provider: ProviderName, call: CloudCall) => void;
+  /** The cluster as local mode needs it; without, its pure parts only are of use. */
+  readonly cluster?: LocalCluster;
 }
 
 export interface RunningProviders {
   readonly providers: ReadonlyMap<ProviderName, AnyProvider>;
+  /** Where it is configured: what it does beside the Services. */
+  readonly local: RunningLocal | undefined;
   /** Closes connections, so that the process can end. */
   close(): void;
 }
@@ -26,6 +34,7 @@ export interface RunningProviders {
 export async function providerChecks(): Promise<ProviderChecks> {
   const { parseAlibabaConfig } = await import('../../providers/alibaba/config.ts');
   const { parseAwsConfig } = await import('../../providers/aws/config.ts');
+  const { parseLocalConfig } = await import('../../providers/local/config.ts');
   return {
     aws: (section, field) => {
       const { config, problems } = parseAwsConfig(section, field);
@@ -33,6 +42,10 @@ export async function providerChecks(): Promise<ProviderChecks> {
     },
     alibaba: (section, field) => {
       const { config, problems } = parseAlibabaConfig(section, field);
+      return { settings: config, problems };
+    },
+    local: (section, field) => {
+      const { config, problems } = parseLocalConfig(section, field);
       return { settings: config, problems };
     },
   };
@@ -60,6 +73,7 @@ providers:
     region: cn-hangzhou
     vpcId: vpc-0
     vSwitches: [vsw-0]
+  local: {}
 controller:
   defaultProvider: aws
 `;
@@ -68,6 +82,7 @@ controller:
 export async function startProviders(settings: Settings, parts: ProviderParts): Promise<RunningProviders> {
   const providers = new Map<ProviderName, AnyProvider>();
   const closers: (() => void)[] = [];
+  let local: RunningLocal | undefined;
   for (const [name, section] of settings.providers) {
     switch (name) {
       case 'aws': {
@@ -84,12 +99,28 @@ export async function startProviders(settings: Settings, parts: ProviderParts): 
         closers.push(() => running.close());
         break;
       }
-      case 'local':
-        throw new Error(`provider ${name} is not part of this build`);
+      case 'local': {
+        const { startLocal } = await import('../../providers/local/start.ts');
+        const { noCluster } = await import('../../providers/local/no-cluster.ts');
+        const { claim } = controllerOptions(settings.controller, [...settings.providers.keys()]);
+        const running = startLocal(section, {
+          clock: parts.clock,
+          cluster: parts.cluster ?? noCluster,
+          serves: (service) => {
+            const whose = claimOf(service, claim);
+            return whose.kind === 'ours' && whose.provider === 'local';
+          },
+        });
+        providers.set(name, running.provider);
+        closers.push(() => running.close());
+        local = running;
+        break;
+      }
     }
   }
   return {
     providers,
+    local,
     close: () => {
       for (const close of closers) close();
     },

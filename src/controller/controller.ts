@@ -101,6 +101,14 @@ export class Controller {
     for (const provider of this.#context.providers.values()) await this.#drift.surveyOnce(provider);
   }
 
+  /** A provider saw something that concerns this Service: it is looked at live, soon. */
+  look(key: ObjectKey, delayMs = 0): void {
+    if (!this.#started) return;
+    const memory = this.#context.memories.underKey(key);
+    if (memory !== undefined) memory.liveDue = true;
+    this.#queue.add(key, { delayMs });
+  }
+
   /** For metrics and the debug endpoint. */
   get queue(): WorkQueue<ObjectKey> {
     return this.#queue;

@@ -5,7 +5,7 @@
  * away, and looks at everything when it cannot say that the settings were ever fully applied.
  */
 import { createHash } from 'node:crypto';
-import { ownAnnotations } from '../core/annotations.ts';
+import { ownAnnotations, ownPrefix } from '../core/annotations.ts';
 import type { ServiceObject } from '../core/objects.ts';
 import type { Plan, Step } from '../core/plan.ts';
 import { hasErrors, type Problem } from '../core/problems.ts';
@@ -30,7 +30,7 @@ export function prepare(
   service: ServiceObject,
   served: () => readonly ServiceObject[],
 ): Prepared {
-  const own = ownAnnotations(service.annotations);
+  const own = ownAnnotations(service.annotations, servedOwn(provider));
   const parsed = provider.parse(service);
   const desired = provider.want(parsed.settings, worldOf(context, service, served));
   const problems = [...own.problems, ...parsed.problems, ...desired.problems];
@@ -50,6 +50,11 @@ export function prepare(
     publishEarly:
       own.settings.publish === undefined ? context.options.publishEarly : own.settings.publish === 'early',
   };
+}
+
+/** Annotations under our own prefix that the provider reads itself. */
+function servedOwn({ annotations }: AnyProvider): readonly string[] {
+  return annotations.map(({ key }) => key).filter((key) => key.startsWith(ownPrefix));
 }
 
 export interface Looked {

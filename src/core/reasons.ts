@@ -114,13 +114,17 @@ export const reasons = {
     means: 'The agent could not ask the link about the address.',
     cure: 'See the message; it is tried again.',
   },
-  NotAnnounced: { means: 'No node holds the address yet.', cure: 'See the conditions of its ServiceAddress.' },
+  NotAnnounced: {
+    means: 'No node holds the address yet.',
+    cure: 'See the conditions of its ServiceAddress.',
+  },
   Draining: {
     means: 'Services hold addresses that the pool no longer has; they keep them.',
     cure: 'Put the addresses back, or set moveOnShrink to let the Services move.',
   },
   ForeignWriter: {
-    means: 'Another controller writes the address of the Service as well; it is left alone until one of them stops.',
+    means:
+      'Another controller writes the address of the Service as well; it is left alone until one of them stops.',
     cure: 'Give the Service a class of its own, as the message says, or keep the other controller off it.',
   },
 

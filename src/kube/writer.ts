@@ -184,6 +184,18 @@ export class Writer {
     })) as RawObject;
   }
 
+  /** Deletes the object, provided that it is still this very one. Errors: `gone`; `conflict` where it has changed. */
+  async delete(
+    path: string,
+    { uid, resourceVersion }: Pick<Meta, 'uid' | 'resourceVersion'>,
+    options: CallOptions = {},
+  ): Promise<void> {
+    await this.#api.request('DELETE', path, {
+      body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } },
+      signal: options.signal,
+    });
+  }
+
   /** Computes a change from an object and writes it; from the live one when ours turns out to be old. */
   async #onLive(
     service: ServiceObject,

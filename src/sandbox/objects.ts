@@ -32,6 +32,8 @@ const resources: Readonly<Record<string, { readonly plural: string; readonly nam
   ClusterRoleBinding: { plural: 'clusterrolebindings', namespaced: false },
   Role: { plural: 'roles', namespaced: true },
   RoleBinding: { plural: 'rolebindings', namespaced: true },
+  AddressPool: { plural: 'addresspools', namespaced: false },
+  ServiceAddress: { plural: 'serviceaddresses', namespaced: false },
   CustomResourceDefinition: { plural: 'customresourcedefinitions', namespaced: false },
 };
 

@@ -29,6 +29,8 @@ const graceMs = 5_000;
 export interface SandboxOptions {
   readonly controlPlane?: ControlPlaneOptions;
   readonly aws?: SettingsInput;
+  /** Given, the controller serves local mode instead of a cloud, with these settings under `providers.local`. */
+  readonly local?: object;
   /** Merged over `providers.aws` of the settings file. */
   readonly awsSettings?: object;
   /** Given, there is a simulated Alibaba Cloud account too, and the controller serves it instead of AWS. */
@@ -100,6 +102,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     const api = await connect({ path: kubeconfig });
     stops.push(() => api.close());
     await installRole(api);
+    if (options.local !== undefined) await installLocal(api);
     const controllerKubeconfig = (
       await controlPlane.addServiceAccount({ namespace, name: account, lifetimeSeconds: 86_400 })
     ).path;
@@ -183,6 +186,20 @@ async function installRole(api: Connection): Promise<void> {
   }
 }
 
+/** The kinds of local mode and the rights that it needs beside the base. */
+async function installLocal(api: Connection): Promise<void> {
+  for (const file of ['crds/addresspools', 'crds/serviceaddresses', 'overlays/local/controller-role']) {
+    for (const object of await manifestsOf(new URL(`manifests/${file}.yaml`, packageRoot)))
+      await apply(api, inNamespace(object));
+  }
+  await until('the kinds of local mode to be served', async () => {
+    const lists = ['addresspools', 'serviceaddresses'].map((plural) =>
+      api.request('GET', `/apis/sluice.dev/v1alpha1/${plural}`),
+    );
+    return (await Promise.allSettled(lists)).every(({ status }) => status === 'fulfilled') || undefined;
+  });
+}
+
 function inNamespace(object: Manifest): Manifest {
   const namespaced = ['ServiceAccount', 'Role', 'RoleBinding'].includes(object.kind);
   return namespaced ? { ...object, metadata: { namespace, ...object.metadata } } : object;
@@ -203,7 +220,12 @@ function settingsText(awsUrl: string, alibabaUrl: string | undefined, options: S
     kind: 'Config',
     cluster: { name: 'sandbox' },
     controller: { listen: '127.0.0.1:0', ...options.controllerSettings },
-    providers: alibabaUrl === undefined ? { aws: awsSection(awsUrl, options) } : { alibaba },
+    providers:
+      options.local !== undefined
+        ? { local: options.local }
+        : alibabaUrl === undefined
+          ? { aws: awsSection(awsUrl, options) }
+          : { alibaba },
   });
 }
 

@@ -135,6 +135,15 @@ export class Allocator {
     return this.#book.heldBy(uid);
   }
 
+  entryOf(address: string): Entry | undefined {
+    return this.#book.get(address);
+  }
+
+  /** When the first of what is kept ends; milliseconds since the epoch. */
+  nextEnd(): number | undefined {
+    return this.#memory.nextEnd();
+  }
+
   holdersOf(address: string): readonly ObjectKey[] {
     return [...(this.#book.get(address)?.holders.values() ?? [])].map(({ key }) => key);
   }

@@ -54,6 +54,14 @@ export class Memory {
     return true;
   }
 
+  nextEnd(): number | undefined {
+    for (let top = this.#ends.peek(); top !== undefined; top = this.#ends.peek()) {
+      if (this.#byAddress.get(top.text) === top) return top.until;
+      this.#ends.pop();
+    }
+    return undefined;
+  }
+
   /** What has ended by now; it is forgotten. */
   expire(now: number): readonly Kept[] {
     const ended: Kept[] = [];

@@ -1,0 +1,366 @@
+/**
+ * Who has which address, kept in step with the cluster: the allocator, fed from the status of the Services, from the
+ * ServiceAddress objects and from the pools.
+ *
+ * Invariants: what a Service's status or an object says is held is adopted before anybody is given anything; the
+ * objects are the truth where a reservation of ours and an object differ (another replica may have led meanwhile);
+ * each change costs what it concerns, never a walk over everything, but for changes of pools.
+ */
+import type { AddressPoolObject, ServiceAddressObject } from '../../src/core/address-objects.ts';
+import { parseAddress } from '../../src/core/cidr.ts';
+import type { Clock } from '../../src/core/clock.ts';
+import { SluiceError } from '../../src/core/errors.ts';
+import { eligibleNodes } from '../../src/core/nodes.ts';
+import type { NodeObject, ObjectKey, ServiceObject, Uid } from '../../src/core/objects.ts';
+import { ownAnnotations } from '../../src/core/annotations.ts';
+import { hasErrors } from '../../src/core/problems.ts';
+import { Allocator } from './allocator/allocator.ts';
+import { judgePools, type JudgedPool } from './allocator/pools.ts';
+import type { AddressRequest, Outcome } from './allocator/request.ts';
+import { anySelects } from './allocator/selectors.ts';
+import type { ClusterHearer, LocalCluster } from './cluster.ts';
+import type { LocalConfig } from './config.ts';
+import { answerOf, isOf, seen } from './observed.ts';
+import { rival } from './neighbours.ts';
+import { parseService } from './settings.ts';
+import { requestOf, wantedOf, type LocalWanted } from './wanted.ts';
+
+export interface LedgerParts {
+  readonly cluster: LocalCluster;
+  readonly config: LocalConfig;
+  readonly clock: Clock;
+  /** The Service has to look again. */
+  readonly wake: (key: ObjectKey) => void;
+  /** The controller serves this Service by this provider. */
+  readonly serves: (service: ServiceObject) => boolean;
+}
+
+export class Ledger implements ClusterHearer {
+  readonly #parts: LedgerParts;
+  readonly #allocator: Allocator;
+  /** Service → names of the objects that bear its mark. */
+  readonly #objectsOf = new Map<Uid, Set<string>>();
+  readonly #holderMacs = new Map<string, string>();
+  /** Address → until when it rests, wall clock. */
+  readonly #resting = new Map<string, number>();
+  readonly #nodeAddresses = new Set<string>();
+  #judged: readonly JudgedPool[] = [];
+  #started = false;
+  #disconnect: () => void = () => undefined;
+  #cancelTimer: () => void = () => undefined;
+  #homes = new WeakMap<readonly NodeObject[], Map<string, boolean>>();
+  #changed: () => void = () => undefined;
+
+  constructor(parts: LedgerParts) {
+    this.#parts = parts;
+    this.#allocator = new Allocator((key) => parts.wake(key));
+  }
+
+  /** Called whenever what pools show of themselves may be another thing. */
+  onChange(hear: () => void): void {
+    this.#changed = hear;
+  }
+
+  /** Takes in what is there, once. Throws `transient` where the picture is not complete. */
+  start(): void {
+    const { cluster } = this.#parts;
+    if (!cluster.complete()) {
+      throw new SluiceError('transient', 'the lists of pools and addresses are not complete yet', {
+        code: 'NotListed',
+      });
+    }
+    if (this.#started) return;
+    this.#started = true;
+    this.#disconnect = cluster.connect(this);
+    this.#blockNodes();
+    const served = [...cluster.services()].filter((service) => this.#parts.serves(service)).toSorted(byAge);
+    for (const service of served) this.#adoptStatus(service);
+    for (const object of cluster.addresses()) this.#takeIn(object);
+    this.#judge();
+    const waiting = served.filter((service) => service.ingress.length === 0 && mayAsk(service));
+    const requests = waiting
+      .map((service) => this.#requestFor(service))
+      .toSorted((a, b) => a.since - b.since);
+    for (const request of requests) this.#allocator.ask(request);
+    this.#setTimer();
+  }
+
+  stop(): void {
+    this.#disconnect();
+    this.#cancelTimer();
+    this.#changed = () => undefined;
+  }
+
+  get allocator(): Allocator {
+    return this.#allocator;
+  }
+
+  get judged(): readonly JudgedPool[] {
+    return this.#judged;
+  }
+
+  /** What the pools give the Service. */
+  ask(wanted: LocalWanted): Outcome {
+    const outcome = this.#allocator.ask(
+      requestOf(wanted, this.#parts.cluster.namespaceLabels(wanted.namespace)),
+    );
+    this.#changed();
+    return outcome;
+  }
+
+  /** Names of the objects that bear the Service's mark, as far as the picture goes. */
+  objectsOf(uid: Uid): Iterable<string> {
+    return this.#objectsOf.get(uid) ?? [];
+  }
+
+  /** One of our own nodes has this MAC on a link where it announces. */
+  isOurMac(mac: string | undefined): boolean {
+    return mac !== undefined && [...this.#holderMacs.values()].includes(mac);
+  }
+
+  /** No node may announce addresses of the pool. */
+  isHomeless(pool: string): boolean {
+    const nodes = this.#parts.cluster.nodes();
+    let known = this.#homes.get(nodes);
+    if (known === undefined) {
+      known = new Map();
+      this.#homes.set(nodes, known);
+    }
+    let homeless = known.get(pool);
+    if (homeless === undefined) {
+      const selectors = this.#pool(pool)?.nodeSelectors ?? [];
+      homeless = !eligibleNodes(nodes).nodes.some(
+        ({ labels, networkUnavailable }) => !networkUnavailable && anySelects(selectors, labels),
+      );
+      known.set(pool, homeless);
+    }
+    return homeless;
+  }
+
+  /** The link says that something else has the address: nobody gets it for a while. */
+  noteProbe(object: Parameters<typeof answerOf>[0] & { readonly address: string }): void {
+    const { address, probe } = object;
+    if (answerOf(object) !== 'taken' || this.isOurMac(probe?.mac)) return;
+    const until = Date.parse(probe?.at ?? '') + this.#parts.config.rest;
+    if (!(until > this.#parts.clock.wall()) || this.#resting.get(address) === until) return;
+    this.#resting.set(address, until);
+    this.#allocator.block(
+      address,
+      `${probe?.mac ?? 'something'} has it on the link (seen from node ${probe?.node ?? ''} on ${probe?.interface ?? ''})`,
+    );
+    this.#setTimer();
+  }
+
+  /** The address rests, and until when; undefined when it does not. */
+  restsUntil(address: string): number | undefined {
+    return this.#resting.get(address);
+  }
+
+  pool(): void {
+    this.#homes = new WeakMap();
+    this.#judge();
+  }
+
+  address(before: ServiceAddressObject | undefined, after: ServiceAddressObject | undefined): void {
+    if (before !== undefined) this.#forget(before, after);
+    if (after !== undefined) this.#takeIn(after);
+    const moved =
+      before === undefined ||
+      after === undefined ||
+      JSON.stringify(before.probe) !== JSON.stringify(after.probe) ||
+      (before.holder === undefined) !== (after.holder === undefined) ||
+      seen(before).complaint !== seen(after).complaint;
+    const keys = new Set([...(before?.services ?? []), ...(after?.services ?? [])].map(({ key }) => key));
+    if (moved) for (const key of keys) this.#parts.wake(key);
+    this.#setTimer();
+    this.#changed();
+  }
+
+  service(before: ServiceObject | undefined, after: ServiceObject | undefined): void {
+    const gone = before !== undefined && before.uid !== after?.uid ? before : undefined;
+    if (gone !== undefined && !this.#objectsOf.has(gone.uid)) this.#allocator.release(gone.uid);
+    if (after === undefined) return this.#changed();
+    if (!this.#parts.serves(after)) {
+      if (!this.#objectsOf.has(after.uid)) this.#allocator.release(after.uid);
+      return;
+    }
+    // What the core does not look at, and addresses depend on.
+    if (before?.uid === after.uid && (asks(before) !== asks(after) || hasLost(before, after)))
+      this.#parts.wake(after.key);
+  }
+
+  namespace(name: string): void {
+    for (const service of this.#parts.cluster.services()) {
+      if (service.namespace === name && this.#parts.serves(service)) this.#parts.wake(service.key);
+    }
+  }
+
+  nodes(): void {
+    this.#blockNodes();
+  }
+
+  #judge(): void {
+    this.#judged = judgePools(this.#parts.cluster.pools());
+    const names = new Map<string, string>();
+    for (const { text, pool } of this.#allocator.inUse()) names.set(text, pool);
+    this.#allocator.setPools(this.#judged);
+    // Those whose address lies elsewhere now, or in no pool: their condition changes, or they may move.
+    for (const entry of this.#allocator.inUse()) {
+      if (names.get(entry.text) === entry.pool && this.#allocator.poolOf(entry.text) !== undefined) continue;
+      for (const { key } of entry.holders.values()) this.#parts.wake(key);
+    }
+    for (const key of this.#allocator.waiting()) this.#parts.wake(key);
+    this.#changed();
+  }
+
+  #pool(name: string): AddressPoolObject | undefined {
+    return this.#parts.cluster.pools().find((pool) => pool.name === name);
+  }
+
+  #adoptStatus(service: ServiceObject): void {
+    const places = service.ingress.flatMap(({ ip }) => {
+      const address = ip === undefined ? undefined : parseAddress(ip);
+      return address === undefined || ip === undefined ? [] : [{ text: ip, pool: '' }];
+    });
+    if (places.length > 0) this.#allocator.adopt(this.#requestFor(service), places);
+  }
+
+  #requestFor(service: ServiceObject): AddressRequest {
+    const wanted = wantedOf(parseService(service).settings, service);
+    return requestOf(wanted, this.#parts.cluster.namespaceLabels(service.namespace));
+  }
+
+  /** What an object says is so: its Services hold the address, or it is kept for somebody, or it rests. */
+  #takeIn(object: ServiceAddressObject): void {
+    const { name, address, pool, services, rememberedFor, holder } = object;
+    if (holder === undefined) this.#holderMacs.delete(name);
+    else this.#holderMacs.set(name, holder.mac);
+    for (const { key, uid } of services) {
+      const objects = this.#objectsOf.get(uid) ?? new Set();
+      this.#objectsOf.set(uid, objects.add(name));
+      const service = this.#parts.cluster.service(key);
+      const request = service?.uid === uid ? this.#requestFor(service) : ghost(key, uid);
+      this.#evict(address, services);
+      this.#allocator.adopt(request, [{ text: address, pool }]);
+    }
+    const place = parseAddress(address);
+    if (services.length === 0 && rememberedFor !== undefined && place !== undefined) {
+      const until = Date.parse(rememberedFor.until);
+      const free = this.#allocator.holdersOf(address).length === 0;
+      if (free && until > this.#parts.clock.wall())
+        this.#allocator.remember({ ...place, text: address, key: rememberedFor.key, until });
+    }
+    this.noteProbe(seen(object));
+  }
+
+  /** A reservation of ours that an object contradicts: those who had only reserved it choose anew. */
+  #evict(address: string, services: ServiceAddressObject['services']): void {
+    for (const entry of this.#allocator.entryOf(address)?.holders ?? []) {
+      const [uid, { key }] = entry;
+      if (services.some((one) => one.uid === uid) || this.#publishes(key, uid, address)) continue;
+      this.#allocator.release(uid, address);
+      this.#parts.wake(key);
+    }
+  }
+
+  #publishes(key: ObjectKey, uid: Uid, address: string): boolean {
+    const service = this.#parts.cluster.service(key);
+    return service?.uid === uid && service.ingress.some(({ ip }) => ip === address);
+  }
+
+  #forget(before: ServiceAddressObject, after: ServiceAddressObject | undefined): void {
+    const { name, address } = before;
+    for (const { key, uid } of before.services) {
+      if (after !== undefined && isOf(after, uid)) continue;
+      const objects = this.#objectsOf.get(uid);
+      objects?.delete(name);
+      if (objects?.size === 0) this.#objectsOf.delete(uid);
+      // An object that somebody deleted takes nothing from a Service that still shows the address.
+      if (!this.#publishes(key, uid, address) || after !== undefined) this.#allocator.release(uid, address);
+      const service = this.#parts.cluster.service(key);
+      const gone = service?.uid !== uid || !this.#parts.serves(service);
+      if (gone && !this.#objectsOf.has(uid)) this.#allocator.release(uid);
+    }
+    if (before.services.length === 0 && after?.rememberedFor === undefined) this.#allocator.forget(address);
+    if (after === undefined) this.#holderMacs.delete(name);
+  }
+
+  /** The nodes' own addresses are nobody's. */
+  #blockNodes(): void {
+    this.#homes = new WeakMap();
+    const now = new Map<string, string>();
+    for (const { name, internalIPs, externalIPs } of this.#parts.cluster.nodes())
+      for (const ip of [...internalIPs, ...externalIPs]) now.set(ip, name);
+    for (const ip of this.#nodeAddresses) {
+      if (now.has(ip)) continue;
+      this.#nodeAddresses.delete(ip);
+      this.#allocator.unblock(ip);
+    }
+    for (const [ip, name] of now) {
+      if (this.#nodeAddresses.has(ip)) continue;
+      this.#nodeAddresses.add(ip);
+      this.#allocator.block(ip, `it is an address of node ${name}`);
+      for (const key of this.#allocator.holdersOf(ip)) this.#parts.wake(key);
+    }
+  }
+
+  #setTimer(): void {
+    this.#cancelTimer();
+    const now = this.#parts.clock.wall();
+    const next = Math.min(...this.#resting.values(), this.#allocator.nextEnd() ?? Infinity);
+    if (!Number.isFinite(next)) return;
+    const wait = Math.min(Math.max(next - now, 100), 3_600_000);
+    this.#cancelTimer = this.#parts.clock.schedule(wait, () => this.#timeIsUp());
+  }
+
+  #timeIsUp(): void {
+    const now = this.#parts.clock.wall();
+    for (const [address, until] of this.#resting) {
+      if (until > now) continue;
+      this.#resting.delete(address);
+      if (!this.#nodeAddresses.has(address)) this.#allocator.unblock(address);
+    }
+    this.#allocator.expire(now);
+    this.#setTimer();
+    this.#changed();
+  }
+}
+
+/** Paused Services and those whose plan is only shown take no place in the row. */
+function mayAsk(service: ServiceObject): boolean {
+  const { paused, planOnly } = ownAnnotations(service.annotations).settings;
+  return !paused && !planOnly && !service.deleting && !hasErrors(parseService(service).problems);
+}
+
+/** Stands for a Service that is not there (any more) and whose mark is still on an address. */
+function ghost(key: ObjectKey, uid: Uid): AddressRequest {
+  return {
+    uid,
+    key,
+    namespace: '',
+    namespaceLabels: {},
+    labels: {},
+    families: ['IPv4'],
+    needsAll: true,
+    addresses: [],
+    pool: undefined,
+    sharing: undefined,
+    ports: [],
+    mayMove: false,
+    since: 0,
+  };
+}
+
+function asks(service: ServiceObject): string {
+  const { labels, selector, ipFamilies, ipFamilyPolicy } = service;
+  return JSON.stringify([labels, selector, ipFamilies, ipFamilyPolicy ?? null, rival(service) ?? null]);
+}
+
+/** An address that stood in the status stands there no more. */
+function hasLost(before: ServiceObject, after: ServiceObject): boolean {
+  return before.ingress.some(({ ip }) => !after.ingress.some((entry) => entry.ip === ip));
+}
+
+function byAge(a: ServiceObject, b: ServiceObject): number {
+  return a.createdAt - b.createdAt || (a.key < b.key ? -1 : 1);
+}
