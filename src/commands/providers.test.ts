@@ -3,7 +3,6 @@ import { expect, test } from 'vitest';
 import { seededRandom } from '../core/clock.ts';
 import { aService } from '../core/fixtures.ts';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
-import type { Settings } from '../settings/read.ts';
 import { allProviders, startProviders, usualSettings } from './providers.ts';
 
 const parts = {
@@ -16,7 +15,7 @@ const parts = {
 
 test('the usual settings have no mistake and configure every provider of the build', async () => {
   const { providers } = await usualSettings();
-  expect([...providers.keys()]).toEqual(['aws', 'alibaba']);
+  expect([...providers.keys()]).toEqual(['aws', 'alibaba', 'local']);
 });
 
 test('every provider is named after itself and serves the class of its name', async () => {
@@ -36,7 +35,15 @@ test('annotations are checked without an account', async () => {
   running.close();
 });
 
-test('a provider that the build does not have is refused by its name', async () => {
-  const settings: Settings = { ...(await usualSettings()), providers: new Map([['local', {}]]) };
-  await expect(startProviders(settings, parts)).rejects.toThrow('provider local is not part of this build');
+test('local mode without a cluster can be asked what it understands, and reads nothing', async () => {
+  const running = await startProviders(await usualSettings(), parts);
+  const local = running.providers.get('local');
+  const service = aService({ loadBalancerIP: 'nowhere' });
+  expect(local?.parse(service).problems).toMatchObject([{ severity: 'error', field: 'spec.loadBalancerIP' }]);
+  const owner = { cluster: { name: 'c', id: 'c' }, service: service.key, uid: service.uid };
+  const look = { owner, depth: 'full', wanted: undefined, previous: undefined } as const;
+  await expect(local?.observe({ ...look, signal: new AbortController().signal })).rejects.toMatchObject({
+    code: 'NotListed',
+  });
+  running.close();
 });

@@ -67,5 +67,5 @@ test('a file that is not there is named, with the flag that names it', async () 
 });
 
 test('the checks of the providers are those of this build', async () => {
-  expect(Object.keys(await providerChecks())).toEqual(['aws', 'alibaba']);
+  expect(Object.keys(await providerChecks())).toEqual(['aws', 'alibaba', 'local']);
 });
