@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { configTable as alibabaTable } from '../providers/alibaba/config-table.ts';
+import { configTable as localTable } from '../providers/local/config-table.ts';
 import { configTable } from '../providers/aws/config-table.ts';
 import { reasons } from '../src/core/reasons.ts';
 import { metricTable } from '../src/observe/metric-table.ts';
@@ -57,6 +58,7 @@ describe('pages and manifests', () => {
         ...sections,
         'providers.alibaba': alibabaTable,
         'providers.aws': configTable,
+        'providers.local': localTable,
       }).flatMap(([name, { fields }]) => [name, ...settingPaths(fields ?? {}, `${name}.`)]),
     );
     expect(

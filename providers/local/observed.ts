@@ -78,6 +78,6 @@ export function answerOf({
   probe,
 }: Pick<SeenAddress, 'probeAfter' | 'probe'>): 'given' | 'asked' | ProbeRecord['outcome'] {
   if (probeAfter === null) return 'given';
-  if (probe === null || Date.parse(probe.at) < Date.parse(probeAfter)) return 'asked';
+  if (probe === null || !(Date.parse(probe.at) > Date.parse(probeAfter))) return 'asked';
   return probe.outcome;
 }

@@ -106,10 +106,6 @@ export const reasons = {
     means: 'No agent has said whether the address is free, so it is not given out.',
     cure: 'Check that the agent runs: kubectl get pods --all-namespaces -l app.kubernetes.io/component=agent.',
   },
-  NoEligibleNode: {
-    means: 'No node may announce the address.',
-    cure: 'See the node selectors of the pool and the reasons of the nodes.',
-  },
   ProbeFailed: {
     means: 'The agent could not ask the link about the address.',
     cure: 'See the message; it is tried again.',

@@ -55,7 +55,7 @@ export class LocalGround {
       for (const object of await this.addresses()) {
         const { probeAfter, probe } = object;
         const asked =
-          probeAfter !== undefined && (probe === undefined || Date.parse(probe.at) < Date.parse(probeAfter));
+          probeAfter !== undefined && (probe === undefined || Date.parse(probe.at) <= Date.parse(probeAfter));
         if (asked) await this.#answer(object, link(object.address));
       }
       await new Promise((resolve) => {
@@ -66,7 +66,7 @@ export class LocalGround {
 
   async #answer({ name, probeAfter }: ServiceAddressObject, said: ReturnType<Link>): Promise<void> {
     if (said === 'silent') return;
-    const at = new Date(Math.max(Date.now(), Date.parse(probeAfter ?? ''))).toISOString();
+    const at = new Date(Math.max(Date.now(), Date.parse(probeAfter ?? '') + 1)).toISOString();
     const outcome = said === 'free' ? 'free' : 'mac' in said ? 'taken' : 'failed';
     const more = said === 'free' ? {} : 'mac' in said ? { mac: said.mac } : { message: said.failed };
     await this.setStatus(name, { probe: { node: 'node-1', interface: 'eth0', at, outcome, ...more } });
