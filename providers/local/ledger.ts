@@ -41,6 +41,8 @@ export class Ledger implements ClusterHearer {
   /** Service → names of the objects that bear its mark. */
   readonly #objectsOf = new Map<Uid, Set<string>>();
   readonly #holderMacs = new Map<string, string>();
+  /** Address → who had been given it when the link said that it is taken. */
+  readonly #passedOver = new Map<string, ReadonlySet<Uid>>();
   /** Address → until when it rests, wall clock. */
   readonly #resting = new Map<string, number>();
   readonly #nodeAddresses = new Set<string>();
@@ -144,11 +146,21 @@ export class Ledger implements ClusterHearer {
     const until = Date.parse(probe?.at ?? '') + this.#parts.config.rest;
     if (!(until > this.#parts.clock.wall()) || this.#resting.get(address) === until) return;
     this.#resting.set(address, until);
+    this.#passedOver.set(address, new Set(this.#allocator.entryOf(address)?.holders.keys() ?? []));
     this.#allocator.block(
       address,
       `${probe?.mac ?? 'something'} has it on the link (seen from node ${probe?.node ?? ''} on ${probe?.interface ?? ''})`,
     );
     this.#setTimer();
+  }
+
+  /** Why the Service was given other addresses than the first ones: what the link said, while they rest. */
+  passedOver(uid: Uid): readonly string[] {
+    return [...this.#passedOver].flatMap(([address, uids]) =>
+      uids.has(uid)
+        ? [`${address} was passed over: ${this.#allocator.blockedWhy(address) ?? 'it was taken'}`]
+        : [],
+    );
   }
 
   /** The address rests, and until when; undefined when it does not. */
@@ -318,6 +330,7 @@ export class Ledger implements ClusterHearer {
     for (const [address, until] of this.#resting) {
       if (until > now) continue;
       this.#resting.delete(address);
+      this.#passedOver.delete(address);
       if (!this.#nodeAddresses.has(address)) this.#allocator.unblock(address);
     }
     this.#allocator.expire(now);

@@ -63,6 +63,7 @@ export async function observe(
     stillOurs: addresses
       .filter((one) => answerOf(one) === 'taken' && ledger.isOurMac(one.probe?.mac))
       .map(({ address }) => address),
+    passedOver: ledger.passedOver(owner.uid),
     homeless: granted.filter(({ pool }) => ledger.isHomeless(pool)).map(({ address }) => address),
     at: clock.wall(),
   };

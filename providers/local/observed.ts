@@ -33,6 +33,8 @@ export interface LocalObserved {
   readonly draining: readonly string[];
   /** Addresses whose probe met one of our own nodes, which has not let go yet. */
   readonly stillOurs: readonly string[];
+  /** Why it was given other addresses than the first ones. */
+  readonly passedOver: readonly string[];
   /** Granted addresses that no node may announce. */
   readonly homeless: readonly string[];
   /** When this was seen: wall clock, milliseconds. */
@@ -45,6 +47,7 @@ export const nothing: LocalObserved = {
   outcome: null,
   draining: [],
   stillOurs: [],
+  passedOver: [],
   homeless: [],
   at: 0,
 };

@@ -215,7 +215,7 @@ function rivalProblem(message: string): Problem {
 /** What it has is less than it asks for, or other than it should be. */
 function problemsOf(
   wanted: LocalWanted,
-  { outcome, draining }: LocalObserved,
+  { outcome, draining, passedOver }: LocalObserved,
   lack: NonNullable<LocalObserved['outcome']>['lack'],
 ): readonly Problem[] {
   const problems: Problem[] = [];
@@ -226,6 +226,15 @@ function problemsOf(
       field: wanted.addresses.length > 0 ? 'spec.loadBalancerIP' : 'spec.ipFamilies',
       message: lack.message,
       cure: `until then it keeps ${outcome.grants.map(({ address }) => address).join(', ')}`,
+    });
+  }
+  for (const message of passedOver) {
+    problems.push({
+      severity: 'warning',
+      reason: 'AddressTaken',
+      field: 'status.loadBalancer',
+      message,
+      cure: 'find the device by its MAC address, or take the address out of the pool',
     });
   }
   for (const address of draining) {

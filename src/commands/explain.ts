@@ -19,6 +19,9 @@ import { accessFlags, connectBy, outputFlag } from './access.ts';
 import { explanation, explanationText, type EventLine } from './explain-report.ts';
 import { plannedSteps } from './plan-report.ts';
 import { allProviders, startProviders, usualSettings } from './providers.ts';
+import type { Door } from '../controller/door.ts';
+import type { LocalDoor } from './local-cluster.ts';
+import { openDoor, openLocalDoor } from './picture.ts';
 import { explainPacket, packetFlags } from './explain-packet.ts';
 import { configFlag, loadSettings } from './settings.ts';
 import { paint } from './shell.ts';
@@ -84,8 +87,14 @@ export const explainCommand = command({
     const [first = '', second] = (words[0] ?? '').replace(/^(svc|service)s?\//u, '').split('/');
     const namespace = second === undefined ? (flags.namespace ?? api.namespace ?? 'default') : first;
     const name = second ?? first;
+    const picture = settings?.providers.has('local') ? await openPicture(api, settings) : undefined;
     const running = settings
-      ? await startProviders(settings, { clock: systemClock, random: Math.random, onCall: () => undefined })
+      ? await startProviders(settings, {
+          clock: systemClock,
+          random: Math.random,
+          onCall: () => undefined,
+          ...(picture?.local === undefined ? {} : { cluster: picture.local }),
+        })
       : await allProviders();
     try {
       const service = await new Writer(api).getService(objectKey(namespace, name));
@@ -145,10 +154,34 @@ export const explainCommand = command({
       return exit.problem;
     } finally {
       running.close();
+      await picture?.close();
       await api.close();
     }
   },
 });
+
+/** Addresses are given with all Services in view: where that may not be read, the plan is left out. */
+async function openPicture(
+  api: Api,
+  settings: Settings,
+): Promise<{ readonly local: LocalDoor | undefined; close(): Promise<void> } | undefined> {
+  let door: Door | undefined;
+  try {
+    door = await openDoor(api);
+    const opened = door;
+    const local = await openLocalDoor(api, door, settings);
+    return {
+      local,
+      close: async () => {
+        await local?.stop();
+        await opened.stop();
+      },
+    };
+  } catch {
+    await door?.stop();
+    return undefined;
+  }
+}
 
 /** The picture that a plan of one Service needs. */
 function viewOf(

@@ -5,6 +5,8 @@
 import { Door } from '../controller/door.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Api } from '../kube/api.ts';
+import type { Settings } from '../settings/read.ts';
+import { LocalDoor } from './local-cluster.ts';
 
 /** Resolves once every list is complete. Errors: what the first list that failed says. */
 export async function openDoor(api: Api): Promise<Door> {
@@ -24,6 +26,33 @@ export async function openDoor(api: Api): Promise<Door> {
     return door;
   } catch (error) {
     await door.stop();
+    throw error;
+  }
+}
+
+/** What local mode reads beside it, where the settings configure it. Errors: as `openDoor`. */
+export async function openLocalDoor(
+  api: Api,
+  door: Door,
+  settings: Settings,
+): Promise<LocalDoor | undefined> {
+  if (!settings.providers.has('local')) return undefined;
+  const failure = Promise.withResolvers<never>();
+  const local = new LocalDoor({
+    api,
+    door,
+    clock: systemClock,
+    random: Math.random,
+    report: (event) => {
+      if (event.kind === 'failed' && event.error.kind !== 'throttled') failure.reject(event.error);
+    },
+  });
+  try {
+    await Promise.race([local.start(), failure.promise]);
+    failure.promise.catch(() => undefined);
+    return local;
+  } catch (error) {
+    await local.stop();
     throw error;
   }
 }

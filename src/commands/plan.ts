@@ -15,7 +15,8 @@ import { readClusterId } from '../kube/writer.ts';
 import { describeFileProblem, readSettings, type Settings } from '../settings/read.ts';
 import { accessFlags, connectBy, outputFlag } from './access.ts';
 import { readManifests, type Manifests } from './manifest-files.ts';
-import { openDoor } from './picture.ts';
+import { openDoor, openLocalDoor } from './picture.ts';
+import type { LocalDoor } from './local-cluster.ts';
 import { planDocument, planExitCode, planText } from './plan-report.ts';
 import { providerChecks, startProviders } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
@@ -139,19 +140,23 @@ async function live(
   if (!settings) return undefined;
   const api = await connectBy(flags);
   let door: Door | undefined;
+  let local: LocalDoor | undefined;
   try {
     const id = settings.cluster.id ?? (await readClusterId(api));
     door = await openDoor(api);
+    local = await openLocalDoor(api, door, settings);
     return await previewAll({
       settings,
       cluster: { name: settings.cluster.name ?? id, id },
       view: door,
+      local,
       live: true,
       only,
       shell,
       signal,
     });
   } finally {
+    await local?.stop();
     await door?.stop();
     await api.close();
   }
@@ -161,6 +166,7 @@ async function previewAll(parts: {
   readonly settings: Settings;
   readonly cluster: ClusterIdentity;
   readonly view: ClusterView;
+  readonly local?: LocalDoor | undefined;
   readonly live: boolean;
   readonly only: ReadonlySet<string> | undefined;
   readonly shell: Shell;
@@ -168,7 +174,12 @@ async function previewAll(parts: {
 }): Promise<readonly Preview[] | undefined> {
   const { settings, cluster, view, only, shell, signal } = parts;
   const clock = systemClock;
-  const running = await startProviders(settings, { clock, random: Math.random, onCall: () => undefined });
+  const running = await startProviders(settings, {
+    clock,
+    random: Math.random,
+    onCall: () => undefined,
+    ...(parts.local === undefined ? {} : { cluster: parts.local }),
+  });
   const context: PreviewContext = {
     clock,
     cluster,

@@ -4,6 +4,7 @@ import { controllerCommand } from './controller.ts';
 import { demoCommand } from './demo.ts';
 import { explainCommand } from './explain.ts';
 import { localCommands } from './local.ts';
+import { migrateCommand } from './migrate.ts';
 import { planCommand } from './plan.ts';
 import { sandboxCommand, sandboxDumpCommand } from './sandbox.ts';
 import { uninstallCommand } from './uninstall.ts';
@@ -26,6 +27,7 @@ export const sluice = program({
     sandboxCommand,
     sandboxDumpCommand,
     demoCommand,
+    migrateCommand,
     uninstallCommand,
   ],
   examples: [

@@ -6,7 +6,6 @@
  */
 import { servedByAnnotation } from '../core/annotations.ts';
 import { finalizer } from '../core/claim.ts';
-import { createInterface } from 'node:readline/promises';
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import type { Context } from '../controller/context.ts';
@@ -23,10 +22,12 @@ import { EventRecorder } from '../kube/events.ts';
 import { Elector, type Term } from '../kube/lease.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
 import { accessFlags, connectBy } from './access.ts';
-import { openDoor } from './picture.ts';
-import { startProviders } from './providers.ts';
+import { agreed } from './consent.ts';
+import type { LocalDoor } from './local-cluster.ts';
+import { openDoor, openLocalDoor } from './picture.ts';
+import { startProviders, type RunningProviders } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
-import { paint, type Shell } from './shell.ts';
+import { paint } from './shell.ts';
 import { command, exit } from './table.ts';
 
 /** How long to wait for a controller that still runs to give the Lease up. */
@@ -72,8 +73,9 @@ export const uninstallCommand = command({
     const clock = systemClock;
     const random = Math.random;
     const api = await connectBy(flags);
-    const running = await startProviders(settings, { clock, random, onCall: () => undefined });
     let opened: Door | undefined;
+    let local: LocalDoor | undefined;
+    let running: RunningProviders | undefined;
     const identity = `uninstall-${hostname()}-${randomBytes(4).toString('hex')}`;
     const events = new EventRecorder({ api, instance: identity });
     const stop = new AbortController();
@@ -81,6 +83,13 @@ export const uninstallCommand = command({
     try {
       const door = await openDoor(api);
       opened = door;
+      local = await openLocalDoor(api, door, settings);
+      const parts = { clock, random, onCall: () => undefined };
+      const started = await startProviders(
+        settings,
+        local === undefined ? parts : { ...parts, cluster: local },
+      );
+      running = started;
       const held = [...door.services()].filter(({ finalizers }) => finalizers.includes(finalizer));
       if (held.length === 0) {
         shell.out('No Service bears the finalizer sluice.dev/balancer: nothing to do.\n');
@@ -100,8 +109,8 @@ export const uninstallCommand = command({
           cluster: { name: settings.cluster.name ?? id, id },
           view: door,
           writer: clusterWriter(new Writer(api), events),
-          providers: running.providers,
-          options: controllerOptions(settings.controller, [...running.providers.keys()]),
+          providers: started.providers,
+          options: controllerOptions(settings.controller, [...started.providers.keys()]),
           memories: new Memories(),
           telemetry: silent,
           permit: () => term.guard(),
@@ -150,8 +159,9 @@ export const uninstallCommand = command({
       return exit.problem;
     } finally {
       await events.stop();
+      await local?.stop();
       await opened?.stop();
-      running.close();
+      running?.close();
       await api.close();
     }
   },
@@ -206,15 +216,4 @@ async function drop(
 
 function addressOf(service: ServiceObject): string {
   return service.ingress.map((entry) => entry.hostname ?? entry.ip ?? '').join(', ') || '<no address>';
-}
-
-async function agreed(shell: Shell): Promise<boolean> {
-  if (!shell.interactive) {
-    shell.err('Nobody is there to ask; say --yes to go on.\n');
-    return false;
-  }
-  const dialog = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await dialog.question('Go on? [y/N] ');
-  dialog.close();
-  return /^y(es)?$/iu.test(answer.trim());
 }

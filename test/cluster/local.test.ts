@@ -2,10 +2,14 @@
  * Local mode on a real API server, with the controller as its own process under its own Role: pools, addresses and
  * what people are told. The agent is played by the test.
  */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serviceAddressName } from '../../src/core/address-objects.ts';
 import { isSluiceError } from '../../src/core/errors.ts';
 import { remove } from '../../src/sandbox/objects.ts';
+import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import { LocalGround } from './local-ground.ts';
 
 let ground: LocalGround;
@@ -58,3 +62,188 @@ test.each([
   expect(isSluiceError(error) && error.kind).toBe('invalid');
   expect(String(error)).toMatch(/spec\.addresses/u);
 });
+
+test('something on the link has the address: another is given, and the condition names the MAC', async () => {
+  const pool = await ground.pool('haunted', { addresses: ['192.0.2.20-192.0.2.21'] });
+  taken.set('192.0.2.20', '02:aa:bb:cc:dd:ee');
+  const service = await ground.applied();
+  await ground.shows(service, '192.0.2.21');
+  expect(await ground.tells(service, 'Accepted', 'AddressTaken')).toContain('02:aa:bb:cc:dd:ee');
+  const bad = (await ground.addresses()).find(({ address }) => address === '192.0.2.20');
+  expect(bad).toMatchObject({ services: [], probe: { outcome: 'taken', mac: '02:aa:bb:cc:dd:ee' } });
+  const asks = await ground.applied({ spec: { loadBalancerIP: '192.0.2.20' } });
+  expect(await ground.tells(asks, 'Provisioned', 'AddressTaken')).toContain('02:aa:bb:cc:dd:ee');
+  await ground.gone(asks);
+  await ground.gone(service);
+  await remove(ground.api, pool);
+});
+
+test('no agent answers: a condition says so and nothing is shown; once one does the address comes', async () => {
+  await ground.stopAgent();
+  const pool = await ground.pool('quiet', { addresses: ['192.0.2.30-192.0.2.31'] });
+  const service = await ground.applied();
+  expect(await ground.tells(service, 'Provisioned', 'NoAgent')).toContain('192.0.2.30');
+  await ground.shows(service);
+  ground.playAgent(() => 'free');
+  await ground.shows(service, '192.0.2.30');
+  await ground.gone(service);
+  await remove(ground.api, pool);
+});
+
+test('a pool of one: who waits is named, keeps the place over a restart of the controller, and is served first', async () => {
+  const pool = await ground.pool('tiny', { addresses: ['192.0.2.40/32'] });
+  const holder = await ground.applied();
+  await ground.shows(holder, '192.0.2.40');
+  const first = await ground.applied();
+  await ground.tells(first, 'Provisioned', 'PoolExhausted');
+  await new Promise((resolve) => {
+    setTimeout(resolve, 1_100);
+  });
+  const second = await ground.applied();
+  await ground.tells(second, 'Provisioned', 'PoolExhausted');
+  const names = [first, second].map(({ metadata }) => `default/${metadata?.name ?? ''}`);
+  await ground.poolShows(pool, 'names them', ({ firstWaiting }) => firstWaiting?.join() === names.join());
+  await ground.sandbox.controllers[0]?.process.stop(5_000);
+  await ground.sandbox.startController();
+  await ground.poolShows(
+    pool,
+    'names them still',
+    ({ firstWaiting }) => firstWaiting?.join() === names.join(),
+  );
+  await ground.shows(holder, '192.0.2.40');
+  await ground.gone(holder);
+  await ground.shows(first, '192.0.2.40');
+  await ground.shows(second);
+  await ground.gone(second);
+  await ground.gone(first);
+  await remove(ground.api, pool);
+});
+
+test('a Service made anew under its name gets its address again, although a lower one is free', async () => {
+  const pool = await ground.pool('memory', { addresses: ['192.0.2.50-192.0.2.59'] });
+  const other = await ground.applied();
+  await ground.shows(other, '192.0.2.50');
+  const service = await ground.applied({ name: 'comes-back' });
+  await ground.shows(service, '192.0.2.51');
+  await ground.gone(service);
+  await ground.gone(other);
+  const stranger = await ground.applied();
+  await ground.shows(stranger, '192.0.2.52');
+  const again = await ground.applied({ name: 'comes-back' });
+  await ground.shows(again, '192.0.2.51');
+  await ground.gone(again);
+  await ground.gone(stranger);
+  await remove(ground.api, pool);
+});
+
+test('a pool that shrinks keeps what it gave out, says so, and moves it only with consent', async () => {
+  const pool = await ground.pool('shrinks', { addresses: ['192.0.2.60-192.0.2.61'] });
+  const service = await ground.applied();
+  await ground.shows(service, '192.0.2.60');
+  await ground.pool('shrinks', { addresses: ['192.0.2.61/32'] });
+  expect(await ground.tells(service, 'Accepted', 'AddressDraining')).toContain('192.0.2.60');
+  await ground.poolShows(pool, 'drains', ({ draining }) => draining?.join() === '192.0.2.60');
+  await ground.shows(service, '192.0.2.60');
+  await ground.pool('shrinks', { addresses: ['192.0.2.61/32'], moveOnShrink: true });
+  await ground.shows(service, '192.0.2.61');
+  await ground.gone(service);
+  await remove(ground.api, pool);
+});
+
+test('of two pools that overlap the later is refused, both are told, and the earlier gives on', async () => {
+  const early = await ground.pool('early', { addresses: ['192.0.2.70-192.0.2.79'] });
+  await new Promise((resolve) => {
+    setTimeout(resolve, 1_100);
+  });
+  const late = await ground.pool('late', { addresses: ['192.0.2.79-192.0.2.89'] });
+  const refused = await ground.poolShows(
+    late,
+    'is refused',
+    ({ conditions }) => conditions?.[0]?.status === 'False',
+  );
+  expect(refused.conditions?.[0]).toMatchObject({ reason: 'PoolOverlap' });
+  expect(refused.conditions?.[0]?.message).toContain('early');
+  await ground.poolShows(
+    early,
+    'is told',
+    ({ conditions }) => conditions?.[0]?.message.includes('late') === true,
+  );
+  const service = await ground.applied();
+  await ground.shows(service, '192.0.2.70');
+  await ground.gone(service);
+  await remove(ground.api, late);
+  await remove(ground.api, early);
+});
+
+test('another controller writes the status: it is told with the command that ends it, and nothing is fought over', async () => {
+  const pool = await ground.pool('disputed', { addresses: ['192.0.2.90/31'] });
+  const service = await ground.applied({ spec: { loadBalancerClass: undefined } });
+  await ground.shows(service, '192.0.2.90');
+  const path = `/api/v1/namespaces/default/services/${service.metadata?.name ?? ''}/status`;
+  await ground.api.request('PATCH', path, {
+    query: { fieldManager: 'metallb-controller' },
+    contentType: 'application/merge-patch+json',
+    body: { status: { loadBalancer: { ingress: [{ ip: '203.0.113.1' }] } } },
+  });
+  const said = await ground.tells(service, 'Accepted', 'ForeignWriter');
+  expect(said).toContain('MetalLB');
+  expect(said).toContain('kubectl -n default patch service');
+  await new Promise((resolve) => {
+    setTimeout(resolve, 2_000);
+  });
+  await ground.shows(service, '203.0.113.1');
+  await ground.gone(service);
+  await remove(ground.api, pool);
+});
+
+test('plan and explain answer for local mode, and the key of the heartbeats is there', async () => {
+  const pool = await ground.pool('asked', { addresses: ['192.0.2.100/30'] });
+  const service = await ground.applied();
+  await ground.shows(service, '192.0.2.100');
+  const name = `default/${service.metadata?.name ?? ''}`;
+  const { settings, kubeconfig } = ground.sandbox;
+  const access = ['--config', settings, '--kubeconfig', kubeconfig];
+  const planned = await sluice('plan', ...access, name);
+  expect(planned).toMatchObject({ code: 0 });
+  expect(planned.out).toContain('no changes');
+  await ground.hold('192.0.2.100');
+  await ground.tells(service, 'TargetsReady', 'TargetsHealthy');
+  const explained = await sluice(
+    'explain',
+    ...access,
+    `svc/${service.metadata?.name ?? ''}`,
+    '-n',
+    'default',
+  );
+  expect(explained.out).toContain('All is well: reachable at 192.0.2.100');
+  const greedy = await ground.applied({ annotations: { 'sluice.dev/address-pool': 'nowhere' } });
+  await ground.tells(greedy, 'Provisioned', 'PoolUnknown');
+  const why = await sluice('explain', ...access, `svc/${greedy.metadata?.name ?? ''}`, '-n', 'default');
+  expect(why).toMatchObject({ code: 1 });
+  expect(why.out).toContain('there is no pool nowhere');
+  const secret = (await ground.api.request(
+    'GET',
+    '/api/v1/namespaces/sluice-system/secrets/sluice-heartbeat',
+  )) as {
+    readonly data: { readonly key: string };
+  };
+  expect(Buffer.from(secret.data.key, 'base64')).toHaveLength(32);
+  await ground.gone(greedy);
+  await ground.gone(service);
+  await remove(ground.api, pool);
+});
+
+async function sluice(...args: readonly string[]): Promise<{ readonly code: number; readonly out: string }> {
+  const entry = fileURLToPath(new URL('bin/sluice.js', packageRoot));
+  try {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [entry, ...args]);
+    return { code: 0, out: stdout + stderr };
+  } catch (thrown) {
+    const { code, stdout, stderr } = thrown as {
+      readonly code: number;
+      readonly stdout: string;
+      readonly stderr: string;
+    };
+    return { code, out: stdout + stderr };
+  }
+}

@@ -129,7 +129,7 @@ export function localSubject(how: 'unasked' | 'asked'): Subject {
       return {
         draining,
         grants: outcome?.grants,
-        addresses: addresses.map(({ probe: _, resourceVersion: __, ...one }) => one),
+        addresses: addresses.map(({ probe: _probe, resourceVersion: _version, ...one }) => one),
       };
     },
     another: (name) => given({ name }),
