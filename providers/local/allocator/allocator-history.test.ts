@@ -178,7 +178,9 @@ function holdings(real: Allocator): readonly string[] {
     .toSorted();
 }
 
-test.prop([pools, fc.array(act, { minLength: 1, maxLength: 40 })], { numRuns: 1_500 })(
+test.prop([pools, fc.array(act, { minLength: 1, maxLength: 40 })], {
+  numRuns: Number(process.env['SLUICE_HISTORIES'] ?? 1_500),
+})(
   'any history of requests, releases, pools, memory and blocks is answered as by looking at everything',
   (first, acts) => {
     const served: string[] = [];
