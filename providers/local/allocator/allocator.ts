@@ -217,19 +217,25 @@ export class Allocator {
       this.#offers = [];
       return;
     }
-    for (let place = this.#offers.shift(); place !== undefined; place = this.#offers.shift()) {
-      const shelf = this.#shelves.at(place);
-      const places = [
-        `@${place.text}`,
-        ...(shelf === undefined ? [] : [`${shelf.pool.name}|${place.family}`]),
-      ];
+    while (this.#offers.length > 0) {
+      // All that became free at one time is offered together: one who needs two of them must not go before another.
+      const free = this.#offers;
+      this.#offers = [];
+      const places = [...new Set(free.flatMap((place) => this.#placesOf(place)))];
+      const taken = (place: Place): boolean => this.#book.get(place.text) !== undefined;
       for (const { request } of this.#waiting.waitingAt(places)) {
-        if (this.#book.get(place.text) !== undefined) break;
+        if (free.every(taken)) break;
         this.#serve(request);
       }
-      if (this.#book.get(place.text) === undefined) continue;
+      if (!free.some(taken)) continue;
       for (const { request } of this.#waiting.sharersAt(places)) this.#serve(request);
     }
+  }
+
+  /** Where those are filed whom the address could help. */
+  #placesOf(place: Place): readonly string[] {
+    const shelf = this.#shelves.at(place);
+    return [`@${place.text}`, ...(shelf === undefined ? [] : [`${shelf.pool.name}|${place.family}`])];
   }
 
   #serve(request: AddressRequest): void {
