@@ -86,13 +86,13 @@ export function localSubject(how: 'unasked' | 'asked'): Subject {
       'two clusters with a Service of the same name in one account do not meet': oneCluster,
       'a survey names the strays of this cluster, with whose they were, and no others': oneCluster,
       'a resource of the wanted name with the mark of nobody costs no write and is reported':
-        'no name is wanted: an address that somebody has is passed over (edge-cases.test.ts)',
+        'no name is wanted: an address that somebody has is passed over (allocator-history.test.ts)',
       'a resource of the wanted name with the mark of another cluster costs no write and is reported':
         oneCluster,
       'a resource of the wanted name with the mark of another Service costs no write and is reported':
-        'no name is wanted: an address that somebody has is passed over (edge-cases.test.ts)',
+        'no name is wanted: an address that somebody has is passed over (allocator-history.test.ts)',
       'a stranger that comes between the look and the creation is not taken over':
-        'a plan from nothing names no address; the API server refuses a second object of one address (edge-cases.test.ts)',
+        'a plan from nothing names no address; the API server refuses a second object of one name, and the name is the address',
       'what people added by hand beside ours is kept while the Service lives':
         'nothing can be added to a ServiceAddress but by its owner',
       'targets are reported by the Service’s own ports, with their health': noTargets,
