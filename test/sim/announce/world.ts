@@ -293,6 +293,8 @@ export class World {
     node.process = { clock, own, engine, arbiter };
     node.waiting = [];
     this.#registered.set(node.id, this.clock.now());
+    // Whoever watches hears of it.
+    for (const { process } of this.nodes) process?.own.changed();
     own.start();
     own.setReady();
   }
@@ -393,6 +395,11 @@ export class World {
       }
       process.own.received(bytes);
     });
+  }
+
+  /** Each has heard that the other has registered: who cannot reach the API server may not have. */
+  acquainted(one: SimNode, other: SimNode): boolean {
+    return this.#known(one).members.has(other.id) && this.#known(other).members.has(one.id);
   }
 
   #known(node: SimNode): { readonly members: ReadonlySet<MemberId>; readonly lapsed: ReadonlySet<MemberId> } {
