@@ -118,8 +118,9 @@ function asCandidate(given: Case, leaver: MemberId | undefined): Outcome {
   const place = ranked(fit, address).indexOf(me);
   const idle: Outcome = { act: { kind: 'none' }, unclaimed: true, again: undefined };
   if (place === -1 || !able || right.kind === 'grace') return idle;
-  const since = given.unclaimedSince ?? time;
-  const due = Math.max(leaver === undefined ? settledAt : time, since + place * timings.patienceMs);
+  // Turns are counted from when the first one could have taken it.
+  const since = Math.max(given.unclaimedSince ?? time, leaver === undefined ? settledAt : 0);
+  const due = since + place * timings.patienceMs;
   if (time < due) return { ...idle, again: due };
   const reason = leaver === undefined ? 'elected' : 'handed-over';
   return { ...idle, act: { kind: 'take', reason } };

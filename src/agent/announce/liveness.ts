@@ -17,7 +17,10 @@ import type { AnnounceTimings } from './timings.ts';
 interface Peer {
   /** Of the peer's process, as last seen, believed or not. */
   session: string;
+  /** The greatest seen of it: what we repeat. */
   counter: number;
+  /** Those seen lately: packets may overtake one another, and none counts twice. */
+  readonly seen: Set<number>;
   /** We have believed a packet of this session. */
   believed: boolean;
   /** When we sent which counter; the oldest first. */
@@ -37,12 +40,16 @@ interface Peer {
   acknowledged: number;
   /** We have its table up to this version. */
   heardVersion: number;
+  /** Parts of its table that came before the parts that go before them. */
+  ahead: { readonly after: number; readonly upto: number }[];
 }
 
 export interface Own {
   readonly ready: boolean;
   readonly arbiter: boolean;
   readonly goodbyeMs: number | undefined;
+  /** Where heartbeats are heard. */
+  readonly port: number;
 }
 
 export interface Received {
@@ -65,6 +72,8 @@ export interface View {
 }
 
 const never = Number.NEGATIVE_INFINITY;
+/** Packets that may overtake one another. */
+const windowSize = 1_024;
 const nothing: Received = { believed: false, answer: false, claims: [], goodbye: false };
 
 export class Liveness {
@@ -84,19 +93,23 @@ export class Liveness {
     if (beat.to !== this.#me || beat.from === this.#me) return nothing;
     const peer = this.#peer(beat.from);
     const renewed = beat.session !== peer.session;
-    if (!renewed && beat.counter <= peer.counter) return nothing;
+    if (!renewed && (peer.seen.has(beat.counter) || beat.counter <= peer.counter - windowSize))
+      return nothing;
     if (!this.#fresh(peer, beat, now)) {
       // Not believed; but it is what we repeat next, so that its sender can believe us, and then we him.
       if (renewed && now - peer.heardAt <= this.#timings.deadMs && peer.believed) return nothing;
       if (renewed) this.#newSession(peer, beat.session);
-      peer.counter = beat.counter;
+      this.#count(peer, beat.counter);
       return { ...nothing, answer: beat.echo?.session !== this.#session };
     }
     if (renewed) this.#newSession(peer, beat.session);
     const answer = !peer.believed;
     peer.believed = true;
-    peer.counter = beat.counter;
-    peer.acknowledged = beat.acknowledged;
+    // An older packet says less than a newer one that overtook it.
+    const latest = beat.counter >= peer.counter;
+    this.#count(peer, beat.counter);
+    peer.acknowledged = Math.max(peer.acknowledged, beat.acknowledged);
+    if (!latest) return { ...nothing, believed: true, claims: this.#news(peer, beat) };
     peer.heardAt = now;
     peer.evidenceAt = now;
     peer.ready = beat.ready;
@@ -222,6 +235,16 @@ export class Liveness {
     peer.believed = false;
     peer.acknowledged = 0;
     peer.heardVersion = 0;
+    peer.ahead = [];
+    peer.counter = 0;
+    peer.seen.clear();
+  }
+
+  #count(peer: Peer, counter: number): void {
+    peer.counter = Math.max(peer.counter, counter);
+    peer.seen.add(counter);
+    if (peer.seen.size <= 2 * windowSize) return;
+    for (const one of peer.seen) if (one <= peer.counter - windowSize) peer.seen.delete(one);
   }
 
   #pass({ member, ageMs, ready, arbiter }: Evidence, now: number): void {
@@ -235,11 +258,15 @@ export class Liveness {
     if (arbiter) peer.arbiterAt = at;
   }
 
-  #news(peer: Peer, { claims }: Beat): readonly Claim[] {
-    // A gap: what lies in it comes again with the next packet.
-    if (claims.after > peer.heardVersion || claims.upto <= peer.heardVersion) return [];
-    peer.heardVersion = claims.upto;
-    return claims.list;
+  /** What the packet says of the peer's table. Parts count in any order; acknowledged is what is whole. */
+  #news(peer: Peer, { claims: { after, upto, list } }: Beat): readonly Claim[] {
+    if (upto <= peer.heardVersion) return [];
+    peer.ahead.push({ after, upto });
+    peer.ahead.sort((one, other) => one.after - other.after);
+    while ((peer.ahead[0]?.after ?? Infinity) <= peer.heardVersion)
+      peer.heardVersion = Math.max(peer.heardVersion, peer.ahead.shift()?.upto ?? 0);
+    if (peer.ahead.length > windowSize) peer.ahead = [];
+    return list;
   }
 
   #evidence(to: MemberId, now: number): readonly Evidence[] {
@@ -258,6 +285,7 @@ export class Liveness {
       peer = {
         session: '',
         counter: 0,
+        seen: new Set(),
         believed: false,
         sent: [],
         nextCounter: 0,
@@ -269,6 +297,7 @@ export class Liveness {
         pausedUntil: never,
         acknowledged: 0,
         heardVersion: 0,
+        ahead: [],
       };
       this.#peers.set(member, peer);
     }

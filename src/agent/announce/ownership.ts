@@ -15,7 +15,7 @@ import { decide, type Act, type Mine } from './decide.ts';
 import type { AddressFacts } from './facts.ts';
 import { chooseLinks, type LinkChoice } from './links.ts';
 import { Liveness, type View } from './liveness.ts';
-import { open, seal } from './packet.ts';
+import { open, seal, type Beat } from './packet.ts';
 import { standing, type Known, type Standing } from './quorum.ts';
 import { memberId, type MemberId } from './rank.ts';
 import { announceTimings, type AnnounceTimings } from './timings.ts';
@@ -50,6 +50,10 @@ export interface OwnershipOptions {
   readonly announcer: Pick<Announcer, 'links' | 'hold' | 'repeat' | 'probe' | 'stop'>;
   readonly arbiter: Arbiter;
   readonly send: (to: MemberId, bytes: Buffer) => void;
+  /** Where this agent hears heartbeats. */
+  readonly port?: () => number;
+  /** An agent that is not among the known ones says where it hears. */
+  readonly met?: (member: MemberId, port: number, host: string) => void;
   /** By address. The same object for as long as nothing of an address changes. */
   readonly facts: () => ReadonlyMap<string, AddressFacts>;
   readonly known: () => Known;
@@ -79,6 +83,8 @@ const listenFirstMs = 20;
 const answerGapMs = 20;
 const repeatGapMs = 1_000;
 const mendMs = 500;
+const mostStrangers = 256;
+const strangerMs = 3_000;
 
 export class Ownership {
   readonly #options: OwnershipOptions;
@@ -96,6 +102,8 @@ export class Ownership {
   readonly #asking = new Map<string, number>();
   readonly #goneSince = new Map<string, number>();
   readonly #answeredAt = new Map<MemberId, number>();
+  /** Agents that nobody has told us of, and when we last heard them. */
+  readonly #strangers = new Map<MemberId, number>();
   readonly #ended = new AbortController();
   #ready = false;
   #leaving = false;
@@ -135,8 +143,8 @@ export class Ownership {
     this.#sendAll();
   }
 
-  /** A packet has come. Never throws. */
-  received(bytes: Buffer): void {
+  /** A packet has come, from an address. Never throws. */
+  received(bytes: Buffer, host = ''): void {
     if (this.#ended.signal.aborted) return;
     const { clock, keys } = this.#options;
     let beat;
@@ -147,6 +155,7 @@ export class Ownership {
       return;
     }
     const now = clock.now();
+    this.#meet(beat, host, now);
     const got = this.#liveness.receive(beat, now);
     let news = false;
     for (const claim of got.claims) news = this.#table.hear(claim) || news;
@@ -156,6 +165,18 @@ export class Ownership {
     }
     const changed = got.believed && (!this.#live.has(beat.from) || got.goodbye);
     if (news || changed || beat.arbiter || !this.#standingIsGood()) this.#lookSoon();
+  }
+
+  /**
+   * Who has registered while we could not read of it is answered all the same: two that cannot both reach the API
+   * server must still hear each other, or both would hold.
+   */
+  #meet({ from, to, port }: Beat, host: string, now: number): void {
+    const { known, met } = this.#options;
+    if (to !== this.#me || from === this.#me || known().members.has(from)) return;
+    if (this.#strangers.size >= mostStrangers && !this.#strangers.has(from)) return;
+    this.#strangers.set(from, now);
+    met?.(from, port, host);
   }
 
   /** The machine of a member answers that nobody listens there. */
@@ -571,15 +592,21 @@ export class Ownership {
 
   #sendAll(goodbyeMs?: number): void {
     this.#sentVersion = this.#table.version;
-    for (const member of this.#options.known().members)
-      if (member !== this.#me) this.#sendTo(member, goodbyeMs);
+    const { known, clock } = this.#options;
+    const { members } = known();
+    const now = clock.now();
+    for (const member of members) if (member !== this.#me) this.#sendTo(member, goodbyeMs);
+    for (const [member, heardAt] of this.#strangers) {
+      if (members.has(member) || now - heardAt > strangerMs) this.#strangers.delete(member);
+      else this.#sendTo(member, goodbyeMs);
+    }
   }
 
   #sendTo(member: MemberId, goodbyeMs?: number): void {
     const { keys, clock, send } = this.#options;
     const [key] = keys();
     if (key === undefined) return;
-    const own = { ...this.#own(), goodbyeMs };
+    const own = { ...this.#own(), goodbyeMs, port: this.#options.port?.() ?? 0 };
     for (const beat of this.#liveness.compose(member, own, this.#table, clock.now()))
       send(member, seal(beat, key));
   }

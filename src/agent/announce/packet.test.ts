@@ -17,6 +17,7 @@ const anyBeat: fc.Arbitrary<Beat> = fc.record({
   from: id,
   to: id,
   session,
+  port: fc.integer({ min: 0, max: 65_535 }),
   counter,
   echo: fc.option(fc.record({ session, counter }), { nil: undefined }),
   ready: fc.boolean(),

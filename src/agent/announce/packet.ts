@@ -29,6 +29,8 @@ export interface Beat {
   readonly to: MemberId;
   /** Sixteen hexadecimal digits: of this process, drawn at its start. */
   readonly session: string;
+  /** Where the sender hears heartbeats: who has not read of it yet can answer all the same. */
+  readonly port: number;
   /** Of packets from this process to this receiver. */
   readonly counter: number;
   /** The last of the receiver's that has arrived. */
@@ -50,7 +52,7 @@ export interface Beat {
 export const largestPacket = 1_200;
 const sealBytes = 16;
 const magic = Buffer.from('SLB1');
-const headBytes = 57;
+const headBytes = 59;
 const evidenceBytes = 9;
 const states: readonly ClaimState[] = ['taking', 'held', 'leaving', 'free', 'unable', 'able'];
 const flag = { ready: 1, arbiter: 2, goodbye: 4, echo: 8, direct: 16 } as const;
@@ -89,6 +91,7 @@ export function seal(beat: Beat, key: Buffer): Buffer {
   at = bytes.writeUInt32BE(beat.claims.after, at);
   at = bytes.writeUInt32BE(beat.claims.upto, at);
   at = bytes.writeUInt16BE(beat.members.length, at);
+  at = bytes.writeUInt16BE(beat.port, at);
   for (const { member, ageMs, direct, ready, arbiter } of beat.members) {
     at += bytes.write(member, at, 'hex');
     at = bytes.writeUInt16BE(Math.min(0xffff, Math.max(0, Math.round(ageMs))), at);
@@ -141,6 +144,7 @@ export function open(bytes: Buffer, keys: readonly Buffer[]): Beat {
     from: hex(4, 6) as MemberId,
     to: hex(10, 6) as MemberId,
     session: hex(16, 8),
+    port: body.readUInt16BE(57),
     counter: body.readUInt32BE(24),
     echo: (flags & flag.echo) === 0 ? undefined : { session: hex(28, 8), counter: body.readUInt32BE(36) },
     ready: (flags & flag.ready) !== 0,

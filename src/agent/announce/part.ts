@@ -95,7 +95,7 @@ export class AnnouncePart {
     this.#heartbeats = new Heartbeats({
       bind: options.bind,
       peer: (member) => this.#registry.peer(member),
-      received: (bytes) => this.#ownership.received(bytes),
+      received: (bytes, from) => this.#ownership.received(bytes, from),
       refused: (member) => this.#ownership.refused(member),
       report: (error) => telemetry.trouble('heartbeats', error),
     });
@@ -107,6 +107,10 @@ export class AnnouncePart {
       announcer,
       arbiter: this.#arbiter,
       send: (to, bytes) => this.#heartbeats.send(to, bytes),
+      port: () => this.#port ?? 0,
+      met: (member, port, host) => {
+        if (host !== '' && port > 0) this.#heartbeats.met(member, { host, port });
+      },
       facts: () => this.#cluster.facts(),
       known: () => this.#registry.known(),
       report: (event) => this.#event(event),

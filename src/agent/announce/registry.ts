@@ -112,7 +112,8 @@ export class Registry {
   }
 
   peer(member: MemberId): Endpoint | undefined {
-    for (const one of this.#reader.store.values()) if (one.member === member) return one.heartbeat;
+    for (const one of this.#reader.store.values())
+      if (one.member === member && !one.ended) return one.heartbeat;
     return undefined;
   }
 

@@ -18,7 +18,7 @@ export interface HeartbeatsOptions {
   /** Empty host: all addresses of both families, as far as the node has them. */
   readonly bind: Endpoint;
   readonly peer: (member: MemberId) => Endpoint | undefined;
-  readonly received: (bytes: Buffer) => void;
+  readonly received: (bytes: Buffer, from: string) => void;
   /** The peer's machine says that nobody listens. */
   readonly refused: (member: MemberId) => void;
   readonly report: (error: SluiceError) => void;
@@ -33,6 +33,7 @@ interface Line {
 export class Heartbeats {
   readonly #options: HeartbeatsOptions;
   readonly #lines = new Map<MemberId, Line>();
+  readonly #met = new Map<MemberId, Endpoint>();
   #ear: Socket | undefined;
   #closed = false;
 
@@ -65,6 +66,11 @@ export class Heartbeats {
     }
   }
 
+  /** Where a member hears whom `peer` does not know yet. */
+  met(member: MemberId, place: Endpoint): void {
+    this.#met.set(member, place);
+  }
+
   send(member: MemberId, bytes: Buffer): void {
     const line = this.#line(member);
     if (line?.connected !== true) return;
@@ -83,6 +89,7 @@ export class Heartbeats {
   /** Peers that are no more. */
   keepOnly(members: ReadonlySet<MemberId>): void {
     for (const [member, line] of this.#lines) if (!members.has(member)) this.#drop(member, line);
+    for (const member of this.#met.keys()) if (members.has(member)) this.#met.delete(member);
   }
 
   #listen(type: 'udp4' | 'udp6', host: string, port: number): Promise<number> {
@@ -95,7 +102,10 @@ export class Heartbeats {
       socket.bind({ port, ...(host === '' ? {} : { address: host }) }, () => {
         socket.removeAllListeners('error');
         socket.on('error', (error) => this.#options.report(failure('heartbeats are not heard', error)));
-        socket.on('message', (bytes) => this.#options.received(bytes));
+        socket.on('message', (bytes, { address }) => {
+          // An IPv4 peer as a socket of both families shows it.
+          this.#options.received(bytes, address.replace(/^::ffff:(?=\d+\.)/u, ''));
+        });
         this.#ear = socket;
         resolve(socket.address().port);
       });
@@ -103,7 +113,7 @@ export class Heartbeats {
   }
 
   #line(member: MemberId): Line | undefined {
-    const peer = this.#options.peer(member);
+    const peer = this.#options.peer(member) ?? this.#met.get(member);
     const known = this.#lines.get(member);
     if (peer === undefined || this.#closed) return undefined;
     const to = `${peer.host} ${peer.port}`;

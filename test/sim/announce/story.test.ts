@@ -1,5 +1,6 @@
 /** Named histories of announcing, each with the time that it may take. */
 import { expect, test } from 'vitest';
+import { Ownership } from '../../../src/agent/announce/ownership.ts';
 import { World, type SimNode } from './world.ts';
 
 async function calm(options: {
@@ -230,4 +231,26 @@ test('one packet of twenty lost: nothing moves in ten minutes', async () => {
     before = after;
   }
   expect(moves).toBe(0);
+});
+
+test('a thousand addresses of a node that crashes are decided in milliseconds of real time', async () => {
+  const world = await calm({ nodes: 3, addresses: 3_000 });
+  const lost = world.addresses.filter((address) => world.holders(address)[0] === world.node(1)).length;
+  expect(lost).toBeGreaterThan(900);
+  const { look } = Ownership.prototype;
+  let longest = 0;
+  try {
+    Ownership.prototype.look = function timed() {
+      const started = performance.now();
+      look.call(this);
+      longest = Math.max(longest, performance.now() - started);
+    };
+    world.crash(world.node(1));
+    await world.clock.advance(400);
+  } finally {
+    Ownership.prototype.look = look;
+  }
+  for (const address of world.addresses) expect(world.holders(address)).toHaveLength(1);
+  console.log(`3,000 addresses, ${lost} of them to be moved: the longest look took ${longest.toFixed(1)} ms`);
+  expect(longest).toBeLessThan(250);
 });
