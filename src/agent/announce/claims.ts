@@ -50,6 +50,7 @@ interface Entry {
 export class ClaimTable {
   /** In the order of versions: what changes goes to the end. */
   readonly #entries = new Map<string, Entry>();
+  readonly #unable = new Set<string>();
   #version = 0;
 
   get version(): number {
@@ -63,6 +64,8 @@ export class ClaimTable {
 
   /** The member has said that it cannot hold the address. */
   unable(address: string, member: MemberId): boolean {
+    // Asked for every address and member, and hardly ever true of any.
+    if (this.#unable.size === 0) return false;
     return this.#entries.get(`${address}|${member}`)?.claim.state === 'unable';
   }
 
@@ -98,7 +101,10 @@ export class ClaimTable {
   /** Of an address that is no more: nobody need hear of it again. */
   forget(address: string): void {
     for (const key of this.#entries.keys())
-      if (key === address || key.startsWith(`${address}|`)) this.#entries.delete(key);
+      if (key === address || key.startsWith(`${address}|`)) {
+        this.#entries.delete(key);
+        this.#unable.delete(key);
+      }
   }
 
   *addresses(): Iterable<string> {
@@ -113,5 +119,7 @@ export class ClaimTable {
     this.#version += 1;
     this.#entries.delete(key);
     this.#entries.set(key, { claim, version: this.#version });
+    if (claim.state === 'unable') this.#unable.add(key);
+    else this.#unable.delete(key);
   }
 }

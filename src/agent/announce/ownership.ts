@@ -9,7 +9,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { asSluiceError, type SluiceError } from '../../core/errors.ts';
 import type { NodeName } from '../../core/objects.ts';
-import type { Announcer, Holding } from './announcer.ts';
+import type { Announcer, Holding, Link } from './announcer.ts';
 import { ClaimTable } from './claims.ts';
 import { decide, type Act, type Mine } from './decide.ts';
 import type { AddressFacts } from './facts.ts';
@@ -101,6 +101,10 @@ export class Ownership {
   /** Addresses that the link is being asked about, or answered for a moment ago. */
   readonly #asking = new Map<string, number>();
   readonly #goneSince = new Map<string, number>();
+  /** Facts stay the same objects while nothing changes, so the choice of links is made once for each. */
+  #choices = new WeakMap<AddressFacts, LinkChoice>();
+  #links: readonly Link[] = [];
+  #linksText = '';
   readonly #answeredAt = new Map<MemberId, number>();
   /** Agents that nobody has told us of, and when we last heard them. */
   readonly #strangers = new Map<MemberId, number>();
@@ -271,7 +275,12 @@ export class Ownership {
   }
 
   linksFor(facts: AddressFacts): LinkChoice {
-    return chooseLinks(facts.address, facts.interfaces, this.#options.announcer.links());
+    let choice = this.#choices.get(facts);
+    if (choice === undefined) {
+      choice = chooseLinks(facts.address, facts.interfaces, this.#links);
+      this.#choices.set(facts, choice);
+    }
+    return choice;
   }
 
   /** The kernel has refused the address on this node a moment ago. */
@@ -319,6 +328,7 @@ export class Ownership {
     const { clock, arbiter, facts, known } = this.#options;
     const now = clock.now();
     const started = now;
+    this.#lookAtLinks();
     const members = known();
     const view = this.#liveness.view(this.#own(), now);
     this.#notice(view);
@@ -348,6 +358,15 @@ export class Ownership {
     if (this.#table.version !== this.#sentVersion) this.#sendAll();
     if (this.#leaving && this.#mine.size === 0) this.#emptied?.();
     this.#wakeAt(again);
+  }
+
+  #lookAtLinks(): void {
+    const links = this.#options.announcer.links();
+    const text = JSON.stringify(links);
+    if (text === this.#linksText) return;
+    this.#linksText = text;
+    this.#links = links;
+    this.#choices = new WeakMap();
   }
 
   #decide(
