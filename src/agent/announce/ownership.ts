@@ -83,6 +83,7 @@ const listenFirstMs = 20;
 const answerGapMs = 20;
 const repeatGapMs = 1_000;
 const mendMs = 500;
+const wokenMs = 1_000;
 const mostStrangers = 256;
 const strangerMs = 3_000;
 
@@ -113,6 +114,8 @@ export class Ownership {
   #leaving = false;
   #settledAt = Number.POSITIVE_INFINITY;
   #withoutSince: number | undefined;
+  #beatAt = Number.POSITIVE_INFINITY;
+  #stoodStillAt = Number.NEGATIVE_INFINITY;
   #standing: Standing = { right: { kind: 'none' }, contend: false, seen: 1, known: 1 };
   #live: ReadonlySet<MemberId> = new Set();
   #sentVersion = 0;
@@ -202,6 +205,7 @@ export class Ownership {
     }
     if (error.code === 'Lapsed') {
       // The process stood still. What is still right after listening is asked for anew.
+      this.#stoodStillAt = clock.now();
       this.#holding = new Map();
       this.#cancelWake();
       this.#cancelWake = clock.schedule(listenFirstMs, () => this.look());
@@ -328,6 +332,7 @@ export class Ownership {
     const { clock, arbiter, facts, known } = this.#options;
     const now = clock.now();
     const started = now;
+    this.#checkStandStill(now);
     this.#lookAtLinks();
     const members = known();
     const view = this.#liveness.view(this.#own(), now);
@@ -523,7 +528,19 @@ export class Ownership {
   }
 
   #times(now: number): Parameters<typeof standing>[3] {
-    return { now, withoutSince: this.#withoutSince, graceMs: this.#timings.graceMs };
+    const { graceMs } = this.#timings;
+    // The grace is for those who were there all along: meanwhile somebody else may have got the Lease.
+    const withoutSince = now - this.#stoodStillAt < wokenMs ? now - graceMs : this.#withoutSince;
+    return { now, withoutSince, graceMs };
+  }
+
+  /** The process has not run for so long that its addresses may have run out, and may be another's by now. */
+  #checkStandStill(now: number): void {
+    if (now - this.#beatAt < this.#timings.lifetimeMs - this.#timings.renewMs) return;
+    this.#beatAt = now;
+    this.#stoodStillAt = now;
+    // What is still ours after that is asked for anew.
+    this.#holding = new Map();
   }
 
   #repeat(addresses: readonly string[]): void {
@@ -605,7 +622,10 @@ export class Ownership {
 
   #beat(): void {
     if (this.#ended.signal.aborted) return;
-    this.#cancelBeat = this.#options.clock.schedule(this.#timings.beatMs, () => this.#beat());
+    const { clock } = this.#options;
+    this.#checkStandStill(clock.now());
+    this.#beatAt = clock.now();
+    this.#cancelBeat = clock.schedule(this.#timings.beatMs, () => this.#beat());
     this.#sendAll();
   }
 

@@ -1,0 +1,255 @@
+/**
+ * Announcing against a real API server, with real heartbeats on loopback: registration, key, probes, status, hand-over.
+ * Only the kernels are stand-ins.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import type { Announcer, AnnouncerEvents, Holding } from '../../src/agent/announce/announcer.ts';
+import { AnnouncePart } from '../../src/agent/announce/part.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import type { SluiceError } from '../../src/core/errors.ts';
+import type { NodeName } from '../../src/core/objects.ts';
+import { addressesPath, poolsPath } from '../../src/kube/address-kinds.ts';
+import { connect, type Connection } from '../../src/kube/connection.ts';
+import { Writer } from '../../src/kube/writer.ts';
+import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-plane.ts';
+
+const namespace = 'sluice-system';
+let plane: ControlPlane;
+let api: Connection;
+let writer: Writer;
+const running: StandIn[] = [];
+
+class FakeAnnouncer implements Announcer {
+  held: readonly Holding[] = [];
+  stopped: string | undefined;
+  taken = new Set<string>();
+  events: AnnouncerEvents | undefined;
+
+  async start(events: AnnouncerEvents): Promise<void> {
+    this.events = events;
+  }
+
+  links(): ReturnType<Announcer['links']> {
+    return [
+      {
+        name: 'eth0',
+        mac: '02:00:00:00:00:01',
+        up: true,
+        usable: true,
+        networks: ['192.0.2.250/24'],
+        defaultRoute: { ipv4: true, ipv6: false },
+      },
+    ];
+  }
+
+  async hold(holdings: readonly Holding[]): Promise<void> {
+    this.held = holdings;
+  }
+
+  repeat(): void {}
+
+  async probe(address: string): ReturnType<Announcer['probe']> {
+    return this.taken.has(address) ? { kind: 'taken', mac: '02:99:99:99:99:99' } : { kind: 'free' };
+  }
+
+  async stop(how: 'release' | 'keep'): Promise<void> {
+    this.stopped = how;
+    if (how === 'release') this.held = [];
+  }
+}
+
+interface StandIn {
+  readonly name: string;
+  readonly announcer: FakeAnnouncer;
+  readonly part: AnnouncePart;
+  readonly troubles: string[];
+  end(how: 'keep' | 'release'): Promise<void>;
+}
+
+async function agent(name: string, announcer = new FakeAnnouncer()): Promise<StandIn> {
+  const own = await connect({ path: plane.admin.path });
+  const troubles: string[] = [];
+  const part = new AnnouncePart({
+    api: own,
+    nodeName: name as NodeName,
+    namespace,
+    bind: { host: '127.0.0.1', port: 0 },
+    announcer,
+    slices: { slices: () => [], onSlice: () => () => undefined },
+    slicesComplete: Promise.resolve(),
+    clock: systemClock,
+    random: Math.random,
+    telemetry: {
+      event: () => undefined,
+      asked: () => undefined,
+      trouble: (what, error: SluiceError) => troubles.push(`${what}: ${error.message}`),
+      reader: () => undefined,
+    },
+  });
+  await part.start();
+  let ended: Promise<void> | undefined;
+  const standIn: StandIn = {
+    name,
+    announcer,
+    part,
+    troubles,
+    end: (how) => (ended ??= part.end(how).then(() => own.close())),
+  };
+  running.push(standIn);
+  return standIn;
+}
+
+function holders(address: string, agents: readonly StandIn[]): readonly string[] {
+  return agents
+    .filter(({ announcer }) => announcer.held.some((one) => one.address === address))
+    .map(({ name }) => name);
+}
+
+interface LiveAddress {
+  readonly status?: {
+    readonly holder?: { readonly node: string; readonly interface: string; readonly mac: string };
+    readonly probe?: { readonly outcome: string; readonly mac?: string; readonly at: string };
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason: string;
+    }[];
+  };
+}
+
+async function live(name: string): Promise<NonNullable<LiveAddress['status']>> {
+  return ((await api.request('GET', `${addressesPath}/${name}`)) as LiveAddress).status ?? {};
+}
+
+/** A Service with an address in its status, and the object of the address. */
+async function announced(name: string, address: string, spec: object = {}): Promise<string> {
+  await writer.create('/api/v1/namespaces/default/services', {
+    metadata: { name },
+    spec: { type: 'LoadBalancer', loadBalancerClass: 'sluice.dev/local', ports: [{ port: 80 }], ...spec },
+  });
+  await writer.patch(`/api/v1/namespaces/default/services/${name}/status`, {
+    status: { loadBalancer: { ingress: [{ ip: address, ipMode: 'VIP' }] } },
+  });
+  const object = `v4-${address.replaceAll('.', '-')}`;
+  await writer.create(addressesPath, {
+    apiVersion: 'sluice.dev/v1alpha1',
+    kind: 'ServiceAddress',
+    metadata: { name: object },
+    spec: { address, pool: 'office', services: [{ service: `default/${name}`, uid: 'any' }] },
+  });
+  return object;
+}
+
+beforeAll(async () => {
+  plane = await startControlPlane();
+  api = await connect({ path: plane.admin.path });
+  writer = new Writer(api);
+  const folder = new URL('../../manifests/crds/', import.meta.url);
+  for (const file of await readdir(folder)) {
+    for (const document of parseAllDocuments(await readFile(new URL(file, folder), 'utf8')))
+      if (document.toJS() !== null)
+        await writer.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', document.toJS());
+  }
+  await writer.create('/api/v1/namespaces', { metadata: { name: namespace } });
+  await writer.create(`/api/v1/namespaces/${namespace}/secrets`, {
+    metadata: { name: 'sluice-heartbeat' },
+    data: { key: Buffer.alloc(32, 1).toString('base64') },
+  });
+  for (const name of ['node-1', 'node-2', 'node-3'])
+    await writer.create('/api/v1/nodes', { metadata: { name } });
+  await vi.waitFor(async () => {
+    await writer.create(poolsPath, {
+      apiVersion: 'sluice.dev/v1alpha1',
+      kind: 'AddressPool',
+      metadata: { name: 'office' },
+      spec: { addresses: ['192.0.2.0/25'] },
+    });
+  }, 20_000);
+}, 600_000);
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((one) => one.end('release')));
+});
+
+afterAll(async () => {
+  await api?.close();
+  await plane?.stop();
+});
+
+test('one of three holds an address, says so, and hands it over when it is released', async () => {
+  const object = await announced('first', '192.0.2.10');
+  const agents = [await agent('node-1'), await agent('node-2'), await agent('node-3')];
+  await vi.waitFor(() => expect(holders('192.0.2.10', agents)).toHaveLength(1), 10_000);
+  await vi.waitFor(() => {
+    for (const { part } of agents)
+      expect(part.standing).toMatchObject({ right: { kind: 'majority' }, seen: 3 });
+  }, 10_000);
+  const [first] = holders('192.0.2.10', agents);
+  await vi.waitFor(async () => {
+    const { holder, conditions } = await live(object);
+    expect(holder).toMatchObject({ node: first, interface: 'eth0', mac: '02:00:00:00:00:01' });
+    expect(conditions).toMatchObject([{ type: 'Announced', status: 'True', reason: 'Announced' }]);
+  }, 10_000);
+  const leaving = agents.find(({ name }) => name === first);
+  const rest = agents.filter((one) => one !== leaving);
+  await leaving?.end('release');
+  expect(holders('192.0.2.10', rest)).toHaveLength(1);
+  await vi.waitFor(async () => {
+    expect((await live(object)).holder?.node).toBe(holders('192.0.2.10', rest)[0]);
+  }, 10_000);
+  expect(agents.flatMap(({ troubles }) => troubles)).toEqual([]);
+}, 60_000);
+
+test('an agent that comes back within the lifetime keeps what it held, and nobody else takes it meanwhile', async () => {
+  await announced('second', '192.0.2.11');
+  const agents = [await agent('node-1'), await agent('node-2')];
+  await vi.waitFor(() => expect(holders('192.0.2.11', agents)).toHaveLength(1), 10_000);
+  await vi.waitFor(() => {
+    for (const { part } of agents) expect(part.standing.seen).toBe(2);
+  }, 10_000);
+  const [first] = holders('192.0.2.11', agents);
+  const restarted = agents.find(({ name }) => name === first);
+  const other = agents.find((one) => one !== restarted);
+  if (restarted === undefined || other === undefined) throw new Error('nobody holds it');
+  await restarted.end('keep');
+  expect(restarted.announcer.stopped).toBe('keep');
+  const next = await agent(restarted.name);
+  await vi.waitFor(() => expect(holders('192.0.2.11', [next])).toEqual([restarted.name]), 1_800);
+  expect(other.announcer.held).toEqual([]);
+}, 60_000);
+
+test('what the controller asks is answered by one agent: free, or taken with the MAC', async () => {
+  const taken = new FakeAnnouncer();
+  taken.taken.add('192.0.2.31');
+  const agents = [await agent('node-1', taken), await agent('node-2', taken)];
+  for (const address of ['192.0.2.30', '192.0.2.31'])
+    await writer.create(addressesPath, {
+      apiVersion: 'sluice.dev/v1alpha1',
+      kind: 'ServiceAddress',
+      metadata: { name: `v4-${address.replaceAll('.', '-')}` },
+      // An hour ahead: the clocks of controller and agents need not agree.
+      spec: {
+        address,
+        pool: 'office',
+        services: [{ service: 'default/none', uid: 'any' }],
+        probeAfter: new Date(Date.now() + 3_600_000).toISOString(),
+      },
+    });
+  await vi.waitFor(async () => {
+    expect((await live('v4-192-0-2-30')).probe).toMatchObject({ outcome: 'free' });
+    expect((await live('v4-192-0-2-31')).probe).toMatchObject({ outcome: 'taken', mac: '02:99:99:99:99:99' });
+  }, 15_000);
+  expect(agents).toHaveLength(2);
+}, 60_000);
+
+test('policy Local without an endpoint: nobody holds it, and the condition says why', async () => {
+  const object = await announced('third', '192.0.2.12', { externalTrafficPolicy: 'Local' });
+  const one = await agent('node-1');
+  await vi.waitFor(async () => {
+    const { conditions = [] } = await live(object);
+    expect(conditions).toMatchObject([{ type: 'Announced', status: 'False', reason: 'NoEligibleNode' }]);
+  }, 15_000);
+  expect(one.announcer.held.map(({ address }) => address)).not.toContain('192.0.2.12');
+}, 60_000);
