@@ -7,11 +7,11 @@
 import type { Clock, Random } from '../../core/clock.ts';
 import type { Uid } from '../../core/objects.ts';
 import type { Api } from '../../kube/api.ts';
+import { heartbeatSecret } from '../../kube/heartbeat-secret.ts';
 import type { Kind } from '../../kube/kinds.ts';
 import type { RawObject } from '../../kube/raw.ts';
 import { Reader, type ReaderReport } from '../../kube/reader.ts';
 
-export const heartbeatSecret = 'sluice-heartbeat';
 const leastBytes = 16;
 
 interface KeyObject {
