@@ -8,8 +8,8 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { findBinaries } from '../src/sandbox/binaries.ts';
-import { bedProgram } from '../test/packets/bed/build.ts';
-import { newNames } from '../test/packets/bed/names.ts';
+import { bedProgram } from '../src/sandbox/bed-program.ts';
+import { newNames } from '../src/sandbox/bed/names.ts';
 import type { Found } from './prerequisites.ts';
 import { run, type Run } from './run.ts';
 

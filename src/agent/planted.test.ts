@@ -7,7 +7,7 @@
  */
 import { fc } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
-import { planTopology } from '../../test/packets/bed/topology.ts';
+import { planTopology } from '../sandbox/bed/topology.ts';
 import { cases, type Case } from '../../test/packets/cases.ts';
 import { agentSettings, compareOutcome, decide, factsOf, packetOf } from '../../test/packets/meaning.ts';
 import { Atlas } from '../../test/packets/world.ts';

@@ -10,8 +10,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test 
 import { apply, create, remove, type Manifest } from '../../src/sandbox/objects.ts';
 import type { ManagedProcess } from '../../src/sandbox/processes.ts';
 import { cleanUp, logOf, startAgent } from './agent-process.ts';
-import { Bed, type Prober } from './bed/bed.ts';
-import type { Attempt, Destination } from './bed/traffic.ts';
+import { Bed, type Prober } from '../../src/sandbox/bed/bed.ts';
+import type { Attempt, Destination } from '../../src/sandbox/bed/traffic.ts';
 import { until } from './check.ts';
 import { PacketCluster } from './cluster.ts';
 import { holdLock } from './iptables-bench.ts';

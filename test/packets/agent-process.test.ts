@@ -6,8 +6,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { apply, create, remove, type Manifest } from '../../src/sandbox/objects.ts';
 import type { ManagedProcess } from '../../src/sandbox/processes.ts';
 import { cleanUp, debugUrl, healthUrl, logOf, startAgent, type LogLine } from './agent-process.ts';
-import { Bed } from './bed/bed.ts';
-import type { Destination } from './bed/traffic.ts';
+import { Bed } from '../../src/sandbox/bed/bed.ts';
+import type { Destination } from '../../src/sandbox/bed/traffic.ts';
 import { until } from './check.ts';
 import { PacketCluster } from './cluster.ts';
 

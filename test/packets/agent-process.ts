@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { ManagedProcess } from '../../src/sandbox/processes.ts';
 import { packageRoot } from '../../src/sandbox/sandbox.ts';
-import type { Bed } from './bed/bed.ts';
+import type { Bed } from '../../src/sandbox/bed/bed.ts';
 
 export interface AgentOptions {
   readonly kubeconfig: string;

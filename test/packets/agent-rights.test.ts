@@ -9,7 +9,7 @@ import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-
 import { apply, create, manifestsOf } from '../../src/sandbox/objects.ts';
 import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import { logOf, startAgent } from './agent-process.ts';
-import { Bed } from './bed/bed.ts';
+import { Bed } from '../../src/sandbox/bed/bed.ts';
 import { until } from './check.ts';
 import { bedNode } from './cluster.ts';
 

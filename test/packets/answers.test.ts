@@ -10,8 +10,8 @@ import type { Manifest } from '../../src/sandbox/objects.ts';
 import type { ManagedProcess } from '../../src/sandbox/processes.ts';
 import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import { cleanUp, logOf, startAgent } from './agent-process.ts';
-import { Bed } from './bed/bed.ts';
-import type { Finished } from './bed/run.ts';
+import { Bed } from '../../src/sandbox/bed/bed.ts';
+import type { Finished } from '../../src/sandbox/bed/run.ts';
 import { until } from './check.ts';
 import { PacketCluster } from './cluster.ts';
 

@@ -4,7 +4,7 @@ import { cleanUp } from '../../src/agent/iptables/cleanup.ts';
 import { openIptables } from '../../src/agent/iptables/open.ts';
 import type { Spawn } from '../../src/agent/iptables/programs.ts';
 import { backendProgrammer } from './backends.ts';
-import type { Bed } from './bed/bed.ts';
+import type { Bed } from '../../src/sandbox/bed/bed.ts';
 import { packetSuite } from './suite.ts';
 
 const families: readonly IpFamily[] = ['IPv4', 'IPv6'];

@@ -3,7 +3,7 @@ import { NftablesBackend } from '../../src/agent/nftables/backend.ts';
 import type { SpawnPiped } from '../../src/agent/nftables/process.ts';
 import type { IpFamily } from '../../src/core/objects.ts';
 import { backendProgrammer } from './backends.ts';
-import type { Bed } from './bed/bed.ts';
+import type { Bed } from '../../src/sandbox/bed/bed.ts';
 import { packetSuite } from './suite.ts';
 
 const families: readonly IpFamily[] = ['IPv4', 'IPv6'];

@@ -6,7 +6,7 @@ import type { IpFamily } from '../../src/core/objects.ts';
 import type { Backend } from '../../src/agent/backend.ts';
 import type { Decision, NodeDecision } from '../../src/agent/decision.ts';
 import { diffDecisions } from '../../src/agent/decide/changes.ts';
-import type { Bed } from './bed/bed.ts';
+import type { Bed } from '../../src/sandbox/bed/bed.ts';
 import type { MakeProgrammer, Programmer } from './check.ts';
 import { agentSettings, decide } from './meaning.ts';
 

@@ -1,6 +1,6 @@
 /** What the rows of the table notice: rules written by hand, right and with one fault each. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Bed } from './bed/bed.ts';
+import { Bed } from '../../src/sandbox/bed/bed.ts';
 import { cases, type Expectation, type PacketRow } from './cases.ts';
 import { checkRow, prepareBed } from './check.ts';
 import { Atlas, type World } from './world.ts';

@@ -4,8 +4,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unreachable } from '../../src/core/errors.ts';
 import type { IpFamily } from '../../src/core/objects.ts';
-import type { Bed } from './bed/bed.ts';
-import type { Destination, Tally } from './bed/traffic.ts';
+import type { Bed } from '../../src/sandbox/bed/bed.ts';
+import type { Destination, Tally } from '../../src/sandbox/bed/traffic.ts';
 import type { Case, Expectation, PacketRow, Settings, Target } from './cases.ts';
 import type { Atlas } from './world.ts';
 

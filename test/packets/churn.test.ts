@@ -11,7 +11,7 @@ import { NftablesBackend } from '../../src/agent/nftables/backend.ts';
 import type { Spawn } from '../../src/agent/tool.ts';
 import { objectKey } from '../../src/core/objects.ts';
 import { cleanUp } from './agent-process.ts';
-import { Bed } from './bed/bed.ts';
+import { Bed } from '../../src/sandbox/bed/bed.ts';
 import { agentSettings, decide } from './meaning.ts';
 import { Atlas } from './world.ts';
 

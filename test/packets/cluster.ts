@@ -7,8 +7,8 @@
 import { connect, type Connection } from '../../src/kube/connection.ts';
 import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-plane.ts';
 import { create, pathOf, read, remove, type Manifest } from '../../src/sandbox/objects.ts';
-import type { Bed } from './bed/bed.ts';
-import type { NodePlace } from './bed/topology.ts';
+import type { Bed } from '../../src/sandbox/bed/bed.ts';
+import type { NodePlace } from '../../src/sandbox/bed/topology.ts';
 
 /** What cluster IPs are given from. */
 export const serviceRange = { IPv4: '10.96.0.0/16', IPv6: 'fd00:10:96::/112' } as const;

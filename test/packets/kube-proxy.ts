@@ -8,8 +8,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findBinaries } from '../../src/sandbox/binaries.ts';
 import type { ManagedProcess } from '../../src/sandbox/processes.ts';
-import type { Bed } from './bed/bed.ts';
-import { clusterRange } from './bed/topology.ts';
+import type { Bed } from '../../src/sandbox/bed/bed.ts';
+import { clusterRange } from '../../src/sandbox/bed/topology.ts';
 
 export interface KubeProxyOptions {
   readonly mode: 'nftables' | 'iptables';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openIptables } from '../../src/agent/iptables/open.ts';
 import type { Spawn } from '../../src/agent/tool.ts';
 import { cleanUp } from './agent-process.ts';
-import { Bed } from './bed/bed.ts';
+import { Bed } from '../../src/sandbox/bed/bed.ts';
 import { prepareBed } from './check.ts';
 import { agentSettings, decide } from './meaning.ts';
 import { stories } from './stories.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { indexDestinations } from '../../src/agent/decide/destinations.ts';
 import { evaluate } from '../../src/agent/evaluate.ts';
-import { planTopology } from './bed/topology.ts';
+import { planTopology } from '../../src/sandbox/bed/topology.ts';
 import { cases } from './cases.ts';
 import { agentSettings, compareOutcome, decide, factsOf, packetOf } from './meaning.ts';
 import { Atlas } from './world.ts';

@@ -13,7 +13,7 @@ import type { NodeFacts, Outcome, Packet } from '../../src/agent/packet.ts';
 import { makeIntern } from '../../src/kube/intern.ts';
 import type { RawService, RawSlice } from '../../src/kube/raw.ts';
 import { slimNode, slimService, slimSlice } from '../../src/kube/slim.ts';
-import { clusterRange } from './bed/topology.ts';
+import { clusterRange } from '../../src/sandbox/bed/topology.ts';
 import type { Case, Expectation, PacketRow, Settings } from './cases.ts';
 import { destination, servedPorts } from './check.ts';
 import { bedNode, serviceRange } from './cluster.ts';

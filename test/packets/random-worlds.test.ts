@@ -21,7 +21,7 @@ import type { Outcome, Packet } from '../../src/agent/packet.ts';
 import type { IpFamily } from '../../src/core/objects.ts';
 import { cleanUp } from './agent-process.ts';
 import { backendProgrammer } from './backends.ts';
-import { Bed } from './bed/bed.ts';
+import { Bed } from '../../src/sandbox/bed/bed.ts';
 import type { Expectation, PacketRow, Target } from './cases.ts';
 import { checkRow, prepareBed, type MakeProgrammer } from './check.ts';
 import { agentSettings, decide, factsOf, packetOf, type Decided } from './meaning.ts';

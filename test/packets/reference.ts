@@ -2,7 +2,7 @@
  * The real kube-proxy as a programmer of n1. A world is in force once a Service that was made after it answers: both
  * of kube-proxy's watches deliver in order.
  */
-import type { Bed } from './bed/bed.ts';
+import type { Bed } from '../../src/sandbox/bed/bed.ts';
 import type { MakeProgrammer, Programmer } from './check.ts';
 import { until } from './check.ts';
 import type { PacketCluster } from './cluster.ts';

@@ -9,8 +9,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { apply, type Manifest } from '../../src/sandbox/objects.ts';
 import type { ManagedProcess } from '../../src/sandbox/processes.ts';
 import { cleanUp, startAgent } from './agent-process.ts';
-import { Bed, type Ongoing } from './bed/bed.ts';
-import { monotonicUs } from './bed/traffic.ts';
+import { Bed, type Ongoing } from '../../src/sandbox/bed/bed.ts';
+import { monotonicUs } from '../../src/sandbox/bed/traffic.ts';
 import { until } from './check.ts';
 import { PacketCluster } from './cluster.ts';
 

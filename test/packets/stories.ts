@@ -6,8 +6,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { IpFamily } from '../../src/core/objects.ts';
-import type { Bed } from './bed/bed.ts';
-import type { Attempt, Destination } from './bed/traffic.ts';
+import type { Bed } from '../../src/sandbox/bed/bed.ts';
+import type { Attempt, Destination } from '../../src/sandbox/bed/traffic.ts';
 import type { Reference, Settings } from './cases.ts';
 import type { Atlas, World } from './world.ts';
 

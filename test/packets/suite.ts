@@ -4,7 +4,7 @@
  * The tests of one group of settings share a programmer, and all share a bed.
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { Bed } from './bed/bed.ts';
+import { Bed } from '../../src/sandbox/bed/bed.ts';
 import { cases, type Case, type Reference, type Settings } from './cases.ts';
 import { checkRow, prepareBed, type MakeProgrammer, type Programmer } from './check.ts';
 import { stories, type Story } from './stories.ts';

@@ -6,7 +6,7 @@
  */
 import type { IpFamily, TransportProtocol } from '../../src/core/objects.ts';
 import type { Manifest } from '../../src/sandbox/objects.ts';
-import type { Topology } from './bed/topology.ts';
+import type { Topology } from '../../src/sandbox/bed/topology.ts';
 
 export interface WorldEndpoint {
   /** The pod or node that serves; a node's address makes it a host-network endpoint. */

@@ -12,7 +12,7 @@ import type { Backend } from '../../../src/agent/backend.ts';
 import { openIptables } from '../../../src/agent/iptables/open.ts';
 import { NftablesBackend } from '../../../src/agent/nftables/backend.ts';
 import type { Spawn } from '../../../src/agent/tool.ts';
-import type { Bed } from '../../packets/bed/bed.ts';
+import type { Bed } from '../../../src/sandbox/bed/bed.ts';
 import { node, type Mode } from './stage.ts';
 
 /** A backend of ours whose programs run in a node. */

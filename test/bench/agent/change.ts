@@ -11,7 +11,7 @@ import { systemClock } from '../../../src/core/clock.ts';
 import type { EndpointSliceObject } from '../../../src/core/objects.ts';
 import { makeIntern } from '../../../src/kube/intern.ts';
 import { slimNode, slimSlice } from '../../../src/kube/slim.ts';
-import type { Bed } from '../../packets/bed/bed.ts';
+import type { Bed } from '../../../src/sandbox/bed/bed.ts';
 import { bedNode } from '../../packets/cluster.ts';
 import { quantile, type Row } from '../bench.ts';
 import { openBackend, recorder, replay, writes, type Run } from './bare.ts';

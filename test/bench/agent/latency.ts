@@ -4,8 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, remove } from '../../../src/sandbox/objects.ts';
-import type { Bed } from '../../packets/bed/bed.ts';
-import type { Destination } from '../../packets/bed/traffic.ts';
+import type { Bed } from '../../../src/sandbox/bed/bed.ts';
+import type { Destination } from '../../../src/sandbox/bed/traffic.ts';
 import { quantile, type Row } from '../bench.ts';
 import { fastPort } from './lost.ts';
 import { makeNode, node, server, untilAnswered, type Mode, type Stage } from './stage.ts';

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, remove } from '../../../src/sandbox/objects.ts';
-import type { Bed } from '../../packets/bed/bed.ts';
+import type { Bed } from '../../../src/sandbox/bed/bed.ts';
 import type { Row } from '../bench.ts';
 import { put } from './live.ts';
 import { client, node, server, untilAnswered, type Mode, type Program, type Stage } from './stage.ts';

@@ -12,7 +12,7 @@ import type { Decision, NodeDecision } from '../../../src/agent/decision.ts';
 import type { NodeName } from '../../../src/core/objects.ts';
 import { makeIntern } from '../../../src/kube/intern.ts';
 import { slimNode } from '../../../src/kube/slim.ts';
-import type { Bed } from '../../packets/bed/bed.ts';
+import type { Bed } from '../../../src/sandbox/bed/bed.ts';
 import { bedNode, serviceRange } from '../../packets/cluster.ts';
 import type { Row } from '../bench.ts';
 import { quantile } from '../bench.ts';

@@ -7,7 +7,7 @@ import { makeIntern } from '../../../src/kube/intern.ts';
 import type { RawService, RawSlice } from '../../../src/kube/raw.ts';
 import { slimService, slimSlice } from '../../../src/kube/slim.ts';
 import type { Manifest } from '../../../src/sandbox/objects.ts';
-import { clusterRange } from '../../packets/bed/topology.ts';
+import { clusterRange } from '../../../src/sandbox/bed/topology.ts';
 
 export interface Size {
   readonly services: number;

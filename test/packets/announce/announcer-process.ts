@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Holding } from '../../../src/agent/announce/announcer.ts';
-import type { Bed } from '../bed/bed.ts';
+import type { Bed } from '../../../src/sandbox/bed/bed.ts';
 import { until } from './lan.ts';
 
 const main = fileURLToPath(new URL('announcer-main.ts', import.meta.url));

@@ -2,8 +2,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Bed } from './bed.ts';
-import { existing } from './names.ts';
+import { Bed } from '../../../src/sandbox/bed/bed.ts';
+import { existing } from '../../../src/sandbox/bed/names.ts';
 
 let bed: Bed;
 
@@ -95,7 +95,7 @@ test('a node port of hand-written nft rules is answered by pods of two nodes', a
 });
 
 test('what a killed process leaves behind is removed by the next bed, and the living are left alone', async () => {
-  const source = `import { Bed } from ${JSON.stringify(new URL('bed.ts', import.meta.url).href)};
+  const source = `import { Bed } from ${JSON.stringify(new URL('../../../src/sandbox/bed/bed.ts', import.meta.url).href)};
     const bed = await Bed.make({ nodes: 1, podsPerNode: 1, clients: 1 });
     await bed.start('n1', { name: 'sleeper', program: 'sleep', args: ['1000'] });
     console.log(bed.namespace('n1'));

@@ -1,8 +1,8 @@
 /** The load generator and the clients that go on: what they count, and that they are fast enough to find gaps. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Bed } from './bed.ts';
-import { monotonicUs } from './traffic.ts';
+import { Bed } from '../../../src/sandbox/bed/bed.ts';
+import { monotonicUs } from '../../../src/sandbox/bed/traffic.ts';
 
 let bed: Bed;
 

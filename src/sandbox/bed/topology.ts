@@ -12,7 +12,7 @@
  * What nobody has a route for comes back from `net` as "prohibited", so that a packet which a node did not
  * translate can be told from one that it dropped (silence) or rejected (port unreachable).
  */
-import type { IpFamily } from '../../../src/core/objects.ts';
+import type { IpFamily } from '../../core/objects.ts';
 
 export interface TopologyOptions {
   /** By default 3. */
@@ -134,12 +134,13 @@ function underlayAddress(host: number): Addresses {
   return { IPv4: `172.31.0.${host}`, IPv6: `fd00:172:31::${host.toString(16)}` };
 }
 
+const both = (key: string, value: string): [string, string][] => [
+  [`net/ipv4/conf/all/${key}`, value],
+  [`net/ipv4/conf/default/${key}`, value],
+];
+
 /** Settings of a place, before it has any device; a key that begins with "-" may be missing in older kernels. */
 export function sysctls(kind: 'net' | 'node' | 'pod' | 'client'): [string, string][] {
-  const both = (key: string, value: string): [string, string][] => [
-    [`net/ipv4/conf/all/${key}`, value],
-    [`net/ipv4/conf/default/${key}`, value],
-  ];
   const common: [string, string][] = [
     ...both('rp_filter', '0'),
     ...both('send_redirects', '0'),

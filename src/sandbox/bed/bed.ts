@@ -7,9 +7,9 @@
  */
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { SluiceError } from '../../../src/core/errors.ts';
-import { Supervisor, type ManagedProcess, type ProcessSpec } from '../../../src/sandbox/processes.ts';
-import { bedProgram } from './build.ts';
+import { SluiceError } from '../../core/errors.ts';
+import { Supervisor, type ManagedProcess, type ProcessSpec } from '../processes.ts';
+import { bedProgram } from '../bed-program.ts';
 import { existing, leftovers, newNames } from './names.ts';
 import { run, succeed, type Finished, type RunOptions } from './run.ts';
 import { Tool } from './tool.ts';

@@ -1,5 +1,5 @@
 /**
- * The driver of the bed's Go program (../load): requests and answers as lines of JSON on its standard input and output.
+ * The driver of the bed's Go program (program/): requests and answers as lines of JSON on its standard input and output.
  *
  * The program ends when its input does, so it ends with this process, however that ends.
  */
@@ -7,7 +7,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import { SluiceError } from '../../../src/core/errors.ts';
+import { SluiceError } from '../../core/errors.ts';
 
 interface Answer {
   readonly id: number;

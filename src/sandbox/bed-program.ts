@@ -1,5 +1,5 @@
 /**
- * Where the bed's Go program comes from: built from ../load into the user's cache, once for each state of its sources.
+ * Where the bed's Go program comes from: built from bed/program into the user's cache, once for each state of its sources.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -9,9 +9,9 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { SluiceError } from '../../../src/core/errors.ts';
+import { SluiceError } from '../core/errors.ts';
 
-const sources = fileURLToPath(new URL('../load', import.meta.url));
+const sources = fileURLToPath(new URL('../../src/sandbox/bed/program', import.meta.url));
 const limitMs = 5 * 60_000;
 
 /** The path of the program, which is built where it is not there yet: a few seconds with Go and only its own library. */
@@ -39,7 +39,7 @@ export async function bedProgram(
     const why = error.code === 'ENOENT' ? 'there is no Go on PATH' : (error.stderr ?? error.message).trim();
     throw new SluiceError(
       'invalid',
-      `the program of the packet tests (test/packets/load) cannot be built: ${why}`,
+      `the program of the node namespaces (src/sandbox/bed/program) cannot be built: ${why}`,
       {
         code: 'NoBedProgram',
         cause,

@@ -1,6 +1,6 @@
 /** Runs programs to their end, inside a network namespace or outside, without any shell. */
 import { spawn } from 'node:child_process';
-import { SluiceError } from '../../../src/core/errors.ts';
+import { SluiceError } from '../../core/errors.ts';
 
 export interface RunOptions {
   /** Written to the program's standard input, which is then closed. */

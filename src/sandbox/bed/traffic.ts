@@ -1,5 +1,5 @@
 /** The words for traffic in the bed: where it goes, what became of it. */
-import type { TransportProtocol } from '../../../src/core/objects.ts';
+import type { TransportProtocol } from '../../core/objects.ts';
 
 export interface Destination {
   readonly address: string;
