@@ -5,13 +5,11 @@ import { parseCidr } from '../core/cidr.ts';
 import { asSluiceError, isSluiceError, SluiceError } from '../core/errors.ts';
 import type { Api } from '../kube/api.ts';
 import { readClusterId } from '../kube/writer.ts';
-import { defaultSpace } from '../../providers/local/laptop/space.ts';
-import { fileTable } from '../../providers/local/laptop/table.ts';
 import type { LaptopConfig } from '../../providers/local/laptop/wanted.ts';
 import { accessFlags, connectBy, outputFlag } from './access.ts';
 import { takeLock, type Lock } from './local-lock.ts';
 import { lookAtMachine, networkMark, stateFolder } from './local-machine.ts';
-import { LocalMode, noForward } from './local-serve.ts';
+import type { LocalMode } from './local-serve.ts';
 import { screenFor } from './local-screen.ts';
 import { paint, type Shell } from './shell.ts';
 import { command, exit } from './table.ts';
@@ -48,8 +46,7 @@ export const localRunCommand = command({
     pool: {
       kind: 'string',
       value: 'CIDR',
-      default: defaultSpace,
-      help: 'Range of the addresses; one outside 127.0.0.0/8 needs `sluice local setup --pool`',
+      help: 'Range of the addresses instead of 127.80.0.0/12; one outside 127.0.0.0/8 needs `sluice local setup --pool`',
     },
     keep: { kind: 'boolean', help: 'Leave addresses and finalizers on the Services at the end' },
     release: { kind: 'boolean', help: 'Only take our mark off all Services, as after a crash, and end' },
@@ -62,9 +59,14 @@ export const localRunCommand = command({
     { line: 'npx sluice local --output json', does: 'for a script: a line of JSON for each change' },
   ],
   run: async ({ flags, shell }) => {
-    const pool = parseCidr(flags.pool);
+    // What serves is loaded here: other commands do not pay for it.
+    const { defaultSpace } = await import('../../providers/local/laptop/space.ts');
+    const { fileTable } = await import('../../providers/local/laptop/table.ts');
+    const { LocalMode: Mode, noForward } = await import('./local-serve.ts');
+    const pool = parseCidr(flags.pool ?? defaultSpace);
     if (pool.kind === 'malformed' || pool.cidr.family !== 'IPv4') {
-      const why = pool.kind === 'malformed' ? pool.message : `${flags.pool} is not an IPv4 range`;
+      const why =
+        pool.kind === 'malformed' ? pool.message : `${flags.pool ?? defaultSpace} is not an IPv4 range`;
       shell.err(`${paint(shell, 'red', 'sluice:')} --pool: ${why}\n`);
       return exit.usage;
     }
@@ -83,7 +85,7 @@ export const localRunCommand = command({
       lock = await lockFor(join(folder, `local-${id}.lock`), shell, stop.signal);
       const facts = await lookAtMachine();
       const config: LaptopConfig = { ...facts, space: pool.cidr, via: flags.via };
-      const mode = new LocalMode({
+      const mode = new Mode({
         api,
         clock,
         random: Math.random,
