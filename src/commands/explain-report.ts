@@ -12,6 +12,7 @@ import type { Condition, EndpointSliceObject, ServiceObject } from '../core/obje
 import type { Problem } from '../core/problems.ts';
 import { reasons, type ReasonCode } from '../core/reasons.ts';
 import type { Exclusion } from '../core/provider.ts';
+import { storyLines, type AddressStory } from './explain-address.ts';
 import { sign, type PlannedStep } from './plan-report.ts';
 import type { Style } from './shell.ts';
 
@@ -39,6 +40,8 @@ export interface ExplainInput {
   readonly plan: readonly PlannedStep[] | undefined;
   /** What could not be read with the caller's rights. */
   readonly unread: readonly string[];
+  /** Of Services of local mode: how each of its addresses is announced. */
+  readonly announced?: readonly AddressStory[];
 }
 
 export interface Explanation {
@@ -60,6 +63,8 @@ export interface Explanation {
   readonly plan: readonly PlannedStep[] | null;
   readonly events: readonly EventLine[];
   readonly unread: readonly string[];
+  /** Null for what is not of local mode. */
+  readonly announced: readonly AddressStory[] | null;
 }
 
 const order = ['Accepted', 'Provisioned', 'TargetsReady', 'InSync'];
@@ -77,7 +82,7 @@ export function explanation(input: ExplainInput): Explanation {
     .filter(({ type }) => order.includes(type))
     .toSorted((a, b) => order.indexOf(a.type) - order.indexOf(b.type))
     .map((condition) => ({ ...condition, ...meaning(condition.reason) }));
-  const verdict = verdictOf(input, claim, claimed, conditions);
+  const verdict = withAddresses(verdictOf(input, claim, claimed, conditions), claim, input);
   return {
     apiVersion: 'sluice.dev/v1alpha1',
     kind: 'Explanation',
@@ -96,7 +101,24 @@ export function explanation(input: ExplainInput): Explanation {
     plan: input.plan ?? null,
     events,
     unread,
+    announced: input.announced ?? null,
   };
+}
+
+/**
+ * A Service that is in order by its conditions may still not be answered for; and where it waits for an address, the
+ * address itself knows better why.
+ */
+function withAddresses(
+  verdict: Pick<Explanation, 'verdict' | 'cure' | 'ok'>,
+  claim: Claim,
+  { announced = [], service, problems }: ExplainInput,
+): Pick<Explanation, 'verdict' | 'cure' | 'ok'> {
+  const trouble = announced.find(({ ok }) => !ok);
+  if (claim.kind !== 'ours' || claim.provider !== 'local' || trouble === undefined) return verdict;
+  if (ownAnnotations(service.annotations).settings.paused) return verdict;
+  if (problems.some(({ severity }) => severity === 'error')) return verdict;
+  return { ok: false, verdict: capital(trouble.verdict), cure: trouble.command };
 }
 
 function verdictOf(
@@ -167,6 +189,7 @@ export function explanationText(
     `Claim       ${claim}`,
     `Endpoints   policy ${endpoints.policy}; ${endpoints.nodes.length === 0 ? 'none: no pod stands behind the Service' : `on ${endpoints.nodes.join(', ')}`}`,
   ];
+  for (const story of explained.announced ?? []) lines.push(...storyLines(story));
   if (conditions.length > 0) lines.push('', 'Conditions');
   for (const { type, status, reason, message } of conditions) {
     lines.push(

@@ -6,16 +6,20 @@ import type { ClusterView } from '../controller/cluster.ts';
 import { preview, type PreviewContext } from '../controller/preview.ts';
 import type { ClusterIdentity } from '../core/provider.ts';
 import { controllerOptions } from '../controller/options.ts';
+import { claimOf } from '../core/claim.ts';
 import { systemClock } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
 import { objectKey, type EndpointSliceObject, type NodeObject, type ServiceObject } from '../core/objects.ts';
 import type { Api } from '../kube/api.ts';
 import { makeIntern } from '../kube/intern.ts';
+import { addressesPath, poolsPath, slimPool, slimServiceAddress } from '../kube/address-kinds.ts';
 import type { RawObject } from '../kube/raw.ts';
 import { slimNode, slimSlice } from '../kube/slim.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
 import type { Settings } from '../settings/read.ts';
 import { accessFlags, connectBy, outputFlag } from './access.ts';
+import { addressStories, type AddressStory, type PathCheck } from './explain-address.ts';
+import { checkPath } from './path-check.ts';
 import { explanation, explanationText, type EventLine } from './explain-report.ts';
 import { plannedSteps } from './plan-report.ts';
 import { allProviders, startProviders, usualSettings } from './providers.ts';
@@ -126,7 +130,14 @@ export const explainCommand = command({
             )
           : undefined;
       const said = fresh ?? (await preview(context, service, false, abort.signal));
+      const isLocal = isOfLocalMode(service, options);
+      const announced = isLocal
+        ? await readOr(undefined, unread, 'addresses of local mode', () =>
+            readStories(api, service, slices, nodes, settings),
+          )
+        : undefined;
       const explained = explanation({
+        ...(announced === undefined ? {} : { announced }),
         service,
         slices,
         events,
@@ -159,6 +170,33 @@ export const explainCommand = command({
     }
   },
 });
+
+function isOfLocalMode(service: ServiceObject, { claim }: ReturnType<typeof controllerOptions>): boolean {
+  const claimed = claimOf(service, claim);
+  return claimed.kind === 'ours' && claimed.provider === 'local';
+}
+
+async function readStories(
+  api: Api,
+  service: ServiceObject,
+  slices: readonly EndpointSliceObject[],
+  nodes: readonly NodeObject[],
+  settings: Settings | undefined,
+): Promise<readonly AddressStory[]> {
+  const [objects, pools] = await Promise.all([
+    readAll(api, addressesPath, slimServiceAddress),
+    readAll(api, poolsPath, slimPool),
+  ]);
+  const paths = new Map<string, PathCheck>();
+  for (const { ip } of service.ingress) if (ip !== undefined) paths.set(ip, await checkPath(ip, service));
+  const namespace = settings?.controller.lease.namespace ?? 'sluice-system';
+  return addressStories({ service, slices, nodes, objects, pools, paths, namespace });
+}
+
+async function readAll<T>(api: Api, path: string, slim: (raw: RawObject) => T): Promise<readonly T[]> {
+  const list = (await api.request('GET', path)) as { readonly items?: readonly RawObject[] };
+  return (list.items ?? []).map(slim);
+}
 
 /** Addresses are given with all Services in view: where that may not be read, the plan is left out. */
 async function openPicture(

@@ -119,7 +119,8 @@ export class Ownership {
   #standing: Standing = { right: { kind: 'none' }, contend: false, seen: 1, known: 1 };
   #live: ReadonlySet<MemberId> = new Set();
   #sentVersion = 0;
-  #holding = new Map<string, Holding>();
+  /** What the engine was told last; undefined: it has to be told in any case. */
+  #holding: Map<string, Holding> | undefined = new Map();
   #applying = false;
   #applyAgain = false;
   #repeatedAt = Number.NEGATIVE_INFINITY;
@@ -206,7 +207,7 @@ export class Ownership {
     if (error.code === 'Lapsed') {
       // The process stood still. What is still right after listening is asked for anew.
       this.#stoodStillAt = clock.now();
-      this.#holding = new Map();
+      this.#holding = undefined;
       this.#cancelWake();
       this.#cancelWake = clock.schedule(listenFirstMs, () => this.look());
       return;
@@ -540,7 +541,7 @@ export class Ownership {
     this.#beatAt = now;
     this.#stoodStillAt = now;
     // What is still ours after that is asked for anew.
-    this.#holding = new Map();
+    this.#holding = undefined;
   }
 
   #repeat(addresses: readonly string[]): void {
@@ -553,11 +554,11 @@ export class Ownership {
   // ── the engine ──
 
   #holdingsChanged(all: ReadonlyMap<string, AddressFacts>): boolean {
-    let changed = this.#mine.size !== this.#holding.size;
+    let changed = this.#mine.size !== this.#holding?.size;
     const next = new Map<string, Holding>();
     for (const [address, mine] of this.#mine) {
       const facts = all.get(address);
-      const before = this.#holding.get(address);
+      const before = this.#holding?.get(address);
       const links = facts === undefined ? undefined : this.linksFor(facts);
       const interfaces = links?.kind === 'links' ? links.names : mine.interfaces;
       const ports = facts?.ports ?? before?.ports ?? [];
@@ -589,7 +590,7 @@ export class Ownership {
       this.#holdingsChanged(this.#options.facts());
       const asked = new Map([...this.#mine].map(([address, { since }]) => [address, since]));
       try {
-        await announcer.hold([...this.#holding.values()]);
+        await announcer.hold([...(this.#holding?.values() ?? [])]);
         if (this.#ended.signal.aborted) break;
         this.#confirm(asked);
       } catch (thrown) {

@@ -1,5 +1,5 @@
 /** Bugs put in on purpose: each takes one safeguard away, and the judge must notice. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { ClaimTable } from '../../../src/agent/announce/claims.ts';
 import { history } from './history.ts';
 import type { Plant } from './world.ts';
@@ -25,12 +25,11 @@ test('a majority that is not asked for is noticed', async () => {
 });
 
 test('claims that are not heard are noticed', async () => {
-  const { hear } = ClaimTable.prototype;
+  const deaf = vi.spyOn(ClaimTable.prototype, 'hear').mockReturnValue(false);
   try {
-    ClaimTable.prototype.hear = () => false;
     const { violations } = await history(3);
     expect(violations[0]).toMatch(/held by/u);
   } finally {
-    ClaimTable.prototype.hear = hear;
+    deaf.mockRestore();
   }
 });

@@ -1,0 +1,236 @@
+/**
+ * The way of an address of local mode, from its pool to whoever answers for it: what `explain` adds for Services of
+ * class `sluice.dev/local`. Pure; the very code of the agents says which nodes may announce.
+ *
+ * Each address gets the first thing that stands in its way, and the one command that shows or mends it.
+ */
+import { factsOf, isAsked, nodesOfPool } from '../agent/announce/facts.ts';
+import { announcedType, askedType, contestedType } from '../agent/announce/status.ts';
+import {
+  serviceAddressName,
+  type AddressPoolObject,
+  type ServiceAddressObject,
+} from '../core/address-objects.ts';
+import type { EndpointSliceObject, NodeObject, ServiceObject } from '../core/objects.ts';
+import { excludeLabel } from '../core/nodes.ts';
+import type { Exclusion } from '../core/provider.ts';
+
+export type PathCheck =
+  | { readonly kind: 'answered'; readonly port: number; readonly ms: number }
+  /** The other side said no: somebody is there. */
+  | { readonly kind: 'refused'; readonly port: number }
+  | { readonly kind: 'silent'; readonly port: number; readonly message: string }
+  /** Nothing that can be asked by a connection. */
+  | { readonly kind: 'not-tried'; readonly why: string };
+
+export interface AddressStory {
+  readonly address: string;
+  readonly pool: string | null;
+  /** Nodes that may announce it. */
+  readonly nodes: readonly string[];
+  readonly excluded: readonly Exclusion[];
+  readonly holder: {
+    readonly node: string;
+    readonly interface: string;
+    readonly mac: string;
+    readonly since: string;
+    readonly reason: string;
+  } | null;
+  readonly probe: string;
+  /** What neighbours asked, as the holder tells it. */
+  readonly asked: string;
+  readonly path: string;
+  readonly ok: boolean;
+  readonly verdict: string;
+  /** One command; empty where nothing is to be done. */
+  readonly command: string;
+}
+
+export interface AddressInput {
+  readonly service: ServiceObject;
+  readonly slices: readonly EndpointSliceObject[];
+  readonly nodes: readonly NodeObject[];
+  readonly objects: readonly ServiceAddressObject[];
+  readonly pools: readonly AddressPoolObject[];
+  readonly paths: ReadonlyMap<string, PathCheck>;
+  /** Of the agents. */
+  readonly namespace: string;
+}
+
+/** One story for each address that the Service has, or is to get. */
+export function addressStories(input: AddressInput): readonly AddressStory[] {
+  const { service, objects } = input;
+  const shown = service.ingress.flatMap(({ ip }) => (ip === undefined ? [] : [ip]));
+  const given = objects
+    .filter(({ services }) => services.some(({ key }) => key === service.key))
+    .map(({ address }) => address);
+  return [...new Set([...shown, ...given])].map((address) => tell(input, address));
+}
+
+function tell(input: AddressInput, address: string): AddressStory {
+  const { service, objects, pools, nodes, slices, paths } = input;
+  const object = objects.find(({ name }) => name === serviceAddressName(address));
+  const path = paths.get(address) ?? { kind: 'not-tried', why: 'it was not asked' };
+  if (object === undefined) {
+    return {
+      address,
+      pool: null,
+      nodes: [],
+      excluded: [],
+      holder: null,
+      probe: 'none',
+      asked: 'unknown',
+      path: pathText(path),
+      ok: false,
+      verdict: `${address} stands in the status, and no ServiceAddress says whose it is: agents announce nothing without one`,
+      command: `kubectl get serviceaddresses ${serviceAddressName(address)}`,
+    };
+  }
+  const pool = pools.find(({ name }) => name === object.pool);
+  const facts = factsOf(
+    object,
+    {
+      pool: () => pool,
+      service: (key) => (key === service.key ? service : undefined),
+      slices: () => slices,
+    },
+    nodesOfPool(nodes, pool),
+  );
+  const { holder } = object;
+  return {
+    address,
+    pool: object.pool,
+    nodes: facts.nodes,
+    excluded: facts.excluded,
+    holder: holder ?? null,
+    probe: probeText(object),
+    asked:
+      object.conditions.find(({ type }) => type === askedType)?.message ??
+      (holder === undefined ? 'nobody holds it' : 'no neighbour has asked since'),
+    path: pathText(path),
+    ...verdict(input, object, pool, facts, path),
+  };
+}
+
+type Verdict = Pick<AddressStory, 'ok' | 'verdict' | 'command'>;
+
+function bad(text: string, command: string): Verdict {
+  return { ok: false, verdict: text, command };
+}
+
+function verdict(
+  { service, slices, namespace, nodes }: AddressInput,
+  object: ServiceAddressObject,
+  pool: AddressPoolObject | undefined,
+  facts: ReturnType<typeof factsOf>,
+  path: PathCheck,
+): Verdict {
+  const agents = `kubectl -n ${namespace} rollout status daemonset/sluice-agent`;
+  const endpoints = `kubectl -n ${service.namespace} get endpointslices -l kubernetes.io/service-name=${service.name}`;
+  const editPool = `kubectl edit addresspool ${object.pool}`;
+  const { address, holder } = object;
+  const contested = object.conditions.find(({ type, status }) => type === contestedType && status === 'True');
+  if (object.probe?.outcome === 'taken' && !facts.wanted)
+    return bad(`${address} is taken on the link by ${object.probe.mac ?? 'another host'}`, editPool);
+  if (!facts.wanted && facts.asked)
+    return bad(
+      `${address} is given out once an agent has asked the link about it, and none has answered yet`,
+      agents,
+    );
+  if (!facts.wanted)
+    return bad(
+      `${address} does not stand in the status of the Service yet`,
+      `kubectl describe serviceaddress ${object.name}`,
+    );
+  if (facts.nodes.length === 0 && nodes.length > 0)
+    return bad(...nobody(facts.excluded, address, endpoints, editPool));
+  const announced = object.conditions.find(({ type }) => type === announcedType);
+  if (announced?.status === 'False')
+    return bad(
+      `nobody answers for ${address}: ${announced.message}`,
+      announced.reason === 'NoAgentThere' || announced.reason === 'AnnounceRefused' ? agents : editPool,
+    );
+  if (holder === undefined) return bad(`no agent has taken ${address} yet`, agents);
+  if (contested !== undefined) return bad(`two hosts answer for ${address}: ${contested.message}`, editPool);
+  const serves = slices.some(({ endpoints: list }) => list.some(({ ready }) => ready));
+  if (!serves)
+    return bad(`node ${holder.node} answers for ${address}, and no endpoint is ready to serve`, endpoints);
+  if (path.kind === 'silent') {
+    const asked = object.conditions.some(({ type }) => type === askedType);
+    return asked
+      ? bad(
+          `node ${holder.node} answers for ${address}, and a connection from here to port ${path.port} is not: ${path.message}`,
+          `sluice explain --node ${holder.node} --from <this machine> --to svc/${service.name}:${path.port} -n ${service.namespace}`,
+        )
+      : bad(
+          `node ${holder.node} holds ${address} on ${holder.interface}, and no neighbour has asked for it: this machine, or its router, is not on that link`,
+          `ip route get ${address}`,
+        );
+  }
+  const warning = pool === undefined ? `; its pool ${object.pool} is gone, so the address drains` : '';
+  return {
+    ok: true,
+    verdict: `node ${holder.node} answers for ${address} on ${holder.interface}${warning}`,
+    command: '',
+  };
+}
+
+/** No node may: the reason that most nodes have, and what mends it. */
+function nobody(
+  excluded: readonly Exclusion[],
+  address: string,
+  endpoints: string,
+  editPool: string,
+): readonly [string, string] {
+  const counts = new Map<string, Exclusion[]>();
+  for (const one of excluded) counts.set(one.reason, [...(counts.get(one.reason) ?? []), one]);
+  const [most = []] = [...counts.values()].toSorted((a, b) => b.length - a.length);
+  const [first] = most;
+  const text = `no node may announce ${address}: ${first?.message ?? 'there are none'}${most.length > 1 ? ` (and ${most.length - 1} more alike)` : ''}`;
+  const name = first?.node ?? '';
+  if (first?.reason === 'NodeWithoutEndpoint') return [text, endpoints];
+  if (first?.reason === 'NodeExcluded') return [text, `kubectl label node ${name} ${excludeLabel}-`];
+  if (first?.reason === 'NodeNetworkUnavailable') return [text, `kubectl describe node ${name}`];
+  return [text, editPool];
+}
+
+function probeText(object: ServiceAddressObject): string {
+  const { probe } = object;
+  if (isAsked(object)) return 'asked for, not answered yet';
+  if (probe === undefined) return 'none';
+  const who = `by ${probe.node} on ${probe.interface}, ${probe.at}`;
+  if (probe.outcome === 'taken') return `taken by ${probe.mac ?? 'another host'} (${who})`;
+  return probe.outcome === 'free'
+    ? `free (${who})`
+    : `failed: ${probe.message ?? 'no reason given'} (${who})`;
+}
+
+function pathText(path: PathCheck): string {
+  switch (path.kind) {
+    case 'answered':
+      return `from here port ${path.port} answers in ${path.ms} ms`;
+    case 'refused':
+      return `from here port ${path.port} is refused: somebody is there, and nobody serves the port`;
+    case 'silent':
+      return `from here port ${path.port} does not answer: ${path.message}`;
+    case 'not-tried':
+      return `not tried: ${path.why}`;
+  }
+}
+
+/** As `explain` prints it, below the endpoints. */
+export function storyLines(story: AddressStory): readonly string[] {
+  const { holder, nodes, excluded } = story;
+  return [
+    '',
+    `Address     ${story.address}${story.pool === null ? '' : `, from pool ${story.pool}`}`,
+    `  Probe     ${story.probe}`,
+    `  Nodes     ${nodes.length === 0 ? 'none may announce it' : nodes.join(', ')}`,
+    ...excluded.map(({ reason, message }) => `            not ${reason}: ${message}`),
+    `  Holder    ${holder === null ? 'nobody' : `${holder.node} on ${holder.interface} (${holder.mac}), since ${holder.since}, ${holder.reason}`}`,
+    `  Asked     ${story.asked}`,
+    `  Path      ${story.path}`,
+    `  ${story.ok ? 'Fine' : 'Trouble'}: ${story.verdict}`,
+    ...(story.command === '' ? [] : [`  Next      ${story.command}`]),
+  ];
+}

@@ -1,0 +1,34 @@
+/** Whether an address answers from this machine: one connection, opened and closed. */
+import { connect } from 'node:net';
+import type { ServiceObject } from '../core/objects.ts';
+import type { PathCheck } from './explain-address.ts';
+
+const withinMs = 2_000;
+
+/** Asks the first TCP port of the Service at the address. Sends nothing. */
+export async function checkPath(address: string, service: ServiceObject): Promise<PathCheck> {
+  const port = service.ports.find(({ protocol }) => protocol === 'TCP')?.port;
+  if (port === undefined)
+    return { kind: 'not-tried', why: 'the Service has no TCP port, and UDP answers nobody who says nothing' };
+  const started = performance.now();
+  return new Promise((resolve) => {
+    const socket = connect({ host: address, port });
+    const end = (answer: PathCheck): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(withinMs, () =>
+      end({ kind: 'silent', port, message: `nothing within ${withinMs / 1_000} s` }),
+    );
+    socket.once('connect', () =>
+      end({ kind: 'answered', port, ms: Math.max(1, Math.round(performance.now() - started)) }),
+    );
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      end(
+        error.code === 'ECONNREFUSED'
+          ? { kind: 'refused', port }
+          : { kind: 'silent', port, message: error.code ?? error.message },
+      ),
+    );
+  });
+}
