@@ -338,7 +338,7 @@ export class Ownership {
     const members = known();
     const view = this.#liveness.view(this.#own(), now);
     this.#notice(view);
-    this.#stand(standing(this.#me, view, members, this.#times(now)), now);
+    this.#stand(view, members, now);
     arbiter.want(this.#standing.contend);
     let acts = 0;
     let again = this.#liveness.nextExpiry(now);
@@ -508,12 +508,17 @@ export class Ownership {
     if (came) this.#repeat([...this.#mine].filter(([, { state }]) => state === 'up').map(([one]) => one));
   }
 
-  #stand(next: Standing, now: number): void {
+  #stand(view: View, members: Known, now: number): void {
     const before = this.#standing;
-    this.#standing = next;
+    this.#standing = standing(this.#me, view, members, this.#times(now));
     const good = this.#standingIsGood();
     if (good) this.#withoutSince = undefined;
-    else this.#withoutSince ??= now;
+    else if (before.right.kind === 'lease' || before.right.kind === 'last-resort') {
+      // The Lease has a grace of its own, and it is over: others may have it a second later.
+      this.#withoutSince = now - this.#timings.graceMs;
+      this.#standing = standing(this.#me, view, members, this.#times(now));
+    } else this.#withoutSince ??= now;
+    const next = this.#standing;
     if (
       before.right.kind !== next.right.kind ||
       before.known !== next.known ||

@@ -16,3 +16,14 @@ test(`${count} histories from seed ${first}`, async () => {
   expect(longest).toBeLessThanOrEqual(announceTimings.lifetimeMs + 1_000);
   console.log(`longest time with two holders on one link: ${longest} ms`);
 });
+
+test.each([
+  [1022, 'an engine that is told nothing after a stand-still'],
+  [1026, 'an agent that registers while the other one watches'],
+  [1028, 'one that cannot read of the other, and hears it'],
+  [1090, 'addresses that ran out while their agent stood still'],
+  [1364, 'a grace after the Lease was lost'],
+])('history %i, which found: %s', async (seed) => {
+  const { violations, events } = await history(seed);
+  expect(violations, events.join('\n')).toEqual([]);
+});
