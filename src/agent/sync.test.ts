@@ -4,7 +4,8 @@ import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { seededRandom } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { FakeBackend, FakeSource, testDecision } from './fixtures.ts';
-import { FamilySync, syncTimings, type SyncReport, type SyncTimings } from './sync.ts';
+import { syncTimings, type SyncReport, type SyncTimings } from './sync-report.ts';
+import { FamilySync } from './sync.ts';
 
 interface Bench {
   readonly clock: VirtualClock;
