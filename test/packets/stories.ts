@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { IpFamily } from '../../src/core/objects.ts';
 import type { Bed } from './bed/bed.ts';
 import type { Attempt, Destination } from './bed/traffic.ts';
-import type { Reference, Settings } from './cases.ts';
+import type { Reference, Settings } from './cases/row.ts';
 import type { Atlas, World } from './world.ts';
 
 export interface Scene {
