@@ -87,6 +87,11 @@ export class Agent implements AgentHearer {
     });
   }
 
+  /** Reads ahead, while the picture is still on its way, what the kernel holds. */
+  prepare(): void {
+    for (const { sync } of this.#families.values()) sync.backend.prepare();
+  }
+
   /** The picture is complete: decides on all of it and begins to write. */
   start(): void {
     if (this.#started) return;

@@ -116,9 +116,16 @@ export class FamilySync {
   start(): void {
     if (this.#started || this.#stopped) return;
     this.#started = true;
-    this.#backend.watch((change) => this.#foreign(change), this.#watching.signal);
     this.#demandWhole();
-    this.#planVerify();
+  }
+
+  /**
+   * Hears of others' changes from the first whole write on: a monitor that is there before prints every object of that
+   * write, which takes longer than the write. What somebody changes before the monitor stands is found by a look soon after.
+   */
+  #watch(): void {
+    this.#backend.watch((change) => this.#foreign(change), this.#watching.signal);
+    this.#planVerify(secondLookMs);
   }
 
   /** Decisions changed; the source has them already. */
@@ -224,6 +231,7 @@ export class FamilySync {
       const ms = now - startedAt;
       const [least, most] = this.#timings.windowMs;
       this.#notBefore = now + Math.min(Math.max(ms, least), most);
+      if (!this.#programmed && !this.#stopped) this.#watch();
       this.#programmed = true;
       this.#problem = undefined;
       this.#writtenAt = this.#clock.wall();
@@ -297,11 +305,11 @@ export class FamilySync {
     this.#demandWhole();
   }
 
-  #planVerify(): void {
+  #planVerify(soonMs?: number): void {
     const { verifyMs } = this.#timings;
     if (verifyMs === 0) return;
     // After a bad look the repair is looked at soon.
-    const wait = this.#badLooks > 0 ? Math.min(verifyMs, secondLookMs) : verifyMs;
+    const wait = Math.min(verifyMs, soonMs ?? (this.#badLooks > 0 ? secondLookMs : verifyMs));
     this.#cancelVerify = this.#clock.schedule(this.#spread(wait), () => {
       this.#verifying = this.#verify().finally(() => {
         this.#verifying = undefined;

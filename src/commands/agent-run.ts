@@ -150,6 +150,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     await addresses.start();
     closers.push(() => addresses.stop());
     closers.push(() => door.stop());
+    agent.prepare();
     await untilStopped(door.start(), stop);
     await nodeKnown(door, settings, log, stop);
     if (!stop.aborted) {

@@ -15,6 +15,7 @@ import { differences, mend, sameFrame } from './compare.ts';
 import { clashes, elements, layoutOf, type Layout } from './layout.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
 import { refused, TableKernel } from './kernel.ts';
+import type { Listed } from './listing.ts';
 import { watchTable } from './monitor.ts';
 import { first, hasFullyRandom, missingPiece } from './probes.ts';
 import { spawnPiped, type SpawnPiped } from './process.ts';
@@ -40,6 +41,9 @@ interface Held {
   readonly ledger: Ledger;
 }
 
+/** What was read ahead is used for so long. Whatever came between is found by the first look of the writer. */
+const freshMs = 10_000;
+
 export class NftablesBackend implements Backend {
   readonly name = 'nftables';
   readonly family: IpFamily;
@@ -48,6 +52,7 @@ export class NftablesBackend implements Backend {
   readonly #kernel: TableKernel;
   #features: Features = allFeatures;
   #held: Held | undefined;
+  #ahead: { readonly at: number; readonly listed: Promise<Listed | undefined> } | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
 
@@ -56,6 +61,13 @@ export class NftablesBackend implements Backend {
     this.#clock = clock;
     this.#start = start;
     this.#kernel = new TableKernel(family, start);
+  }
+
+  prepare(): void {
+    const listed = this.#inTurn(() => this.#kernel.list());
+    // Whoever needs it asks again, and tells.
+    listed.catch(() => undefined);
+    this.#ahead = { at: this.#clock.now(), listed };
   }
 
   replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
@@ -151,7 +163,7 @@ export class NftablesBackend implements Backend {
   async #replace(node: NodeDecision, decisions: readonly Decision[], again = true): Promise<Written> {
     const shape = tableShape(node, this.#features);
     this.#held = undefined;
-    const listed = await this.#kernel.list();
+    const listed = await this.#list();
     if (listed === undefined || !sameFrame(listed, shape)) return this.#load(node, decisions);
     const ledger = new Ledger(layoutOf(node));
     const quarantined: Quarantined[] = [];
@@ -171,6 +183,19 @@ export class NftablesBackend implements Backend {
     }
     this.#held = { shape, ledger };
     return { operations: mending.operations, quarantined };
+  }
+
+  async #list(): Promise<Listed | undefined> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead !== undefined && this.#clock.now() - ahead.at < freshMs) {
+      try {
+        return await ahead.listed;
+      } catch {
+        // Asked again below, which tells the error.
+      }
+    }
+    return this.#kernel.list();
   }
 
   /** The whole table in place of whatever is there, in one transaction. */
