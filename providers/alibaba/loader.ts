@@ -44,7 +44,12 @@ export class Loader {
 
   /** All balancers with a tag of the cluster. */
   balancersIn(cluster: string, signal: AbortSignal): Promise<readonly LoadBalancer[]> {
-    return this.#tagged([{ TagKey: clusterTag, TagValue: cluster }], signal);
+    return this.balancersWithTags([{ TagKey: clusterTag, TagValue: cluster }], signal);
+  }
+
+  /** With any one of the tags, of which a call takes ten. */
+  balancersWithTags(Tags: readonly FoundTag[], signal: AbortSignal): Promise<readonly LoadBalancer[]> {
+    return this.#pages({ Tags }, signal);
   }
 
   /** With exactly this name: the cloud may find longer ones too. */
@@ -99,24 +104,20 @@ export class Loader {
       { TagKey: uidTag, TagValue: owner.uid },
       ...(uses ? [{ TagKey: useTag(owner) }] : []),
     ]);
-    if (tags.length <= tagsPerCall) return this.#tagged(tags, signal);
+    if (tags.length <= tagsPerCall) return this.balancersWithTags(tags, signal);
     const clusters = [...new Set(questions.map(({ owner }) => owner.cluster.id))];
     const uses = questions
       .filter((one) => one.uses)
       .map(({ owner }): FoundTag => ({ TagKey: useTag(owner) }));
-    const found = await this.#tagged(
+    const found = await this.balancersWithTags(
       clusters.map((id) => ({ TagKey: clusterTag, TagValue: id })),
       signal,
     );
     const used: LoadBalancer[] = [];
     for (let i = 0; i < uses.length; i += tagsPerCall) {
-      used.push(...(await this.#tagged(uses.slice(i, i + tagsPerCall), signal)));
+      used.push(...(await this.balancersWithTags(uses.slice(i, i + tagsPerCall), signal)));
     }
     return [...found, ...used];
-  }
-
-  #tagged(Tags: readonly FoundTag[], signal: AbortSignal): Promise<readonly LoadBalancer[]> {
-    return this.#pages({ Tags }, signal);
   }
 
   async #pages(

@@ -22,6 +22,8 @@ import type {
 import { healthOf, toBalancer, toGroup, toListener, toMembers } from './read.ts';
 import type { Recent } from './recent.ts';
 import { describeOwner, fromFoundTags, isOwnedBy, useTag } from './tags.ts';
+import { foreignNames } from './taken-over.ts';
+import type { ForeignNames } from './taken-over.ts';
 import type { AlibabaWanted } from './wanted.ts';
 
 interface Sources {
@@ -109,7 +111,7 @@ async function byName(
   return { mine, strangers: named.filter((one) => !mine.includes(one)) };
 }
 
-async function readBalancer(
+export async function readBalancer(
   sources: Sources,
   request: Request,
   balancer: LoadBalancer,
@@ -119,15 +121,16 @@ async function readBalancer(
   const id = balancer.LoadBalancerId;
   const ordered = recent.ordered(id);
   const ours = isOwnedBy(owner, tagsOf(balancer));
+  const foreign = foreignNames(owner, tagsOf(balancer));
   // What we made goes with all that is on it: there is nothing more to know.
   if (depth === 'removal' && ours) return toBalancer(owner, balancer, { listeners: [], groups: [], ordered });
   const [listed, groups] = await Promise.all([loader.listeners(id, signal), loader.groups(id, signal)]);
   if (listed === undefined || groups === undefined) throw vanished(id);
-  const listeners = sortListeners(listed.map((one) => toListener(owner, one)));
+  const listeners = sortListeners(listed.map((one) => toListener(owner, one, foreign)));
   const health = depth === 'removal' || listeners.length === 0 ? [] : await loader.health(id, signal);
   if (health === undefined) throw vanished(id);
   const read = await Promise.all(
-    groups.map((group) => readGroup(sources, request, group, { ours, listeners, health })),
+    groups.map((group) => readGroup(sources, request, group, { ours, listeners, health, foreign })),
   );
   return toBalancer(owner, balancer, {
     listeners,
@@ -145,13 +148,15 @@ async function readGroup(
     readonly ours: boolean;
     readonly listeners: readonly ObservedListener[];
     readonly health: Parameters<typeof healthOf>[1];
+    readonly foreign: ForeignNames;
   },
 ): Promise<ObservedGroup | undefined> {
-  const plain = toGroup(owner, group, undefined);
+  const plain = toGroup(owner, group, undefined, balancer.foreign);
   const asked = (wanted?.listeners ?? []).some(
     (one) =>
       one.group !== undefined &&
-      (one.group.id ?? one.group.name) === (one.group.id === undefined ? plain.name : plain.id),
+      (one.group.nodePort === plain.takenOver ||
+        (one.group.id ?? one.group.name) === (one.group.id === undefined ? plain.name : plain.id)),
   );
   const brought = depth === 'removal' && !plain.ours;
   if (!asked && !brought) return plain;
@@ -168,7 +173,9 @@ async function readGroup(
     return { ...plain, members: Object.fromEntries(known) };
   }
   const members = await loader.members(plain.id, signal);
-  return members === undefined ? undefined : { ...plain, members: toMembers(owner, members, health) };
+  return members === undefined
+    ? undefined
+    : { ...plain, members: toMembers(owner, members, health, balancer.foreign) };
 }
 
 function vanished(id: string): SluiceError {

@@ -21,6 +21,8 @@ export interface ObservedListener {
   readonly group: string;
   /** Bears the owner's tags. */
   readonly ours: boolean;
+  /** Ours, and made by another controller before: what that chose by itself stays. */
+  readonly takenOver?: true;
   readonly owner: string;
   readonly settings: ListenerSettings;
 }
@@ -42,6 +44,8 @@ export interface ObservedGroup {
   readonly ours: boolean;
   /** Bears the mark of a controller that is not this Service's. */
   readonly marked: boolean;
+  /** Ours, and made by another controller before, for this node port: its name is not one of ours. */
+  readonly takenOver?: number;
   /** Listeners that use it: `80/tcp`, sorted. */
   readonly usedBy: readonly string[];
   /** By `serverId:port`. Undefined when not read: nothing of it is wanted. */

@@ -17,7 +17,7 @@ import type { BalancerHandle } from './plan-balancer.ts';
 import { addStep, chunkId, chunks } from './steps.ts';
 import type { Planning } from './steps.ts';
 import { toTagList } from './tags.ts';
-import { listenerLabel } from './wanted.ts';
+import { groupOf, listenerLabel } from './wanted.ts';
 import type { AlibabaWanted, WantedGroup, WantedListener, WantedMember } from './wanted.ts';
 
 /** A group as the rest of a plan refers to it: it may have to be made first. */
@@ -45,7 +45,7 @@ export function planGroup(
   const { group } = listener;
   if (group === undefined) return none;
   if (group.id !== undefined) {
-    const brought = groups.find(({ id }) => id === group.id);
+    const brought = groupOf(listener, groups);
     if (brought === undefined || brought.marked || brought.ours) {
       planning.problems.push({
         severity: 'error',
@@ -69,7 +69,7 @@ export function planGroup(
       context,
     );
   }
-  const present = groups.find(({ name, ours }) => ours && name === group.name);
+  const present = groupOf(listener, groups);
   if (present !== undefined)
     return planMembers(planning, wanted, listener, group, present, present.id, context);
   const id = addStep(planning, 'CreateVServerGroup', {

@@ -172,7 +172,8 @@ function change(
   observed: ObservedListener,
 ): void {
   const { port, protocol, key } = wanted;
-  const different = Object.entries(wanted.settings)
+  const settings = observed.takenOver ? withoutChosen(wanted) : wanted.settings;
+  const different = Object.entries(settings)
     .filter(([name, value]) => isChangeable(name) && settingOf(observed.settings, name) !== value)
     .map(([name]) => name);
   const regroup = group.id !== undefined && group.id !== observed.group;
@@ -187,7 +188,7 @@ function change(
       parameters: {
         LoadBalancerId: balancer.id,
         ListenerPort: port,
-        ...merged(protocol, observed.settings, wanted.settings),
+        ...merged(protocol, observed.settings, settings),
         ...(group.id === undefined ? {} : { VServerGroup: 'on', VServerGroupId: group.id }),
       },
       subject: `listener ${port}/${protocol} of ${balancer.name}`,
@@ -197,6 +198,11 @@ function change(
     });
   }
   if (observed.status === 'stopped') start(planning, balancer, wanted, []);
+}
+
+/** What another controller made keeps what that chose: only what the user asks for is put right. */
+function withoutChosen({ settings, chosen }: WantedListener): ListenerSettings {
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => !chosen.includes(name)));
 }
 
 /** The whole set: what is there, and over it what is asked for. */

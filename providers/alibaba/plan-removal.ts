@@ -14,7 +14,7 @@ import type { AlibabaObserved, ObservedBalancer } from './observed.ts';
 import type { AlibabaSettings } from './settings.ts';
 import { addStep, chunkId, chunks } from './steps.ts';
 import type { Planning } from './steps.ts';
-import { clusterTag, keysTag, protectionTag, serviceTag, uidTag, useTag } from './tags.ts';
+import { clusterTag, keysTag, protectionTag, serviceTag, takenOverTag, uidTag, useTag } from './tags.ts';
 
 export function planRemoval(
   planning: Planning,
@@ -105,7 +105,7 @@ function preserve(planning: Planning, balancer: ObservedBalancer): void {
       }),
     );
   }
-  const marks = [clusterTag, serviceTag, uidTag, 'sluice.dev/resource', keysTag, protectionTag];
+  const marks = [clusterTag, serviceTag, uidTag, 'sluice.dev/resource', keysTag, protectionTag, takenOverTag];
   untag(
     planning,
     balancer,

@@ -10,16 +10,18 @@ import type { Problem } from '../../src/core/problems.ts';
 import { annotationField } from '../../src/core/problems.ts';
 import type { Goal, PlanContext } from '../../src/core/provider.ts';
 import { prefix } from './annotation-row.ts';
-import type { AlibabaObserved, ObservedBalancer } from './observed.ts';
+import type { AlibabaObserved, ObservedBalancer, ObservedGroup } from './observed.ts';
 import { planBalancer } from './plan-balancer.ts';
 import { planGroup, removeGroups } from './plan-groups.ts';
+import type { GroupHandle } from './plan-groups.ts';
 import { planListeners, removeListeners, splitByOwner } from './plan-listeners.ts';
 import { planRemoval } from './plan-removal.ts';
 import type { AlibabaSettings } from './settings.ts';
 import { asPlan, emptyPlanning } from './steps.ts';
 import type { Planning } from './steps.ts';
 import { foreignMarks } from './tags.ts';
-import type { AlibabaWanted } from './wanted.ts';
+import { groupOf } from './wanted.ts';
+import type { AlibabaWanted, WantedListener } from './wanted.ts';
 
 export function plan(
   goal: Goal<AlibabaSettings, AlibabaWanted>,
@@ -61,9 +63,19 @@ function planPresent(
   const groups = present?.groups ?? [];
   const managesListeners = wanted.reuse?.listeners ?? true;
   const usable = managesListeners ? splitByOwner(planning, wanted, present, groups) : wanted.listeners;
+  // Two listeners may share a group that was taken over: its members are planned once.
+  const shared = new Map<ObservedGroup, GroupHandle>();
+  const groupFor = (listener: WantedListener): GroupHandle => {
+    const found = groupOf(listener, groups);
+    const planned = found === undefined ? undefined : shared.get(found);
+    if (planned !== undefined) return { ...planned, finish: () => undefined };
+    const handle = planGroup(planning, wanted, listener, groups, balancer, context);
+    if (found?.takenOver !== undefined) shared.set(found, handle);
+    return handle;
+  };
   const filled = usable.map((listener) => ({
     wanted: listener,
-    group: planGroup(planning, wanted, listener, groups, balancer, context),
+    group: groupFor(listener),
     observed: listeners.find((one) => one.port === listener.port && one.protocol === listener.protocol),
   }));
   if (managesListeners) {

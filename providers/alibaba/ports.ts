@@ -17,6 +17,8 @@ export interface PortPlan {
   readonly nodePort: number;
   /** What the Service asks for, and what Sluice decides; all else of an existing listener stays. */
   readonly settings: ListenerSettings;
+  /** Those of them that no annotation gives. */
+  readonly chosen: readonly string[];
   /** Port of the https listener that callers are sent to. */
   readonly forward: number | undefined;
   /** VServer group that the user brought along. */
@@ -111,12 +113,15 @@ function planPort(
     );
   }
   const group = draft.groups.find((pair) => pair.port === port)?.value;
+  const settings = settingsFor(service, protocol, nodePort, group !== undefined, draft);
+  const asked = new Set([...Object.keys(draft.listener), 'ServerCertificateId']);
   return {
     port,
     protocol,
     transport,
     nodePort,
-    settings: settingsFor(service, protocol, nodePort, group !== undefined, draft),
+    settings,
+    chosen: Object.keys(settings).filter((name) => !asked.has(name)),
     forward: protocol === 'http' ? draft.forwards.find((pair) => pair.port === port)?.value : undefined,
     group,
   };

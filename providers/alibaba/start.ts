@@ -15,8 +15,8 @@ import type { CredentialSource } from './credentials/source.ts';
 import { endpointOf } from './endpoints.ts';
 import { classify } from './errors.ts';
 import type { SlbClient } from './operations.ts';
-import { createAlibabaProvider } from './provider.ts';
-import type { AlibabaProvider } from './provider.ts';
+import { createAlibaba } from './provider.ts';
+import type { Alibaba } from './provider.ts';
 
 export interface StartOptions {
   readonly clock: Clock;
@@ -30,8 +30,7 @@ export interface StartOptions {
   }) => void;
 }
 
-export interface RunningAlibaba {
-  readonly provider: AlibabaProvider;
+export interface RunningAlibaba extends Alibaba {
   close(): void;
 }
 
@@ -61,7 +60,7 @@ export function startAlibaba(
     },
   };
   return {
-    provider: createAlibabaProvider({ client: told, config, clock, random }),
+    ...createAlibaba({ client: told, config, clock, random }),
     close: () => wire.close(),
   };
 }

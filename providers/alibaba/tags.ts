@@ -23,11 +23,23 @@ export const keysTag = 'sluice.dev/tags';
 /** We switched deletion protection on: we may switch it off. */
 export const protectionTag = 'sluice.dev/protection';
 
+/**
+ * On a balancer that another controller made and that was handed to us: the cluster's id in the names which that
+ * controller gave to groups, listeners and members. They cannot be tagged after their creation, so on this one
+ * balancer those names count as the mark (`taken-over.ts`).
+ */
+export const takenOverTag = 'sluice.dev/taken-over';
+
 /** Tags that a user may add: a resource holds 20, and some are ours. */
 export const maxUserTags = 12;
 
+/** By which the cloud's own controller finds a balancer: the value is the balancer's first name. */
+export const foreignNameTag = 'kubernetes.do.not.delete';
+/** The id that the cloud's own controller has for the cluster. */
+export const foreignClusterTag = 'ack.aliyun.com';
+
 /** Keys that the cloud's own controller marks balancers with. */
-export const foreignMarks: readonly string[] = ['kubernetes.do.not.delete', 'ack.aliyun.com'];
+export const foreignMarks: readonly string[] = [foreignNameTag, foreignClusterTag];
 
 export type ResourceKind = 'balancer' | 'vserver-group' | 'listener';
 

@@ -12,8 +12,8 @@ import { valueOf } from './annotations.ts';
 import type { ListenerProtocol } from './client-types-listeners.ts';
 import { instanceOf, notAnInstance } from './instances.ts';
 import { balancerName, groupName, memberDescription } from './names.ts';
-import type { ListenerSettings } from './observed.ts';
-import { memberKey } from './observed.ts';
+import type { ListenerSettings, ObservedGroup } from './observed.ts';
+import { listenerKey, memberKey } from './observed.ts';
 import type { PortPlan } from './ports.ts';
 import type { AlibabaSettings } from './settings.ts';
 import { joinRecord, keysTag, ownerTags, recordWord, useTag } from './tags.ts';
@@ -30,6 +30,7 @@ export interface WantedGroup {
   /** Of a group that the user brought along. */
   readonly id: string | undefined;
   readonly name: string;
+  readonly nodePort: number;
   readonly tags: Tags;
   /** Sorted by key. */
   readonly members: readonly WantedMember[];
@@ -43,6 +44,8 @@ export interface WantedListener {
   readonly transport: 'TCP' | 'UDP';
   readonly description: string;
   readonly settings: ListenerSettings;
+  /** Settings that Sluice chose: nobody asked for them. */
+  readonly chosen: readonly string[];
   readonly forward: number | undefined;
   readonly tags: Tags;
   /** Undefined for one that only forwards. */
@@ -52,6 +55,22 @@ export interface WantedListener {
 /** A listener in the Service's own words: `80/TCP`. */
 export function listenerLabel({ port, transport }: Pick<WantedListener, 'port' | 'transport'>): string {
   return `${port}/${transport}`;
+}
+
+/** The group of a listener among those that are there. One that was taken over has another name, and serves whom it served. */
+export function groupOf(
+  { group, port, protocol }: Pick<WantedListener, 'group' | 'port' | 'protocol'>,
+  groups: readonly ObservedGroup[],
+): ObservedGroup | undefined {
+  if (group === undefined) return undefined;
+  if (group.id !== undefined) return groups.find(({ id }) => id === group.id);
+  return (
+    groups.find(({ name, ours }) => ours && name === group.name) ??
+    groups.find(
+      ({ takenOver, usedBy }) =>
+        takenOver === group.nodePort && usedBy.includes(listenerKey({ port, protocol })),
+    )
+  );
 }
 
 /** Settings of a balancer; all that is absent is left as it is. */
@@ -164,6 +183,7 @@ function listenerOf(owner: Owner, settings: AlibabaSettings, port: PortPlan, cho
     transport,
     description: `sluice ${owner.service} ${port.port}/${protocol}`.slice(0, 256),
     settings: port.settings,
+    chosen: port.chosen,
     forward,
     tags: ownerTags(owner, 'listener'),
     group:
@@ -171,6 +191,7 @@ function listenerOf(owner: Owner, settings: AlibabaSettings, port: PortPlan, cho
         ? {
             id: group,
             name: groupName(owner, { family, nodePort }),
+            nodePort,
             tags: ownerTags(owner, 'vserver-group'),
             members: members.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
           }

@@ -98,6 +98,11 @@ export const reasons = {
     means: 'More than one balancer bears the mark of the Service; none of them is changed.',
     cure: 'Take the mark off all but one.',
   },
+  TakeOverDisturbs: {
+    means:
+      'What another controller made is not taken over, since the first pass afterwards would change how traffic flows.',
+    cure: 'Let the other controller catch up, or change the Service so that it says what is there.',
+  },
   ImmutableSetting: { means: 'The setting applies at creation only.', cure: 'Undo the change.' },
   ClassNotServed: {
     means: 'The class or provider named is not configured in this controller.',
