@@ -18,7 +18,7 @@ import type {
   ObservedListener,
   ObservedMember,
 } from './observed.ts';
-import { clusterTag, fromTagList, uidTag } from './tags.ts';
+import { clusterTag, fromTagList, orderedTag, uidTag } from './tags.ts';
 
 type Effects = {
   readonly [Operation in SlbOperation]?: (
@@ -120,7 +120,11 @@ const effects: Effects = {
     instanceChargeType: input.InstanceChargeType,
     spec: input.InstanceChargeType === 'PayByCLCU' ? '' : balancer.spec,
   }),
-  TagResources: (balancer, input) => ({ ...balancer, tags: { ...balancer.tags, ...fromTagList(input.Tag) } }),
+  TagResources: (balancer, input, outputs) => {
+    const order = outputs['Ordered'];
+    const tags = { ...balancer.tags, ...fromTagList(input.Tag) };
+    return { ...balancer, tags: order === undefined ? tags : { ...tags, [orderedTag]: order } };
+  },
   UntagResources: (balancer, input) => {
     const tags = Object.fromEntries(
       Object.entries(balancer.tags).filter(([key]) => !input.TagKey.includes(key)),

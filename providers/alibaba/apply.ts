@@ -5,8 +5,10 @@ import { createBalancer } from './create.ts';
 import type { Door } from './door.ts';
 import { isSlbOperation } from './operations.ts';
 import type { SlbInput, SlbOutput } from './operations.ts';
+import { withTime } from './ordered.ts';
 import type { Recent } from './recent.ts';
 import type { ApplySources } from './sources.ts';
+import { orderedTag } from './tags.ts';
 
 /** How long a reference to something that we just made may fail before it is believed. */
 const notYetVisibleMs = 10_000;
@@ -27,6 +29,7 @@ export async function apply(
   if (operation === 'CreateLoadBalancer') {
     return createBalancer(sources, parameters as unknown as SlbInput<'CreateLoadBalancer'>, signal);
   }
+  if (operation === 'TagResources') return await tagResources(sources, parameters, signal);
   const { LoadBalancerId } = parameters;
   const balancer = typeof LoadBalancerId === 'string' ? LoadBalancerId : '';
   try {
@@ -69,6 +72,20 @@ export async function apply(
     }
     throw error;
   }
+}
+
+/** An order's tag gets its time here. */
+async function tagResources(
+  { door, clock }: ApplySources,
+  parameters: Parameters,
+  signal: AbortSignal,
+): Promise<Outputs> {
+  const input = parameters as unknown as SlbInput<'TagResources'>;
+  const order = input.Tag.find(({ Key }) => Key === orderedTag)?.Value;
+  const Ordered = order === undefined ? undefined : withTime(order, clock.wall());
+  const Tag = input.Tag.map((tag) => (tag.Key === orderedTag ? { ...tag, Value: Ordered } : tag));
+  await door.call('TagResources', { ...input, Tag }, signal);
+  return Ordered === undefined ? {} : { Ordered };
 }
 
 /** A change of the charge type shows from the next day: until then nobody orders it again. */

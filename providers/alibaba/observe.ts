@@ -119,7 +119,7 @@ export async function readBalancer(
   const { owner, depth, signal } = request;
   const { loader, recent } = sources;
   const id = balancer.LoadBalancerId;
-  const ordered = recent.ordered(id);
+  const ordered = recent.ordered(id, tagsOf(balancer));
   const ours = isOwnedBy(owner, tagsOf(balancer));
   const foreign = foreignNames(owner, tagsOf(balancer));
   // What we made goes with all that is on it: there is nothing more to know.

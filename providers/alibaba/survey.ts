@@ -59,7 +59,11 @@ export async function survey(
 }
 
 function isSame(known: ObservedBalancer, found: LoadBalancer, recent: Recent, owner: Owner): boolean {
-  const now = toBalancer(owner, found, { listeners: [], groups: [], ordered: recent.ordered(known.id) });
+  const now = toBalancer(owner, found, {
+    listeners: [],
+    groups: [],
+    ordered: recent.ordered(known.id, fromFoundTags(found.Tags?.Tag)),
+  });
   if (!known.ours) return now.address === known.address && now.status === known.status;
   return (
     now.ours &&

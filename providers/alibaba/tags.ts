@@ -24,6 +24,11 @@ export const keysTag = 'sluice.dev/tags';
 export const protectionTag = 'sluice.dev/protection';
 
 /**
+ * What was ordered for a balancer and counts from the next day: charge type, bandwidth, and when (`ordered.ts`). The
+ * cloud shows the old values until then.
+ */
+export const orderedTag = 'sluice.dev/ordered';
+/**
  * On a balancer that another controller made and that was handed to us: the cluster's id in the names which that
  * controller gave to groups, listeners and members. They cannot be tagged after their creation, so on this one
  * balancer those names count as the mark (`taken-over.ts`).

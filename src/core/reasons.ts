@@ -24,6 +24,10 @@ export const reasons = {
   UpdatedLoadBalancer: { means: 'The targets follow a change of nodes or endpoints.', cure: '' },
   DeletingLoadBalancer: { means: 'The balancer is being removed.', cure: '' },
   DeletedLoadBalancer: { means: 'Everything that was made for the Service is gone.', cure: '' },
+  PreservedOnDelete: {
+    means: 'The Service asked for its balancer to be kept: it stays as it is, and is nobody’s now.',
+    cure: 'Delete it by hand when it is not needed any more.',
+  },
   LoadBalancerRecreated: {
     means: 'The balancer had vanished and was made anew; its address has changed.',
     cure: 'Let clients use the new address.',

@@ -1,6 +1,7 @@
 /** Balancers: made, found, read, deleted. */
 import type { Calls, LoadBalancer } from '../client-types.ts';
 import {
+  inForce,
   configure,
   findLoadBalancer,
   groupsOf,
@@ -212,7 +213,9 @@ export function describeLoadBalancers(
     PageNumber: page,
     PageSize: size,
     LoadBalancers: {
-      LoadBalancer: found.slice((page - 1) * size, page * size).map((record) => show(record, true)),
+      LoadBalancer: found
+        .slice((page - 1) * size, page * size)
+        .map((record) => show(inForce(context, record), true)),
     },
   };
 }

@@ -79,6 +79,8 @@ export interface Settings {
   readonly healthFlag: 'HealthCheck' | 'HealthCheckSwitch';
   /** The account has bills to pay: nothing can be made. */
   readonly arrears: boolean;
+  /** A change of what internet traffic is charged by counts from the next midnight in China, as in the cloud. */
+  readonly chargesNextDay: boolean;
   readonly quotas: Quotas;
   readonly delays: Delays;
   readonly consistency: Consistency;
@@ -110,6 +112,7 @@ export const defaultSettings: Settings = {
   fuzzyNames: true,
   healthFlag: 'HealthCheck',
   arrears: false,
+  chargesNextDay: false,
   quotas: {
     loadBalancers: 60,
     listenersPerLoadBalancer: 50,
