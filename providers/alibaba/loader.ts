@@ -5,8 +5,11 @@
  * many by the tag of the cluster, a hundred balancers a page. Entries carry their tags, so whose they are is
  * checked here and not left to the filter.
  */
+import { isSluiceError } from '../../src/core/errors.ts';
 import type { Owner } from '../../src/core/provider.ts';
 import { SharedRead } from '../../src/core/shared-read.ts';
+import { stateOf } from './certificates.ts';
+import type { CertificateState } from './certificates.ts';
 import type { LoadBalancer } from './client-types.ts';
 import type { FoundTag } from './client-types-common.ts';
 import type { BackendServer, VServerGroup } from './client-types-groups.ts';
@@ -94,6 +97,30 @@ export class Loader {
   async health(LoadBalancerId: string, signal: AbortSignal): Promise<readonly BackendHealth[] | undefined> {
     const answer = await orGone(() => this.#door.call('DescribeHealthStatus', { LoadBalancerId }, signal));
     return answer === undefined ? undefined : (answer.BackendServers?.BackendServer ?? []);
+  }
+
+  /**
+   * How a server certificate stands at `wall` (milliseconds since the epoch). Undefined where we may not look: an
+   * account that does not let us is none the worse served.
+   */
+  async certificate(
+    ServerCertificateId: string,
+    wall: number,
+    signal: AbortSignal,
+  ): Promise<CertificateState | undefined> {
+    try {
+      const answer = await this.#door.call('DescribeServerCertificates', { ServerCertificateId }, signal);
+      const found = answer.ServerCertificates?.ServerCertificate ?? [];
+      return stateOf(
+        found.find((one) => one.ServerCertificateId === ServerCertificateId),
+        wall,
+      );
+    } catch (error) {
+      if (isSluiceError(error) && error.kind === 'denied') return undefined;
+      if (isGone(error) || (isSluiceError(error) && error.code === 'CertificateNotExist'))
+        return { kind: 'missing' };
+      throw error;
+    }
   }
 
   async #findBalancers(

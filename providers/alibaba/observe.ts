@@ -7,6 +7,8 @@
  */
 import { SluiceError } from '../../src/core/errors.ts';
 import type { ObserveRequest, Owner } from '../../src/core/provider.ts';
+import { certificatesOf } from './certificates.ts';
+import type { CertificateState } from './certificates.ts';
 import type { LoadBalancer } from './client-types.ts';
 import type { VServerGroup } from './client-types-groups.ts';
 import type { Loader } from './loader.ts';
@@ -37,6 +39,20 @@ type Request = ObserveRequest<AlibabaWanted, AlibabaObserved>;
 const doubtRecheckMs = 5_000;
 
 export async function observe(sources: Sources, request: Request): Promise<AlibabaObserved> {
+  const seen = await look(sources, request);
+  const { loader, recent } = sources;
+  const { depth, wanted, previous, signal } = request;
+  if (depth === 'removal') return seen;
+  const certificates: Record<string, CertificateState> = {};
+  for (const id of certificatesOf(wanted)) {
+    const before = depth === 'quick' ? previous?.certificates[id] : undefined;
+    const found = before ?? (await loader.certificate(id, recent.wall(), signal));
+    if (found !== undefined) certificates[id] = found;
+  }
+  return { ...seen, certificates };
+}
+
+async function look(sources: Sources, request: Request): Promise<AlibabaObserved> {
   const { owner, depth, wanted, previous, signal } = request;
   const { loader, recent } = sources;
   const uses = depth === 'removal' || wanted?.reuse !== undefined || previous?.balancer?.ours === false;
@@ -67,7 +83,7 @@ export async function observe(sources: Sources, request: Request): Promise<Aliba
     if (depth === 'removal') refuseDoubt(sources, owner);
     return { ...nothing, strangers };
   }
-  return { balancer: await readBalancer(sources, request, balancer), strangers, doubles: [] };
+  return { ...nothing, balancer: await readBalancer(sources, request, balancer), strangers };
 }
 
 /**

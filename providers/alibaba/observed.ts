@@ -6,6 +6,7 @@
  * ago and the same one read back are equal. `undefined` means "not read", never "nothing".
  */
 import type { TargetHealth } from '../../src/core/hand-over.ts';
+import type { Certificates } from './certificates.ts';
 import type { ListenerProtocol } from './client-types-listeners.ts';
 import type { AddressType, InstanceChargeType, InternetChargeType } from './client-types.ts';
 import type { Tags } from './tags.ts';
@@ -93,9 +94,16 @@ export interface AlibabaObserved {
   readonly strangers: readonly Stranger[];
   /** Ids of all balancers with the owner's mark, where there are several; sorted. Nothing is done then. */
   readonly doubles: readonly string[];
+  /** Server certificates that the Service names. */
+  readonly certificates: Certificates;
 }
 
-export const nothing: AlibabaObserved = { balancer: undefined, strangers: [], doubles: [] };
+export const nothing: AlibabaObserved = {
+  balancer: undefined,
+  strangers: [],
+  doubles: [],
+  certificates: {},
+};
 
 export function memberKey(server: string, port: number): string {
   return `${server}:${port}`;

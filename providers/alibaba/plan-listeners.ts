@@ -59,6 +59,7 @@ function isUdp({ protocol }: { readonly protocol: string }): boolean {
 /**
  * Takes away what is not wanted, or not in this form.
  *
+ * @param withheld TCP ports on which what is wanted cannot be made: there nothing is taken away.
  * @returns keys of listeners that have to be made anew.
  */
 export function removeListeners(
@@ -66,6 +67,7 @@ export function removeListeners(
   balancer: BalancerHandle,
   wanted: AlibabaWanted,
   listeners: readonly ObservedListener[],
+  withheld: ReadonlySet<number>,
 ): ReadonlySet<string> {
   const removed = new Set<string>();
   const inOrder = listeners
@@ -76,8 +78,8 @@ export function removeListeners(
       (one) => one.port === listener.port && one.protocol === listener.protocol,
     );
     const reason = next === undefined ? 'no port of the Service asks for it' : reformed(next, listener);
-    if (reason === undefined) continue;
     const { port, protocol } = listener;
+    if (reason === undefined || (protocol !== 'udp' && withheld.has(port))) continue;
     removed.add(listenerKey(listener));
     addStep(planning, 'DeleteLoadBalancerListener', {
       id: `deleteListener.${port}-${protocol}`,

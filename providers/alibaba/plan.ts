@@ -10,6 +10,7 @@ import type { Problem } from '../../src/core/problems.ts';
 import { annotationField } from '../../src/core/problems.ts';
 import type { Goal, PlanContext } from '../../src/core/provider.ts';
 import { prefix } from './annotation-row.ts';
+import { checkCertificates } from './certificates.ts';
 import type { AlibabaObserved, ObservedBalancer, ObservedGroup } from './observed.ts';
 import { planBalancer } from './plan-balancer.ts';
 import { planGroup, removeGroups } from './plan-groups.ts';
@@ -38,7 +39,7 @@ export function plan(
 function planPresent(
   planning: Planning,
   wanted: AlibabaWanted,
-  { balancer: present, strangers }: AlibabaObserved,
+  { balancer: present, strangers, certificates }: AlibabaObserved,
   context: PlanContext,
 ): void {
   const [stranger] = strangers;
@@ -62,7 +63,10 @@ function planPresent(
   const listeners = present?.listeners ?? [];
   const groups = present?.groups ?? [];
   const managesListeners = wanted.reuse?.listeners ?? true;
-  const usable = managesListeners ? splitByOwner(planning, wanted, present, groups) : wanted.listeners;
+  const free = managesListeners ? splitByOwner(planning, wanted, present, groups) : wanted.listeners;
+  const checked = checkCertificates(free, listeners, certificates);
+  planning.problems.push(...checked.problems);
+  const usable = managesListeners ? checked.listeners : free;
   // Two listeners may share a group that was taken over: its members are planned once.
   const shared = new Map<ObservedGroup, GroupHandle>();
   const groupFor = (listener: WantedListener): GroupHandle => {
@@ -79,7 +83,7 @@ function planPresent(
     observed: listeners.find((one) => one.port === listener.port && one.protocol === listener.protocol),
   }));
   if (managesListeners) {
-    const removed = removeListeners(planning, balancer, wanted, listeners);
+    const removed = removeListeners(planning, balancer, wanted, listeners, checked.withheld);
     planListeners(planning, balancer, filled, removed);
   }
   for (const { group } of filled) group.finish();

@@ -28,6 +28,11 @@ export class Recent {
     this.#clock = clock;
   }
 
+  /** Milliseconds since the epoch: what the cloud gives dates in. */
+  wall(): number {
+    return this.#clock.wall();
+  }
+
   create(id: string): void {
     this.#note(this.#created, id);
   }

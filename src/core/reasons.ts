@@ -102,6 +102,15 @@ export const reasons = {
     means: 'More than one balancer bears the mark of the Service; none of them is changed.',
     cure: 'Take the mark off all but one.',
   },
+  CertificateUnusable: {
+    means:
+      'A certificate that is asked for does not exist or has expired; listeners keep the one that they have.',
+    cure: 'Name another certificate.',
+  },
+  CertificateExpiring: {
+    means: 'A certificate in use has expired or will within 30 days.',
+    cure: 'Upload a new one and name it in the annotation.',
+  },
   TakeOverDisturbs: {
     means:
       'What another controller made is not taken over, since the first pass afterwards would change how traffic flows.',

@@ -244,3 +244,27 @@ test('a live Service that is given to another controller: one deletion, status c
   );
   await remove(ground.api, manifest);
 });
+
+test('a balancer that is kept on delete: told, and still there', async () => {
+  const manifest = service('kept', {
+    annotations: {
+      'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-preserve-lb-on-delete': 'true',
+    },
+  });
+  await apply(ground.api, manifest);
+  const { value } = await untilService(
+    ground.api,
+    manifest,
+    'is served',
+    (live) => condition(live, 'InSync')?.status === 'True',
+  );
+  const { address } = statusOf(value);
+  await remove(ground.api, manifest);
+  await untilService(ground.api, manifest, 'goes', (live) => live === undefined);
+  expect((await cloud.dump()).loadBalancers.map(({ Address }) => Address)).toContain(address);
+  const { value: told } = await until('an event says so', async () =>
+    (await ground.events(manifest)).find(({ reason }) => reason === 'PreservedOnDelete'),
+  );
+  expect(told).toMatchObject({ type: 'Normal', note: expect.stringContaining(address) });
+  expect((await ground.events(manifest)).map(({ reason }) => reason)).not.toContain('DeletedLoadBalancer');
+});

@@ -68,6 +68,10 @@ export interface Settings {
   readonly vswitches: readonly VSwitchSetting[];
   /** `any`: every id is accepted. */
   readonly certificates: 'any' | readonly string[];
+  /** Milliseconds from now until certificates end. */
+  readonly certificateLifeMs: number;
+  /** Of them, those that ended yesterday. */
+  readonly expiredCertificates: readonly string[];
   readonly acls: 'any' | readonly string[];
   /** False: only servers that were set (`setServer`) can be added to a group. */
   readonly acceptUnknownServers: boolean;
@@ -106,6 +110,8 @@ export const defaultSettings: Settings = {
     { id: 'vsw-b', vpcId: 'vpc-1', zone: 'cn-hangzhou-i' },
   ],
   certificates: 'any',
+  certificateLifeMs: 90 * 86_400_000,
+  expiredCertificates: [],
   acls: 'any',
   acceptUnknownServers: true,
   addExisting: 'refused',

@@ -1,0 +1,124 @@
+/**
+ * Server certificates of https listeners, looked at before they are put in use: the cloud takes an expired one
+ * without a word.
+ *
+ * Pure but for the reading in `observe.ts`. What is observed changes by the day and not by the minute, so that
+ * equal states stay equal.
+ */
+import { annotationField } from '../../src/core/problems.ts';
+import type { Problem } from '../../src/core/problems.ts';
+import { prefix } from './annotation-row.ts';
+import type { ServerCertificate } from './client-types.ts';
+import type { ObservedListener, Setting } from './observed.ts';
+import type { AlibabaWanted, WantedListener } from './wanted.ts';
+
+/** How a certificate stands. */
+export type CertificateState =
+  | { readonly kind: 'missing' | 'good' }
+  /** `on`: the day on which it ends, `2026-01-31`. */
+  | { readonly kind: 'expiring' | 'expired'; readonly on: string };
+
+/** Id → how it stands. Ids that are absent were not looked at. */
+export type Certificates = Readonly<Record<string, CertificateState>>;
+
+const warnBeforeMs = 30 * 24 * 3_600_000;
+
+/** The ids that a Service names, each once. */
+export function certificatesOf(wanted: AlibabaWanted | undefined): readonly string[] {
+  return [...new Set((wanted?.listeners ?? []).map(certificateOf).filter((id) => id !== undefined))];
+}
+
+function certificateOf({
+  protocol,
+  settings,
+}: Pick<WantedListener, 'protocol' | 'settings'>): string | undefined {
+  const id = protocol === 'https' ? settings['ServerCertificateId'] : undefined;
+  return typeof id === 'string' ? id : undefined;
+}
+
+/** @param wall milliseconds since the epoch. */
+export function stateOf(certificate: ServerCertificate | undefined, wall: number): CertificateState {
+  if (certificate === undefined) return { kind: 'missing' };
+  const ends = certificate.ExpireTimeStamp ?? 0;
+  if (!(ends > 0) || ends - wall > warnBeforeMs) return { kind: 'good' };
+  return { kind: ends <= wall ? 'expired' : 'expiring', on: new Date(ends).toISOString().slice(0, 10) };
+}
+
+/**
+ * What is to be said of the certificates that the Service names, and the listeners as they may be made: one that
+ * would get a certificate that is no good keeps what it has, or is not made.
+ */
+export function checkCertificates(
+  listeners: readonly WantedListener[],
+  observed: readonly ObservedListener[],
+  certificates: Certificates,
+): {
+  readonly listeners: readonly WantedListener[];
+  /** TCP ports whose listener cannot be made: what is there meanwhile stays. */
+  readonly withheld: ReadonlySet<number>;
+  readonly problems: readonly Problem[];
+} {
+  const problems = new Map<string, Problem>();
+  const withheld = new Set<number>();
+  const usable = listeners.flatMap((listener): readonly WantedListener[] => {
+    const id = certificateOf(listener);
+    const state = id === undefined ? undefined : certificates[id];
+    if (id === undefined || state === undefined || state.kind === 'good') return [listener];
+    const present = observed.find(
+      (one) => one.port === listener.port && one.protocol === 'https' && one.ours,
+    );
+    const inUse = present?.settings['ServerCertificateId'];
+    if (inUse === id || state.kind === 'expiring') {
+      problems.set(`${id} ${state.kind}`, inUseProblem(id, state));
+      return [listener];
+    }
+    problems.set(`${id} unusable`, unusable(id, state, inUse));
+    if (present !== undefined) return [{ ...listener, settings: withCertificate(listener, inUse) }];
+    withheld.add(listener.port);
+    return [];
+  });
+  // What would send callers there waits, too.
+  for (const { port, forward } of listeners)
+    if (forward !== undefined && withheld.has(forward)) withheld.add(port);
+  return {
+    listeners: usable.filter(({ port, transport }) => transport === 'UDP' || !withheld.has(port)),
+    withheld,
+    problems: [...problems.values()],
+  };
+}
+
+function withCertificate(
+  { settings }: WantedListener,
+  inUse: Setting | undefined,
+): WantedListener['settings'] {
+  const { ServerCertificateId: _, ...rest } = settings;
+  return inUse === undefined ? rest : { ...rest, ServerCertificateId: inUse };
+}
+
+function inUseProblem(id: string, state: CertificateState): Problem {
+  const what =
+    state.kind === 'missing'
+      ? 'is not in the account any more'
+      : 'on' in state
+        ? `${state.kind === 'expired' ? 'expired' : 'expires'} on ${state.on}`
+        : 'is no good';
+  return {
+    severity: 'warning',
+    reason: 'CertificateExpiring',
+    field: annotationField(`${prefix}cert-id`),
+    message: `certificate ${id}, which is in use, ${what}`,
+    cure: 'upload a new one and name it here',
+  };
+}
+
+function unusable(id: string, state: CertificateState, inUse: Setting | undefined): Problem {
+  const what = 'on' in state ? `expired on ${state.on}` : 'is not in the account';
+  const instead = inUse === undefined ? 'no https listener is made with it' : `${String(inUse)} stays in use`;
+  return {
+    severity: 'error',
+    reason: 'CertificateUnusable',
+    field: annotationField(`${prefix}cert-id`),
+    message: `certificate ${id} ${what}; ${instead}`,
+    cure: 'name a certificate of this region that is valid',
+  };
+}
