@@ -2,26 +2,14 @@
  * Server certificates of https listeners, looked at before they are put in use: the cloud takes an expired one
  * without a word.
  *
- * Pure but for the reading in `observe.ts`. What is observed changes by the day and not by the minute, so that
- * equal states stay equal.
+ * Pure.
  */
 import { annotationField } from '../../src/core/problems.ts';
 import type { Problem } from '../../src/core/problems.ts';
 import { prefix } from './annotation-row.ts';
-import type { ServerCertificate } from './client-types.ts';
+import type { CertificateState, Certificates } from './certificate-state.ts';
 import type { ObservedListener, Setting } from './observed.ts';
 import type { AlibabaWanted, WantedListener } from './wanted.ts';
-
-/** How a certificate stands. */
-export type CertificateState =
-  | { readonly kind: 'missing' | 'good' }
-  /** `on`: the day on which it ends, `2026-01-31`. */
-  | { readonly kind: 'expiring' | 'expired'; readonly on: string };
-
-/** Id → how it stands. Ids that are absent were not looked at. */
-export type Certificates = Readonly<Record<string, CertificateState>>;
-
-const warnBeforeMs = 30 * 24 * 3_600_000;
 
 /** The ids that a Service names, each once. */
 export function certificatesOf(wanted: AlibabaWanted | undefined): readonly string[] {
@@ -34,14 +22,6 @@ function certificateOf({
 }: Pick<WantedListener, 'protocol' | 'settings'>): string | undefined {
   const id = protocol === 'https' ? settings['ServerCertificateId'] : undefined;
   return typeof id === 'string' ? id : undefined;
-}
-
-/** @param wall milliseconds since the epoch. */
-export function stateOf(certificate: ServerCertificate | undefined, wall: number): CertificateState {
-  if (certificate === undefined) return { kind: 'missing' };
-  const ends = certificate.ExpireTimeStamp ?? 0;
-  if (!(ends > 0) || ends - wall > warnBeforeMs) return { kind: 'good' };
-  return { kind: ends <= wall ? 'expired' : 'expiring', on: new Date(ends).toISOString().slice(0, 10) };
 }
 
 /**

@@ -8,8 +8,8 @@
 import { isSluiceError } from '../../src/core/errors.ts';
 import type { Owner } from '../../src/core/provider.ts';
 import { SharedRead } from '../../src/core/shared-read.ts';
-import { stateOf } from './certificates.ts';
-import type { CertificateState } from './certificates.ts';
+import { stateOf } from './certificate-state.ts';
+import type { CertificateState } from './certificate-state.ts';
 import type { LoadBalancer } from './client-types.ts';
 import type { FoundTag } from './client-types-common.ts';
 import type { BackendServer, VServerGroup } from './client-types-groups.ts';

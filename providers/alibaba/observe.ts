@@ -8,7 +8,7 @@
 import { SluiceError } from '../../src/core/errors.ts';
 import type { ObserveRequest, Owner } from '../../src/core/provider.ts';
 import { certificatesOf } from './certificates.ts';
-import type { CertificateState } from './certificates.ts';
+import type { CertificateState } from './certificate-state.ts';
 import type { LoadBalancer } from './client-types.ts';
 import type { VServerGroup } from './client-types-groups.ts';
 import type { Loader } from './loader.ts';

@@ -6,7 +6,7 @@
  * ago and the same one read back are equal. `undefined` means "not read", never "nothing".
  */
 import type { TargetHealth } from '../../src/core/hand-over.ts';
-import type { Certificates } from './certificates.ts';
+import type { Certificates } from './certificate-state.ts';
 import type { ListenerProtocol } from './client-types-listeners.ts';
 import type { AddressType, InstanceChargeType, InternetChargeType } from './client-types.ts';
 import type { Tags } from './tags.ts';

@@ -15,6 +15,7 @@ import type { CredentialSource } from './credentials/source.ts';
 import { endpointOf } from './endpoints.ts';
 import { classify } from './errors.ts';
 import type { SlbClient } from './operations.ts';
+import { placed } from './place.ts';
 import { createAlibaba } from './provider.ts';
 import type { Alibaba } from './provider.ts';
 
@@ -34,13 +35,17 @@ export interface RunningAlibaba extends Alibaba {
   close(): void;
 }
 
-/** `settings` is what `parseAlibabaConfig` made of the section. No call is made yet. */
-export function startAlibaba(
+/**
+ * `settings` is what `parseAlibabaConfig` made of the section. The account is not called yet; where the settings name no
+ * region, the instance's metadata service is.
+ */
+export async function startAlibaba(
   settings: unknown,
   { clock, random, onCall }: StartOptions,
   environment: Readonly<Record<string, string | undefined>> = process.env,
-): RunningAlibaba {
-  const config = settings as AlibabaConfig;
+): Promise<RunningAlibaba> {
+  const never = new AbortController().signal;
+  const config = await placed(settings as AlibabaConfig, clock, never);
   const { region, network, endpoint, vpcEndpoint } = config;
   const session = new CredentialSession(sourceOf(config, environment, clock), clock);
   const wire = createWireClient({ region, session, network, endpoint, vpcEndpoint });

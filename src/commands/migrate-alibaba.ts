@@ -60,7 +60,7 @@ export const fromAlibaba: MigrationSource = {
       return exit.problem;
     }
     const { startAlibaba } = await import('../../providers/alibaba/start.ts');
-    const running = startAlibaba(section, {
+    const running = await startAlibaba(section, {
       clock: systemClock,
       random: Math.random,
       onCall: () => undefined,
