@@ -10,7 +10,7 @@ import { chooseNodes } from '../../src/core/targets.ts';
 import { prefix } from './annotation-row.ts';
 import { valueOf } from './annotations.ts';
 import type { ListenerProtocol } from './client-types-listeners.ts';
-import { instanceOf, notAnInstance } from './instances.ts';
+import { instanceOf, keptOut, notAnInstance } from './instances.ts';
 import { balancerName, groupName, memberDescription } from './names.ts';
 import type { ListenerSettings, ObservedGroup } from './observed.ts';
 import { listenerKey, memberKey } from './observed.ts';
@@ -215,14 +215,16 @@ function chooseInstances({ nodeSelector, targetMode, region }: AlibabaSettings, 
   const instances = new Map<string, number>();
   for (const node of nodes) {
     const id = instanceOf(node, region);
-    if (id === undefined) excluded.push(notAnInstance(node, region));
+    const kept = keptOut(node);
+    if (kept !== undefined) excluded.push(kept);
+    else if (id === undefined) excluded.push(notAnInstance(node, region));
     else instances.set(id, ready === undefined ? 1 : (ready.get(node.name) ?? 0));
   }
   const without = new Set(
     left.filter(({ reason }) => reason === 'NodeWithoutEndpoint').map(({ node }) => node),
   );
   const idle = world.nodes
-    .filter((node) => without.has(node.name))
+    .filter((node) => without.has(node.name) && keptOut(node) === undefined)
     .map((node) => instanceOf(node, region))
     .filter((id) => id !== undefined);
   return {
