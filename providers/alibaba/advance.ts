@@ -7,6 +7,7 @@
 import { SluiceError } from '../../src/core/errors.ts';
 import type { Outputs, Parameters, Step } from '../../src/core/plan.ts';
 import type { ListenerProtocol } from './client-types-listeners.ts';
+import type { DomainCertificate } from './domains.ts';
 import { settingsOfInput } from './listener-input.ts';
 import { isSlbOperation } from './operations.ts';
 import type { SlbInput, SlbOperation } from './operations.ts';
@@ -134,6 +135,23 @@ const effects: Effects = {
     const released = !balancer.ours && input.TagKey.some((key) => key.startsWith('sluice.dev/used-by-'));
     return lost || released ? undefined : { ...balancer, tags };
   },
+  CreateDomainExtension: (balancer, input, outputs) =>
+    changeListener(balancer, input.ListenerPort, 'https', (listener) => ({
+      ...listener,
+      domains: {
+        ...listener.domains,
+        [input.Domain]: {
+          id: outputs['DomainExtensionId'] ?? '',
+          certificate: input.ServerCertificateId,
+        },
+      },
+    })),
+  SetDomainExtensionAttribute: (balancer, input) =>
+    changeDomains(balancer, (domain) =>
+      domain.id === input.DomainExtensionId ? { ...domain, certificate: input.ServerCertificateId } : domain,
+    ),
+  DeleteDomainExtension: (balancer, input) =>
+    changeDomains(balancer, (domain) => (domain.id === input.DomainExtensionId ? undefined : domain)),
   StartLoadBalancerListener: (balancer, input, outputs) =>
     changeListener(balancer, input.ListenerPort, input.ListenerProtocol, (listener) => ({
       ...listener,
@@ -245,6 +263,23 @@ function changeListener(
     listeners: balancer.listeners.map((one) =>
       one.port === port && one.protocol === protocol ? change(one) : one,
     ),
+  };
+}
+
+function changeDomains(
+  balancer: ObservedBalancer,
+  change: (domain: DomainCertificate) => DomainCertificate | undefined,
+): ObservedBalancer {
+  return {
+    ...balancer,
+    listeners: balancer.listeners.map((listener) => {
+      if (listener.domains === undefined) return listener;
+      const domains = Object.entries(listener.domains).flatMap(([name, domain]) => {
+        const next = change(domain);
+        return next === undefined ? [] : [[name, next] as const];
+      });
+      return { ...listener, domains: Object.fromEntries(domains) };
+    }),
   };
 }
 

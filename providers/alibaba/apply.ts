@@ -39,6 +39,9 @@ export async function apply(
     if (operation === 'CreateVServerGroup') {
       return { VServerGroupId: (output as SlbOutput<'CreateVServerGroup'>).VServerGroupId };
     }
+    if (operation === 'CreateDomainExtension') {
+      return { DomainExtensionId: (output as SlbOutput<'CreateDomainExtension'>).DomainExtensionId };
+    }
     if (operation === 'StartLoadBalancerListener') {
       return {
         Status: await statusAfter(
@@ -55,7 +58,12 @@ export async function apply(
         recent.delete(balancer);
         return {};
       }
-      if (operation === 'DeleteVServerGroup' || operation === 'DeleteLoadBalancerListener') return {};
+      if (
+        operation === 'DeleteVServerGroup' ||
+        operation === 'DeleteLoadBalancerListener' ||
+        operation === 'DeleteDomainExtension'
+      )
+        return {};
       if (recent.wasCreated(balancer)) {
         throw new SluiceError(
           'busy',

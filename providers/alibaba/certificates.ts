@@ -13,7 +13,11 @@ import type { AlibabaWanted, WantedListener } from './wanted.ts';
 
 /** The ids that a Service names, each once. */
 export function certificatesOf(wanted: AlibabaWanted | undefined): readonly string[] {
-  return [...new Set((wanted?.listeners ?? []).map(certificateOf).filter((id) => id !== undefined))];
+  const ids = (wanted?.listeners ?? []).flatMap((listener) => [
+    certificateOf(listener),
+    ...Object.values(listener.domains ?? {}),
+  ]);
+  return [...new Set(ids.filter((id) => id !== undefined))];
 }
 
 function certificateOf({
@@ -40,7 +44,8 @@ export function checkCertificates(
 } {
   const problems = new Map<string, Problem>();
   const withheld = new Set<number>();
-  const usable = listeners.flatMap((listener): readonly WantedListener[] => {
+  const usable = listeners.flatMap((given): readonly WantedListener[] => {
+    const listener = withGoodDomains(given, observed, certificates, problems);
     const id = certificateOf(listener);
     const state = id === undefined ? undefined : certificates[id];
     if (id === undefined || state === undefined || state.kind === 'good') return [listener];
@@ -67,6 +72,29 @@ export function checkCertificates(
   };
 }
 
+/** A domain whose certificate is no good keeps the one that it has, or has none of its own. */
+function withGoodDomains(
+  listener: WantedListener,
+  observed: readonly ObservedListener[],
+  certificates: Certificates,
+  problems: Map<string, Problem>,
+): WantedListener {
+  if (listener.domains === undefined) return listener;
+  const there = observed.find((one) => one.port === listener.port && one.protocol === 'https')?.domains;
+  const domains = Object.entries(listener.domains).flatMap(([domain, id]) => {
+    const state = certificates[id];
+    if (state === undefined || state.kind === 'good') return [[domain, id] as const];
+    const inUse = there?.[domain]?.certificate;
+    if (inUse === id || state.kind === 'expiring') {
+      problems.set(`${id} ${state.kind}`, inUseProblem(id, state, 'domain-extensions'));
+      return [[domain, id] as const];
+    }
+    problems.set(`${id} unusable`, unusable(id, state, inUse, 'domain-extensions'));
+    return inUse === undefined ? [] : [[domain, inUse] as const];
+  });
+  return { ...listener, domains: Object.fromEntries(domains) };
+}
+
 function withCertificate(
   { settings }: WantedListener,
   inUse: Setting | undefined,
@@ -75,7 +103,7 @@ function withCertificate(
   return inUse === undefined ? rest : { ...rest, ServerCertificateId: inUse };
 }
 
-function inUseProblem(id: string, state: CertificateState): Problem {
+function inUseProblem(id: string, state: CertificateState, word = 'cert-id'): Problem {
   const what =
     state.kind === 'missing'
       ? 'is not in the account any more'
@@ -85,19 +113,24 @@ function inUseProblem(id: string, state: CertificateState): Problem {
   return {
     severity: 'warning',
     reason: 'CertificateExpiring',
-    field: annotationField(`${prefix}cert-id`),
+    field: annotationField(`${prefix}${word}`),
     message: `certificate ${id}, which is in use, ${what}`,
     cure: 'upload a new one and name it here',
   };
 }
 
-function unusable(id: string, state: CertificateState, inUse: Setting | undefined): Problem {
+function unusable(
+  id: string,
+  state: CertificateState,
+  inUse: Setting | undefined,
+  word = 'cert-id',
+): Problem {
   const what = 'on' in state ? `expired on ${state.on}` : 'is not in the account';
-  const instead = inUse === undefined ? 'no https listener is made with it' : `${String(inUse)} stays in use`;
+  const instead = inUse === undefined ? 'it is not put in use' : `${String(inUse)} stays in use`;
   return {
     severity: 'error',
     reason: 'CertificateUnusable',
-    field: annotationField(`${prefix}cert-id`),
+    field: annotationField(`${prefix}${word}`),
     message: `certificate ${id} ${what}; ${instead}`,
     cure: 'name a certificate of this region that is valid',
   };

@@ -16,6 +16,7 @@ import type { BackendServer, VServerGroup } from './client-types-groups.ts';
 import type { BackendHealth, Listener } from './client-types-listeners.ts';
 import type { Door } from './door.ts';
 import { isGone } from './errors.ts';
+import type { ObservedListener } from './observed.ts';
 import { clusterTag, uidTag, useTag } from './tags.ts';
 
 const pageSize = 100;
@@ -97,6 +98,26 @@ export class Loader {
   async health(LoadBalancerId: string, signal: AbortSignal): Promise<readonly BackendHealth[] | undefined> {
     const answer = await orGone(() => this.#door.call('DescribeHealthStatus', { LoadBalancerId }, signal));
     return answer === undefined ? undefined : (answer.BackendServers?.BackendServer ?? []);
+  }
+
+  /** Undefined: the listener is gone. */
+  async domains(
+    LoadBalancerId: string,
+    ListenerPort: number,
+    signal: AbortSignal,
+  ): Promise<NonNullable<ObservedListener['domains']> | undefined> {
+    const answer = await orGone(() =>
+      this.#door.call('DescribeDomainExtensions', { LoadBalancerId, ListenerPort }, signal),
+    );
+    const found = answer?.DomainExtensions?.DomainExtension ?? [];
+    return answer === undefined
+      ? undefined
+      : Object.fromEntries(
+          found.map((one) => [
+            one.Domain,
+            { id: one.DomainExtensionId, certificate: one.ServerCertificateId },
+          ]),
+        );
   }
 
   /**

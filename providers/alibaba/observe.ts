@@ -142,7 +142,8 @@ export async function readBalancer(
   if (depth === 'removal' && ours) return toBalancer(owner, balancer, { listeners: [], groups: [], ordered });
   const [listed, groups] = await Promise.all([loader.listeners(id, signal), loader.groups(id, signal)]);
   if (listed === undefined || groups === undefined) throw vanished(id);
-  const listeners = sortListeners(listed.map((one) => toListener(owner, one, foreign)));
+  const plain = sortListeners(listed.map((one) => toListener(owner, one, foreign)));
+  const listeners = await withDomains(sources, request, id, plain);
   const health = depth === 'removal' || listeners.length === 0 ? [] : await loader.health(id, signal);
   if (health === undefined) throw vanished(id);
   const read = await Promise.all(
@@ -153,6 +154,30 @@ export async function readBalancer(
     groups: sortGroups(read.filter((group) => group !== undefined)),
     ordered,
   });
+}
+
+/** Certificates for single domains, where the Service names any: one read for each such listener. */
+async function withDomains(
+  { loader }: Sources,
+  { depth, wanted, previous, signal }: Request,
+  id: string,
+  listeners: readonly ObservedListener[],
+): Promise<readonly ObservedListener[]> {
+  const asked = new Set(
+    (wanted?.listeners ?? []).filter((one) => one.domains !== undefined).map(({ port }) => port),
+  );
+  return await Promise.all(
+    listeners.map(async (listener) => {
+      if (listener.protocol !== 'https' || !asked.has(listener.port)) return listener;
+      const before = previous?.balancer?.listeners.find(
+        (one) => one.port === listener.port && one.protocol === 'https',
+      )?.domains;
+      const domains =
+        depth === 'quick' && before !== undefined ? before : await loader.domains(id, listener.port, signal);
+      if (domains === undefined) throw vanished(id);
+      return { ...listener, domains };
+    }),
+  );
 }
 
 /** Undefined for one that went away meanwhile. */

@@ -26,6 +26,8 @@ export interface ObservedListener {
   readonly takenOver?: true;
   readonly owner: string;
   readonly settings: ListenerSettings;
+  /** Certificates for single domains. Absent: not read, as nobody asks for any. */
+  readonly domains?: Readonly<Record<string, { readonly id: string; readonly certificate: string }>>;
 }
 
 export interface ObservedMember {

@@ -16,6 +16,7 @@ import { addStep, chunkId, chunks } from './steps.ts';
 import type { Planning } from './steps.ts';
 import {
   clusterTag,
+  domainsTag,
   keysTag,
   orderedTag,
   protectionTag,
@@ -124,6 +125,7 @@ function preserve(planning: Planning, balancer: ObservedBalancer): void {
     protectionTag,
     takenOverTag,
     orderedTag,
+    domainsTag,
   ];
   untag(
     planning,

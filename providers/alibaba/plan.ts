@@ -11,6 +11,7 @@ import { annotationField } from '../../src/core/problems.ts';
 import type { Goal, PlanContext } from '../../src/core/provider.ts';
 import { prefix } from './annotation-row.ts';
 import { checkCertificates } from './certificates.ts';
+import { planDomains } from './domains.ts';
 import type { AlibabaObserved, ObservedBalancer, ObservedGroup } from './observed.ts';
 import { planBalancer } from './plan-balancer.ts';
 import { planGroup, removeGroups } from './plan-groups.ts';
@@ -85,6 +86,12 @@ function planPresent(
   if (managesListeners) {
     const removed = removeListeners(planning, balancer, wanted, listeners, checked.withheld);
     planListeners(planning, balancer, filled, removed);
+    planDomains(
+      planning,
+      balancer,
+      present,
+      filled.filter(({ group }) => group.usable),
+    );
   }
   for (const { group } of filled) group.finish();
   removeGroups(planning, wanted, groups, listeners, managesListeners);

@@ -19,6 +19,8 @@ export interface PortPlan {
   readonly settings: ListenerSettings;
   /** Those of them that no annotation gives. */
   readonly chosen: readonly string[];
+  /** Certificates for single domains; undefined is no opinion. */
+  readonly domains: Readonly<Record<string, string>> | undefined;
   /** Port of the https listener that callers are sent to. */
   readonly forward: number | undefined;
   /** VServer group that the user brought along. */
@@ -122,6 +124,7 @@ function planPort(
     nodePort,
     settings,
     chosen: Object.keys(settings).filter((name) => !asked.has(name)),
+    domains: protocol === 'https' ? draft.domains : undefined,
     forward: protocol === 'http' ? draft.forwards.find((pair) => pair.port === port)?.value : undefined,
     group,
   };
@@ -250,8 +253,12 @@ function checkTogether(ports: readonly PortPlan[], draft: Draft, problems: Probl
     );
   }
   if (ports.length === 0) return;
+  const usable = (name: string): boolean =>
+    ports.some(({ protocol }) =>
+      name === 'DomainExtensions' ? protocol === 'https' : hasSetting(protocol, name),
+    );
   for (const [name, key] of Object.entries(keys)) {
-    if (ports.some(({ protocol }) => hasSetting(protocol, name))) continue;
+    if (usable(name)) continue;
     problems.push({
       severity: 'warning',
       reason: 'IneffectiveSetting',

@@ -20,6 +20,8 @@ export const uidTag = 'sluice.dev/uid';
 const resourceTag = 'sluice.dev/resource';
 /** Hashes of the keys of the user's tags that we wrote. */
 export const keysTag = 'sluice.dev/tags';
+/** Hashes of the ports and domains that we gave certificates of their own. */
+export const domainsTag = 'sluice.dev/domains';
 /** We switched deletion protection on: we may switch it off. */
 export const protectionTag = 'sluice.dev/protection';
 

@@ -47,6 +47,8 @@ export interface WantedListener {
   /** Settings that Sluice chose: nobody asked for them. */
   readonly chosen: readonly string[];
   readonly forward: number | undefined;
+  /** Domain → certificate; undefined is no opinion. */
+  readonly domains: Readonly<Record<string, string>> | undefined;
   readonly tags: Tags;
   /** Undefined for one that only forwards. */
   readonly group: WantedGroup | undefined;
@@ -184,6 +186,7 @@ function listenerOf(owner: Owner, settings: AlibabaSettings, port: PortPlan, cho
     description: `sluice ${owner.service} ${port.port}/${protocol}`.slice(0, 256),
     settings: port.settings,
     chosen: port.chosen,
+    domains: port.domains,
     forward,
     tags: ownerTags(owner, 'listener'),
     group:
