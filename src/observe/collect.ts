@@ -47,5 +47,7 @@ function collector(): () => void {
   setFlagsFromString('--expose-gc');
   const gc: unknown = runInNewContext('gc');
   setFlagsFromString('--no-expose-gc');
-  return typeof gc === 'function' ? () => void Reflect.apply(gc, undefined, [{ type: 'major', flavor: 'last-resort' }]) : () => undefined;
+  return typeof gc === 'function'
+    ? () => void Reflect.apply(gc, undefined, [{ type: 'major', flavor: 'last-resort' }])
+    : () => undefined;
 }
