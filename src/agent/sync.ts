@@ -24,6 +24,8 @@ import { syncTimings, type SyncReport, type SyncState, type SyncTimings } from '
 /** A repair is looked at after this; also the rest between two looks that a write has crossed. */
 const secondLookMs = 10_000;
 const verifyRounds = 3;
+/** Until the monitor stands (nft first lists every table) nobody tells of foreign changes. */
+const firstLooksMs: readonly number[] = [1_000, secondLookMs];
 
 /** Everything that is decided for one family at this moment. */
 export interface DecisionSource {
@@ -75,6 +77,7 @@ export class FamilySync {
   #programmed = false;
   #problem: SluiceError | undefined;
   #badLooks = 0;
+  #looks = 0;
   #cancelRetry: (() => void) | undefined;
   #cancelVerify: (() => void) | undefined;
   #verifying: Promise<void> | undefined;
@@ -121,11 +124,11 @@ export class FamilySync {
 
   /**
    * Hears of others' changes from the first whole write on: a monitor that is there before prints every object of that
-   * write, which takes longer than the write. What somebody changes before the monitor stands is found by a look soon after.
+   * write, which takes longer than the write. What somebody changes before the monitor stands is found by looks soon after.
    */
   #watch(): void {
     this.#backend.watch((change) => this.#foreign(change), this.#watching.signal);
-    this.#planVerify(secondLookMs);
+    this.#planVerify();
   }
 
   /** Decisions changed; the source has them already. */
@@ -305,11 +308,13 @@ export class FamilySync {
     this.#demandWhole();
   }
 
-  #planVerify(soonMs?: number): void {
+  #planVerify(): void {
     const { verifyMs } = this.#timings;
     if (verifyMs === 0) return;
     // After a bad look the repair is looked at soon.
-    const wait = Math.min(verifyMs, soonMs ?? (this.#badLooks > 0 ? secondLookMs : verifyMs));
+    const soon = firstLooksMs[this.#looks] ?? (this.#badLooks > 0 ? secondLookMs : verifyMs);
+    this.#looks += 1;
+    const wait = Math.min(verifyMs, soon);
     this.#cancelVerify = this.#clock.schedule(this.#spread(wait), () => {
       this.#verifying = this.#verify().finally(() => {
         this.#verifying = undefined;
