@@ -276,3 +276,16 @@ test('while another program holds the lock a write fails clearly, leaves no half
     await rm(folder, { recursive: true });
   }
 });
+
+test('in a pid namespace of its own, as in a pod, own writes of the nft variant are never taken for foreign ones', async () => {
+  await using space = await Namespace.open();
+  const script = new URL('./iptables-watch.ts', import.meta.url).pathname;
+  const told = JSON.parse(
+    await space.must('unshare', '--pid', '--fork', '--mount-proc', process.execPath, script),
+  ) as { pid: number; own: unknown; looks: number; foreign: ForeignChange[] };
+  expect(told.pid).toBe(1);
+  expect(told.own).toEqual([]);
+  // Forty writes are not forty looks at the kernel: nat and filter, a few times.
+  expect(told.looks).toBeLessThan(20);
+  expect(told.foreign[0]?.process).toMatch(/^iptables(?:-nft)? \(\d+\)$/);
+});
