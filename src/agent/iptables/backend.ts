@@ -136,7 +136,7 @@ export class IptablesBackend implements Backend {
     for (;;) {
       const held = await (reading ?? this.#read());
       reading = undefined;
-      left ??= leftOf(model, held);
+      left ??= leftBehind(model, held[1]);
       const result = await this.#writing(() => this.#reconcile(model, held));
       operations += result.operations;
       if (result.refused === undefined) break;
@@ -385,16 +385,6 @@ export class IptablesBackend implements Backend {
     this.#model = undefined;
     return Promise.resolve();
   }
-}
-
-function leftOf(model: Model, [, sets]: Held): Left[] {
-  return setNames.flatMap((name) => {
-    const wanted = model.entriesOf(name);
-    return leftBehind(
-      name,
-      [...(sets.get(name)?.entries ?? [])].filter((entry) => !wanted.has(entry)),
-    );
-  });
 }
 
 function countOf(delta: Delta): number {
