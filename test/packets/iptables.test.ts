@@ -91,7 +91,7 @@ describe.each(variants)('the %s variant', (variant) => {
     const saved = await space.dump(variant, 'IPv4');
 
     const again = await open(space, variant);
-    expect(await again.replace(node, services)).toEqual({ operations: 0, quarantined: [] });
+    expect(await again.replace(node, services)).toEqual({ operations: 0, quarantined: [], left: [] });
     // With their handles: a rule written anew would have another.
     expect(await space.must('nft', '-a', 'list', 'ruleset')).toBe(before);
     expect(await space.dump(variant, 'IPv4')).toBe(saved);
