@@ -9,7 +9,7 @@
 import type { Clock, Random } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { EndpointSliceObject, IpFamily, NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
-import type { Backend } from './backend.ts';
+import type { Backend, Left } from './backend.ts';
 import { ConntrackReconciler } from './conntrack/reconcile.ts';
 import type { Served } from './conntrack/stale.ts';
 import type { ConntrackTable, Tracked } from './conntrack/table.ts';
@@ -228,7 +228,11 @@ export class Agent implements AgentHearer {
       random,
       ...(timings === undefined ? {} : { timings }),
       soon: this.#soon,
-      report: (event) => telemetry.sync(event),
+      report: (event) => {
+        telemetry.sync(event);
+        // Services that went while nobody looked: their flows are still tracked.
+        if (event.kind === 'written') for (const one of event.left) retire(reconcilers, one);
+      },
     });
     const reconcilers = new Map<Tracked, ConntrackReconciler>();
     const protocols: readonly Tracked[] = conntrack === undefined ? [] : resetTcp ? ['udp', 'tcp'] : ['udp'];
@@ -369,6 +373,18 @@ function isOf(family: IpFamily): (decision: NodeDecision) => boolean {
 
 function sameText(a: NodeDecision | undefined, b: NodeDecision | undefined): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
+function retire(
+  reconcilers: ReadonlyMap<Tracked, ConntrackReconciler>,
+  { protocol, address, port }: Left,
+): void {
+  const reconciler = protocol === 'SCTP' ? undefined : reconcilers.get(protocol === 'UDP' ? 'udp' : 'tcp');
+  reconciler?.retire(
+    address === undefined
+      ? { addresses: [], port: 0, nodePort: port }
+      : { addresses: [address], port, nodePort: 0 },
+  );
 }
 
 /** Has tracked flows looked at that a change may have made stale. */

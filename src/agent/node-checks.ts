@@ -2,7 +2,13 @@
 import type { Clock } from '../core/clock.ts';
 import type { IpFamily, ObjectKey } from '../core/objects.ts';
 import type { Decision } from './decision.ts';
-import { checkEphemeralPorts, checkForwarding, type Finding, type Sysctls } from './preflight.ts';
+import {
+  checkEphemeralPorts,
+  checkForwarding,
+  type Finding,
+  type ServiceFinding,
+  type Sysctls,
+} from './preflight.ts';
 import { boundSockets, shadows } from './sockets.ts';
 import type { RunTool } from './tool.ts';
 
@@ -12,6 +18,8 @@ export interface NodeCheckOptions {
   readonly families: readonly IpFamily[];
   /** `protocol port` → a decision that serves it. */
   readonly nodePorts: () => readonly Decision[];
+  /** What the backend cannot do for some Services. */
+  readonly limits?: () => Promise<readonly ServiceFinding[]>;
   readonly clock: Clock;
   readonly found: (finding: Finding & { readonly service?: ObjectKey }) => void;
 }
@@ -45,15 +53,14 @@ export class NodeChecks {
       ...(await checkForwarding(sysctls, families)),
       ...(await checkEphemeralPorts(sysctls, ports)),
       ...(await this.#takenPorts(decisions)),
+      ...((await this.#options.limits?.()) ?? []),
     ];
     const now = new Set(findings.map(({ message }) => message));
     for (const finding of findings) if (!this.#told.has(finding.message)) found(finding);
     this.#told = now;
   }
 
-  async #takenPorts(
-    decisions: readonly Decision[],
-  ): Promise<readonly (Finding & { readonly service: ObjectKey })[]> {
+  async #takenPorts(decisions: readonly Decision[]): Promise<readonly ServiceFinding[]> {
     if (decisions.length === 0) return [];
     const sockets = (await boundSockets(this.#options.run)).filter(shadows);
     const byPort = new Map(sockets.map((socket) => [`${socket.protocol} ${socket.port}`, socket]));

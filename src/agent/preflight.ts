@@ -5,14 +5,23 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { SluiceError } from '../core/errors.ts';
-import type { IpFamily } from '../core/objects.ts';
+import type { IpFamily, ObjectKey } from '../core/objects.ts';
 
 /** Something about the node that a person should know of. */
 export interface Finding {
   /** CamelCase; becomes the reason of an event. */
-  readonly code: 'ForwardingOff' | 'EphemeralPortsOverlap' | 'NodePortTaken' | 'SysctlNotSet';
+  readonly code:
+    | 'ForwardingOff'
+    | 'EphemeralPortsOverlap'
+    | 'NodePortTaken'
+    | 'SysctlNotSet'
+    | 'HashNotPossible'
+    | 'AffinityMemoryFull';
   readonly message: string;
 }
+
+/** The same, where it is about one Service. */
+export type ServiceFinding = Finding & { readonly service: ObjectKey };
 
 /** Reads and writes sysctls by their path below /proc/sys; undefined where there is none. */
 export interface Sysctls {

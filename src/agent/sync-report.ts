@@ -5,7 +5,7 @@
 import type { SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
 import type { BackoffLimits } from '../kube/backoff.ts';
-import type { Difference, ForeignChange } from './backend.ts';
+import type { Difference, ForeignChange, Left } from './backend.ts';
 import type { Decision, DecisionKey } from './decision.ts';
 
 /** Milliseconds. */
@@ -33,6 +33,8 @@ export type SyncReport =
       readonly full: boolean;
       readonly changes: number;
       readonly operations: number;
+      /** Destinations of an earlier run that this write has taken away. */
+      readonly left: readonly Left[];
       readonly ms: number;
     }
   | {

@@ -239,8 +239,9 @@ export class FamilySync {
       this.#problem = undefined;
       this.#writtenAt = this.#clock.wall();
       this.#judge(full, changes, written);
-      const { operations } = written;
-      this.#say({ kind: 'written', family: this.family, full, changes: changes.length, operations, ms });
+      const { operations, left = [] } = written;
+      const count = changes.length;
+      this.#say({ kind: 'written', family: this.family, full, changes: count, operations, left, ms });
       this.#settled(waiters);
     } catch (thrown) {
       const error = asSluiceError(thrown);

@@ -5,7 +5,8 @@
  */
 import { access, readFile } from 'node:fs/promises';
 import type { Backend } from '../agent/backend.ts';
-import { allowRouteLocalnet, procSysctls } from '../agent/preflight.ts';
+import type { Decision } from '../agent/decision.ts';
+import { allowRouteLocalnet, procSysctls, type ServiceFinding } from '../agent/preflight.ts';
 import { toolRunner, type Spawn, type ToolResult } from '../agent/tool.ts';
 import { asSluiceError, SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
@@ -19,6 +20,8 @@ export interface BackendKit {
   /** What a person should know of the choice. */
   readonly notes: readonly string[];
   open(family: IpFamily): Backend;
+  /** What it cannot do on this node for some of these. */
+  limits(decisions: Iterable<Decision>): Promise<readonly ServiceFinding[]>;
   /**
    * Removes what the other backend, or the other variant, has left: two sets of rules would both translate. To be
    * called when everything has been written. @returns one line for each thing removed.
@@ -90,6 +93,7 @@ async function nftablesKit(
     families,
     notes,
     open: (family) => backendOf(opened, family),
+    limits: () => Promise.resolve([]),
     removeOthers: async () => (await removeIptables(spawn, ['nft', 'legacy'], false)).removed,
   };
 }
@@ -101,11 +105,16 @@ async function iptablesKit(
   notes: readonly string[],
 ): Promise<BackendKit> {
   const { openIptables, leaveOtherVariant } = await import('../agent/iptables/open.ts');
+  const { limitFindings, noHashNote } = await import('../agent/iptables/limits.ts');
   const told = [...notes];
   const opened = new Map<IpFamily, Awaited<ReturnType<typeof openIptables>>['backend']>();
   let variant = asked === 'auto' ? undefined : asked;
+  let able = { bpf: true, randomFully: true };
   for (const family of families) {
-    const { backend, reason } = await openIptables({ family, spawn, variant, allowLocalhost });
+    const { backend, reason, abilities } = await openIptables({ family, spawn, variant, allowLocalhost });
+    // One kernel: what one family lacks counts for both.
+    if (!abilities.bpf && able.bpf) told.push(noHashNote);
+    able = { bpf: able.bpf && abilities.bpf, randomFully: able.randomFully && abilities.randomFully };
     if (variant === undefined) told.push(`iptables-${backend.variant} is used: ${reason}`);
     // One answer for both families: never are both variants used by us.
     ({ variant } = backend);
@@ -117,6 +126,7 @@ async function iptablesKit(
     families,
     notes: told,
     open: (family) => backendOf(opened, family),
+    limits: (decisions) => limitFindings({ abilities: able, decisions }),
     removeOthers: async () => {
       const { removed } = await removeNftables(spawn);
       const lines = [...removed];

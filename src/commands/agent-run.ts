@@ -112,6 +112,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     run,
     families: settings.families,
     nodePorts: () => agent.nodePorts(),
+    limits: () => kit.limits(tracker.decisions()),
     clock,
     found: (finding) => telemetry.found(finding),
   });

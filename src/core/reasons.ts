@@ -228,6 +228,16 @@ export const reasons = {
     means: 'Node ports lie in the range from which the node takes source ports.',
     cure: 'Narrow net.ipv4.ip_local_port_range, or reserve the node ports.',
   },
+  HashNotPossible: {
+    means:
+      'The Service asks to be balanced by a hash, which this node cannot do with iptables; it is balanced at random.',
+    cure: 'Load the kernel module xt_bpf and restart the agent, or use the nftables backend.',
+  },
+  AffinityMemoryFull: {
+    means:
+      'With iptables the kernel remembers a hundred clients of an endpoint; a Service with client affinity has nearly as many.',
+    cure: 'Load the kernel module xt_recent with a larger ip_list_tot, or use the nftables backend.',
+  },
   ForwardingOff: {
     means: 'The node does not forward packets of a family.',
     cure: 'Set the sysctl that the message names.',

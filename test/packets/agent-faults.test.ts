@@ -60,6 +60,8 @@ describe.each(kinds)('with %s', (name, args) => {
     await ground.bed.succeed('n1', 'nft', ['delete', 'table', 'ip', 'away']);
     const gone = ground.bed.pod('n1-a').address.IPv4;
     await until('it follows again', async () => !(await ground.kernel()).includes(gone));
+    // By what has changed, not by writing everything anew.
+    expect(await wroteAll(second)).toEqual([0, 0]);
     expect(await probers.lost()).toEqual([]);
   });
 

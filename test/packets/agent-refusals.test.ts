@@ -11,15 +11,18 @@ import {
   AgentGround,
   at,
   kinds,
+  nodePortOf,
   notesOf,
   proxyName,
   rulesOf,
   says,
   service,
+  told,
   web,
   wroteAll,
 } from './agent-ground.ts';
 import { logOf } from './agent-process.ts';
+import type { Prober } from './bed/ongoing.ts';
 import type { Destination } from './bed/traffic.ts';
 import { until } from './check.ts';
 import { holdLock } from './iptables-bench.ts';
@@ -27,22 +30,32 @@ import { holdLock } from './iptables-bench.ts';
 const ground = new AgentGround();
 
 describe('the lock of xtables and a refused rule', () => {
-  test('a lock that somebody holds for longer than the tool waits delays a change, and leaves no half of it', async () => {
+  test('a lock that somebody holds for thirty seconds delays a change, and leaves no half of it', async () => {
     await ground.cluster.become([service(), ground.slice(['n1-a'])]);
     const agent = await ground.start(kinds[2][1]);
     await ground.serves(agent, 'n1-a');
     await wroteAll(agent);
     const before = await ground.bed.succeed('n1', 'iptables-legacy-save', ['-t', 'nat']);
-    const probers = await ground.watching();
+    const probers = await ground.watching(7, 20);
     {
-      // Thirty seconds in the field. The tool waits for five, so that from then on all is the same: refused, repeated.
       await using _ = await holdLock(ground.bed.lockFile('n1'));
+      const until30 = performance.now() + 30_000;
       await apply(ground.cluster.api, ground.slice(['n2-a']));
       await says(agent, 'lock');
       expect(rulesOf(await ground.bed.succeed('n1', 'iptables-legacy-save', ['-t', 'nat']))).toBe(
         rulesOf(before),
       );
       expect(await ground.who()).toBe('n1-a');
+      while (performance.now() < until30) await sleep(500);
+      expect(rulesOf(await ground.bed.succeed('n1', 'iptables-legacy-save', ['-t', 'nat']))).toBe(
+        rulesOf(before),
+      );
+      // The tool waits five seconds each time, and the agent longer and longer between two.
+      const refusals = (await logOf(agent)).filter(({ error }) =>
+        JSON.stringify(error ?? '').includes('lock'),
+      );
+      expect(refusals.length).toBeGreaterThan(2);
+      expect(refusals.length).toBeLessThan(8);
     }
     await ground.serves(agent, 'n2-a');
     expect(await probers.lost()).toEqual([]);
@@ -129,6 +142,51 @@ describe('what comes late, and what goes', () => {
       await apply(ground.cluster.api, object);
     await ground.serves(late, 'n2-a');
   });
+
+  test.each(kinds)(
+    'with %s, flows of a Service that was deleted while nobody looked are forgotten at the start',
+    async (_, args) => {
+      const { bed } = ground;
+      const kept = service({ name: 'kept', host: 9 });
+      await ground.cluster.become([service(), ground.slice(['n1-a']), kept, ground.slice(['n1-a'], 'kept')]);
+      const first = await ground.start(args);
+      await ground.serves(first, 'n1-a');
+      await ground.serves(first, 'n1-a', at(9));
+      await wroteAll(first);
+      const outside = { address: bed.node('n1').address.IPv4, port: nodePortOf() + 1 };
+      const flows: Prober[] = [];
+      for (const [from, to] of [
+        ['n1-b', { ...web, port: 53 }],
+        ['x1', outside],
+        ['n1-b', { ...at(9), port: 53 }],
+      ] as const) {
+        const flow = await bed.flow(
+          from,
+          { ...to, protocol: 'UDP' },
+          { everyMs: 20, sourcePort: 41_790 + flows.length },
+        );
+        flows.push(flow);
+        await until('the flow is answered', async () => (await flow.peek()).at(-1)?.self === 'n1-a');
+      }
+      await first.stop(0);
+      await ground.cluster.become([kept, ground.slice(['n1-a'], 'kept')]);
+      const second = await ground.start(args);
+      const [inside, client, other] = flows;
+      await told(
+        second,
+        until('nobody answers the flows', async () => {
+          await Promise.all([inside?.peek(), client?.peek()]);
+          await sleep(300);
+          const last = await Promise.all([inside, client].map(async (flow) => (await flow?.peek()) ?? []));
+          return last.every((list) => list.length > 5 && list.every(({ self }) => self === ''));
+        }),
+      );
+      await other?.peek();
+      await sleep(200);
+      expect((await other?.peek())?.every(({ self }) => self === 'n1-a')).toBe(true);
+      for (const flow of flows) await flow.close();
+    },
+  );
 
   test('a Service that is given to another proxy loses its rules, its tracked flows and its health port', async () => {
     const mine = service({

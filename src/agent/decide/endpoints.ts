@@ -96,6 +96,7 @@ export function candidates(
           address,
           port,
           local: from.nodeName === nodeName,
+          ...(from.nodeName === undefined ? { nodeUnknown: true } : {}),
           weight: weights.length === 0 ? 1 : weightOf(weights, address, from),
         },
         fitness: fitnessOf(from),
@@ -133,10 +134,16 @@ function byEndpoint(a: Candidate, b: Candidate): number {
 
 function merge(a: Candidate, b: Candidate): Candidate {
   const best = rank[b.fitness] > rank[a.fitness] ? b : a;
+  const { nodeUnknown: _, ...known } = best.endpoint;
+  const unknown = a.endpoint.nodeUnknown === true && b.endpoint.nodeUnknown === true;
   return {
     ...best,
     serving: a.serving || b.serving,
-    endpoint: { ...best.endpoint, local: a.endpoint.local || b.endpoint.local },
+    endpoint: {
+      ...known,
+      local: a.endpoint.local || b.endpoint.local,
+      ...(unknown ? { nodeUnknown: true } : {}),
+    },
   };
 }
 
@@ -234,6 +241,7 @@ export function sameEndpoints(a: readonly Endpoint[], b: readonly Endpoint[]): b
     if (x === undefined || y === undefined) return false;
     if (x.address !== y.address || x.port !== y.port || x.local !== y.local || x.weight !== y.weight)
       return false;
+    if (x.nodeUnknown !== y.nodeUnknown) return false;
   }
   return true;
 }

@@ -10,11 +10,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { asSluiceError, SluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
-import type { Backend, Difference, ForeignChange, Quarantined, Written } from '../backend.ts';
+import type { Backend, Difference, ForeignChange, Left, Quarantined, Written } from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
 import { differences } from './differences.ts';
 import type { Abilities, Layout } from './layout.ts';
 import { ownerOf, rulesRefused, wrongType } from './blame.ts';
+import { leftBehind } from './left.ts';
 import { emptyDelta, Model, type Delta } from './model.ts';
 import { setNames, type SetName } from './names.ts';
 import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
@@ -131,9 +132,11 @@ export class IptablesBackend implements Backend {
     // Until the end nothing is known about the kernel: a failure on the way must not leave a model that lies.
     this.#model = undefined;
     let operations = 0;
+    let left: readonly Left[] | undefined;
     for (;;) {
       const held = await (reading ?? this.#read());
       reading = undefined;
+      left ??= leftBehind(model, held[1]);
       const result = await this.#writing(() => this.#reconcile(model, held));
       operations += result.operations;
       if (result.refused === undefined) break;
@@ -146,7 +149,7 @@ export class IptablesBackend implements Backend {
     }
     model.forgetTexts();
     this.#model = model;
-    return { operations, quarantined };
+    return { operations, quarantined, left: left ?? [] };
   }
 
   async apply(changes: readonly DecisionChange[]): Promise<Written> {

@@ -13,6 +13,7 @@ import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../dec
 import { shapeMap, type Chain } from './chains.ts';
 import { differences, mend, sameFrame } from './compare.ts';
 import { clashes, elements, layoutOf, type Layout } from './layout.ts';
+import { leftBehind } from './left.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
 import { refused, TableKernel } from './kernel.ts';
 import type { Listed } from './listing.ts';
@@ -164,7 +165,9 @@ export class NftablesBackend implements Backend {
     const shape = tableShape(node, this.#features);
     this.#held = undefined;
     const listed = await this.#list();
-    if (listed === undefined || !sameFrame(listed, shape)) return this.#load(node, decisions);
+    if (listed === undefined) return this.#load(node, decisions);
+    const left = leftBehind(listed, decisions);
+    if (!sameFrame(listed, shape)) return { ...(await this.#load(node, decisions)), left };
     const ledger = new Ledger(layoutOf(node));
     const quarantined: Quarantined[] = [];
     const mending = mend(listed, shape, ledger, decisions, (one) => quarantined.push(one));
@@ -176,13 +179,14 @@ export class NftablesBackend implements Backend {
         const error = await this.#kernel.write(lines);
         if (error !== '') {
           // Somebody wrote between the listing and now, or a decision is refused: see once more, then load whole.
-          return again ? this.#replace(node, decisions, false) : this.#load(node, decisions);
+          const written = again ? this.#replace(node, decisions, false) : this.#load(node, decisions);
+          return { ...(await written), left };
         }
       }
       await this.#deleteChains(table, mending.surplus);
     }
     this.#held = { shape, ledger };
-    return { operations: mending.operations, quarantined };
+    return { operations: mending.operations, quarantined, left };
   }
 
   async #list(): Promise<Listed | undefined> {

@@ -261,20 +261,20 @@ class Pen {
 
   /**
    * Endpoints that might be picked for themselves with the source kept (M3). Who is not known to be a pod is
-   * masqueraded anyhow at the cluster IP, and by shortcuts; so an endpoint elsewhere is of no interest then.
+   * masqueraded anyhow at the cluster IP, and by shortcuts. A pod of another node asks a cluster IP of its own node, so
+   * only endpoints here matter for that; a node port of this node it may well ask here.
    */
   #hairpin(): void {
     const { node, podRanges } = this.#layout;
     const { internal, external, shortcut, clusterIP } = this.#decision;
     const { nodePort, externalIPs, balancerIPs } = this.#decision;
-    const pods: Fate[] = [];
-    if (clusterIP !== undefined && !node.masqueradeAll) pods.push(internal);
-    if (shortcut !== undefined && nodePort + externalIPs.length + balancerIPs.length > 0) {
-      if (node.localSource.kind !== 'none') pods.push(shortcut);
-      if (external.kind === 'balance') this.#emitHairpin(external.to, () => true);
-    }
-    const lists = new Set(pods.flatMap((fate) => (fate.kind === 'balance' ? [fate.to] : [])));
-    for (const list of lists) this.#emitHairpin(list, (endpoint) => mayKeepSource(node, podRanges, endpoint));
+    const mayBePod = (endpoint: Endpoint): boolean => countsAsPod(node, podRanges, endpoint);
+    if (clusterIP !== undefined && !node.masqueradeAll && internal.kind === 'balance')
+      this.#emitHairpin(internal.to, (endpoint) => mayBeHere(endpoint) && mayBePod(endpoint));
+    if (shortcut === undefined || nodePort + externalIPs.length + balancerIPs.length === 0) return;
+    if (node.localSource.kind !== 'none' && shortcut.kind === 'balance')
+      this.#emitHairpin(shortcut.to, mayBePod);
+    if (external.kind === 'balance') this.#emitHairpin(external.to, () => true);
   }
 
   #emitHairpin(list: List, counts: (endpoint: Endpoint) => boolean): void {
@@ -285,23 +285,23 @@ class Pen {
   }
 }
 
+function mayBeHere({ local, nodeUnknown }: Endpoint): boolean {
+  return local || nodeUnknown === true;
+}
+
 /**
- * Whether this endpoint, as a client, is taken for a pod: by its address, or by an interface, which pods of other nodes
- * do not come in by. Where nobody can tell, sources are kept for all.
+ * Whether this endpoint, as a client, may be taken for a pod: by its address, or by an interface, which pods of other
+ * nodes do not come in by. Where nobody can tell, sources are kept for all.
  */
-function mayKeepSource(
-  node: NodeDecision,
-  podRanges: readonly Cidr[],
-  { address, local }: Endpoint,
-): boolean {
+function countsAsPod(node: NodeDecision, podRanges: readonly Cidr[], endpoint: Endpoint): boolean {
   switch (node.localSource.kind) {
     case 'none':
       return true;
     case 'cidrs':
-      return inRanges(podRanges, address);
+      return inRanges(podRanges, endpoint.address);
     case 'interface':
     case 'interface-prefix':
-      return local;
+      return mayBeHere(endpoint);
     default:
       return unreachable(node.localSource);
   }

@@ -156,6 +156,36 @@ export const addressCases: readonly Case[] = [
     ],
   },
   {
+    name: 'two Services with the same endpoints, one of them guarded',
+    world: [
+      { name: 'guarded', balancerIPs: 1, sourceRanges: x1Only, endpoints: on('n1-a', 'n2-a') },
+      { name: 'open', balancerIPs: 1, endpoints: on('n1-a', 'n2-a') },
+    ],
+    rows: [
+      {
+        rule: 'L3',
+        says: 'the range guards the balancer IP that was asked',
+        from: 'x2',
+        to: L('guarded'),
+        expect: silence,
+      },
+      {
+        rule: 'L3',
+        says: 'and not the endpoints behind it',
+        from: 'x2',
+        to: L('open'),
+        expect: reaches('node', 'n1-a', 'n2-a'),
+      },
+      {
+        rule: 'L3',
+        says: 'who is inside has both',
+        from: 'x1',
+        to: L('guarded'),
+        expect: reaches('node', 'n1-a', 'n2-a'),
+      },
+    ],
+  },
+  {
     name: 'source ranges of one family only, with blanks',
     world: [
       { name: 'web', balancerIPs: 1, sourceRanges: [' 172.31.0.201/32 '], endpoints: on('n1-a', 'n2-a') },

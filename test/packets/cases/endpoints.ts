@@ -142,6 +142,13 @@ export const endpointCases: readonly Case[] = [
     rows: [
       { rule: 'O10', says: 'it is not local', from: 'x1', to: np('web'), expect: silence },
       { rule: 'O10', says: 'but it serves', from: 'n1-b', to: V('web'), expect: reaches('kept', 'n1-a') },
+      {
+        rule: 'O10 M3',
+        says: 'itself too, since it is here all the same',
+        from: 'n1-a',
+        to: V('web'),
+        expect: reaches('kept', 'n1-a'),
+      },
     ],
   },
   {
