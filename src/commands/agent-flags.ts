@@ -104,6 +104,12 @@ export const agentFlags = {
     default: 'udp',
     help: 'Tracked flows that are forgotten when who answers them serves no more; udp+tcp also cuts TCP connections to endpoints that are gone',
   },
+  counters: {
+    kind: 'choice',
+    choices: ['off', 'connections', 'bytes'],
+    default: 'off',
+    help: 'Count for each Service, in /metrics and for `sluice top`: new connections and those that are not served, by reason; bytes: the same and bytes, which costs every packet of a Service. Needs nf_tables and nft, also with --backend iptables',
+  },
   'verify-every': {
     kind: 'duration',
     default: 300_000,

@@ -4,6 +4,7 @@
  * A write is a line at level debug: a busy cluster has many a second. What a person may have to look at is a warning
  * and an event on the object that it is about: the Service, or the node.
  */
+import type { CounterReport } from '../agent/counters/counters.ts';
 import type { AgentTelemetry } from '../agent/telemetry.ts';
 import type { IpFamily, NodeName, ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { ReasonCode } from '../core/reasons.ts';
@@ -22,7 +23,9 @@ export interface AgentTelemetryParts {
   readonly service: (key: ObjectKey) => ServiceObject | undefined;
 }
 
-export function agentTelemetry(parts: AgentTelemetryParts): AgentTelemetry {
+export function agentTelemetry(
+  parts: AgentTelemetryParts,
+): AgentTelemetry & { counters(event: CounterReport): void } {
   const { log, metrics, events, clock, backend, node, service } = parts;
 
   const onService = (
@@ -141,6 +144,31 @@ export function agentTelemetry(parts: AgentTelemetryParts): AgentTelemetry {
       if (retryInMs === undefined)
         log.error(`stale ${protocol.toUpperCase()} flows will not be cleaned up`, { family, error });
       else log.warn('stale flows could not be cleaned up', { family, protocol, error, retryInMs });
+    },
+
+    counters: (event) => {
+      switch (event.kind) {
+        case 'written': {
+          const { family, operations, ms } = event;
+          log.debug('wrote counters', { family, operations, ms: Number(ms.toFixed(2)) });
+          break;
+        }
+        case 'failed': {
+          const { family, error, retryInMs } = event;
+          log.warn('connections are not counted; everything is served', { family, error, retryInMs });
+          break;
+        }
+        case 'differs': {
+          const { family, differences } = event;
+          const shown = differences.slice(0, 5).map(({ kind, object }) => `${kind} ${object}`);
+          log.warn('the table that counts is not as it was written', {
+            family,
+            differences: differences.length,
+            shown,
+          });
+          break;
+        }
+      }
     },
 
     changes: (kind, count) => {

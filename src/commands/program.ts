@@ -6,6 +6,7 @@ import { explainCommand } from './explain.ts';
 import { migrateCommand } from './migrate.ts';
 import { planCommand } from './plan.ts';
 import { sandboxCommand, sandboxDumpCommand } from './sandbox.ts';
+import { topCommand } from './top.ts';
 import { uninstallCommand } from './uninstall.ts';
 import { verifyCommand } from './verify.ts';
 import { program } from './table.ts';
@@ -22,6 +23,7 @@ export const sluice = program({
     planCommand,
     explainCommand,
     verifyCommand,
+    topCommand,
     sandboxCommand,
     sandboxDumpCommand,
     demoCommand,
