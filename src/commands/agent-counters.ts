@@ -29,6 +29,10 @@ export function portText({ port }: Pick<CounterRow, 'port'>): string {
   return port.name === '' ? `${port.number}/${port.protocol}` : `${port.name}/${port.protocol}`;
 }
 
+function labels(row: CounterRow): { service: string; port: string; ip_family: string } {
+  return { service: row.service, port: portText(row), ip_family: row.family };
+}
+
 /**
  * Sets the series from what the kernel has counted: one of connections for each port, others only where there is
  * something to tell. What cannot be read leaves no series, which is not a count of 0.
@@ -44,11 +48,6 @@ export async function countSeries(
   } catch (thrown) {
     log.warn('counts of Services could not be read', { error: asSluiceError(thrown) });
   }
-  const labels = (row: CounterRow): { service: string; port: string; ip_family: string } => ({
-    service: row.service,
-    port: portText(row),
-    ip_family: row.family,
-  });
   metrics.replace(
     'serviceConnections',
     rows.map((row) => ({ labels: labels(row), value: row.connections })),

@@ -19,14 +19,12 @@ import type { DecisionSource } from '../sync.ts';
 import { counterShape, countingSet, countingSets, type CounterMode } from './layout.ts';
 import { countsOf, noCounts, plus, rowOf, type CounterRow, type Counts } from './rows.ts';
 import {
-  addDestination,
   changesOf,
   compare,
-  Edits,
-  emptyTable,
   sameSets,
   tableName,
   wantedOf,
+  wholeCounterTable,
   type Leaving,
 } from './table.ts';
 
@@ -217,15 +215,8 @@ export class ServiceCounters {
       // Nobody can bring back what was counted since the last look; totals do not fall.
       for (const [key, counts] of this.#seen)
         if (source.decision(key) !== undefined) this.#carried.set(key, counts);
-      const edits = new Edits();
-      for (const { destination } of wanted.values()) addDestination(edits, destination);
-      const table = this.#table;
-      const pieces = (function* (): Generator<string> {
-        yield* emptyTable(shape);
-        for (const line of edits.lines(table)) yield `${line}\n`;
-      })();
-      await this.#file(chunks(pieces));
-      return edits.size + shape.sets.length + shape.chains.length;
+      await this.#file(chunks(wholeCounterTable(shape, wanted)));
+      return wanted.size + shape.sets.length + shape.chains.length;
     }
     const { edits, wrongChains, strangeChains } = compare(listed, shape, wanted);
     const lines = shape.chains

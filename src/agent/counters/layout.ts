@@ -190,16 +190,19 @@ export function counterShape(node: NodeDecision, mode: CounterMode): CounterShap
   return { words, sets: setShapes(node, words, mode), chains: chains(node, words, mode) };
 }
 
+function shape(
+  kind: SetShape['kind'],
+  name: string,
+  lines: readonly string[],
+  fixed?: readonly string[],
+): SetShape {
+  return { name, kind, lines, dynamic: false, fixed };
+}
+
 function setShapes(node: NodeDecision, words: Words, mode: CounterMode): SetShape[] {
   const { address } = words;
   const own = node.nodePortAddresses === 'all' ? [] : node.nodePortAddresses;
   const pods = node.localSource.kind === 'cidrs' ? node.localSource.cidrs : [];
-  const shape = (
-    kind: SetShape['kind'],
-    name: string,
-    lines: readonly string[],
-    fixed?: readonly string[],
-  ): SetShape => ({ name, kind, lines, dynamic: false, fixed });
   const key = (place: Place): string =>
     `${place === 'address' ? `${address} . ` : ''}inet_proto . inet_service`;
   return [

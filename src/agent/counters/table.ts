@@ -53,7 +53,7 @@ export function wantedOf(
 }
 
 /** The table without destinations, in place of whatever is there. */
-export function* emptyTable(shape: CounterShape): Generator<string> {
+function* emptyTable(shape: CounterShape): Generator<string> {
   const table = tableName(shape);
   yield `add table ${table}\ndelete table ${table}\ntable ${table} {\n`;
   for (const set of shape.sets) yield setText(set);
@@ -62,6 +62,14 @@ export function* emptyTable(shape: CounterShape): Generator<string> {
   yield '}\n';
   for (const { name, fixed } of shape.sets)
     for (const line of elementCommands('add', table, name, fixed ?? [])) yield `${line}\n`;
+}
+
+/** The whole table as it would be written where there is none. */
+export function* wholeCounterTable(shape: CounterShape, wanted: Wanted): Generator<string> {
+  yield* emptyTable(shape);
+  const edits = new Edits();
+  for (const { destination } of wanted.values()) addDestination(edits, destination);
+  for (const line of edits.lines(tableName(shape))) yield `${line}\n`;
 }
 
 /** Elements to delete and to add, by set; all deletions of a transaction come first. */
@@ -108,7 +116,7 @@ export class Edits {
 }
 
 /** Everything of a destination that is new here. */
-export function addDestination(edits: Edits, { place, key, number, counts, allowed }: Destination): void {
+function addDestination(edits: Edits, { place, key, number, counts, allowed }: Destination): void {
   edits.add(destinationMap(place), `${key} : ${number}`);
   for (const counted of counts) edits.add(countingSet(place, counted), key);
   for (const range of allowed) edits.add(rangeSet(place), range);
