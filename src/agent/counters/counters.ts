@@ -47,7 +47,12 @@ export interface CounterOptions {
   readonly report: (event: CounterReport) => void;
 }
 
-/** How long changes are gathered. What is new is counted from then on. */
+/**
+ * Rules are written first; then, where nothing was written lately, at once. Until then a connection counts as it would
+ * have before the change.
+ */
+const behindRulesMs = 5;
+/** How long a busy one gathers changes. */
 const windowMs = 50;
 /** Who asks more often is given the last answer. */
 const freshMs = 500;
@@ -70,6 +75,7 @@ export class ServiceCounters {
   #whole = true;
   #started = false;
   #stopped = false;
+  #wroteAt = Number.NEGATIVE_INFINITY;
   #retry: number = retryMs[0];
   #cancel: (() => void) | undefined;
   #queue: Promise<unknown> = Promise.resolve();
@@ -90,13 +96,13 @@ export class ServiceCounters {
     if (this.#stopped) return;
     this.#pending.add(changes);
     for (const { key, after } of changes) if (after === undefined) this.#carried.delete(key);
-    if (this.#pending.size > 0) this.#later(windowMs);
+    if (this.#pending.size > 0) this.#soon();
   }
 
   /** The node's own part changed, or nobody knows what the kernel holds. */
   rewrite(): void {
     this.#whole = true;
-    this.#later(windowMs);
+    this.#soon();
   }
 
   /** Resolves when everything that is known now is counted. */
@@ -158,6 +164,10 @@ export class ServiceCounters {
     return turn;
   }
 
+  #soon(): void {
+    this.#later(Math.max(behindRulesMs, this.#wroteAt + windowMs - this.#options.clock.now()));
+  }
+
   #later(ms: number): void {
     if (!this.#started || this.#stopped || this.#cancel !== undefined) return;
     this.#cancel = this.#options.clock.schedule(ms, () => {
@@ -176,6 +186,7 @@ export class ServiceCounters {
     try {
       const operations = whole ? await this.#reconcile() : await this.#apply(changes);
       this.#retry = retryMs[0];
+      this.#wroteAt = clock.now();
       if (operations > 0)
         report({ kind: 'written', family: this.family, operations, ms: clock.now() - startedAt });
     } catch (thrown) {
