@@ -137,7 +137,7 @@ export class Agent implements AgentHearer {
     await this.#checks.close();
     const all = [...this.#families.values()];
     await Promise.all(all.flatMap(({ conntrack }) => [...conntrack.values()].map((one) => one.stop())));
-    await Promise.all(all.map(({ counters }) => counters?.stop()));
+    await Promise.all(all.flatMap(({ counters }) => counters?.stop() ?? []));
     await Promise.all(all.map(({ sync }) => sync.stop()));
   }
 
@@ -216,6 +216,16 @@ export class Agent implements AgentHearer {
         if (decision.nodePort !== 0) found.set(`${decision.protocol} ${decision.nodePort}`, decision);
     }
     return [...found.values()];
+  }
+
+  /** Where node ports answer, of each family. */
+  nodePortAddresses(): readonly ('all' | readonly string[])[] {
+    return this.#nodeDecisions.map(({ nodePortAddresses }) => nodePortAddresses);
+  }
+
+  /** Ports of Services' health checks, which this agent listens on. */
+  healthPorts(): ReadonlySet<number> {
+    return new Set([...this.#checks.values()].map(({ port }) => port));
   }
 
   /** What is decided about a Service and how it stands in the kernel; undefined where it is not served here. */

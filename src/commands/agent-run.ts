@@ -80,6 +80,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     metrics,
     events,
     clock,
+    random,
     backend: kit.name,
     node: { name: settings.nodeName, uid: () => door.node()?.uid },
     service: (key) => door.service(key),
@@ -128,6 +129,9 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     run,
     families: settings.families,
     nodePorts: () => agent.nodePorts(),
+    range: choice.nodePortRange,
+    answersAt: () => agent.nodePortAddresses(),
+    healthPorts: () => (settings.scope === 'all' ? agent.healthPorts() : undefined),
     clock,
     found: (finding) => telemetry.found(finding),
   });

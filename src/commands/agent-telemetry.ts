@@ -9,15 +9,20 @@ import type { AgentTelemetry } from '../agent/telemetry.ts';
 import type { IpFamily, NodeName, ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import type { EventRecorder } from '../kube/events.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import { describeProblem } from '../core/problems.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+
+/** Within this time all nodes have said what all of them see. */
+const spreadMs = 10_000;
 
 export interface AgentTelemetryParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly events: Pick<EventRecorder, 'event' | 'record'>;
   readonly clock: Clock;
+  readonly random: Random;
   readonly backend: 'nftables' | 'iptables';
   readonly node: { readonly name: NodeName; uid(): string | undefined };
   readonly service: (key: ObjectKey) => ServiceObject | undefined;
@@ -26,7 +31,7 @@ export interface AgentTelemetryParts {
 export function agentTelemetry(
   parts: AgentTelemetryParts,
 ): AgentTelemetry & { counters(event: CounterReport): void } {
-  const { log, metrics, events, clock, backend, node, service } = parts;
+  const { log, metrics, events, clock, random, backend, node, service } = parts;
 
   const onService = (
     key: ObjectKey,
@@ -37,6 +42,13 @@ export function agentTelemetry(
   ): void => {
     const object = service(key);
     if (object) events.event(object, { type, reason, action, note: `node ${node.name}: ${note}` });
+  };
+  /** Every node sees this and says the same: one event, and not all nodes at once. */
+  const onServiceByAll = (key: ObjectKey, reason: ReasonCode, action: string, note: string): void => {
+    clock.schedule(random() * spreadMs, () => {
+      const object = service(key);
+      if (object) events.event(object, { type: 'Warning', reason, action, note, shared: true });
+    });
   };
   const onNode = (reason: ReasonCode, action: string, note: string): void => {
     const uid = node.uid();
@@ -195,14 +207,18 @@ export function agentTelemetry(
 
     addresses: (count) => log.info('addresses of the node read', { count }),
 
-    // Every node sees these: they are told in the log, and not as an event from each of a thousand nodes.
-    problem: (key, { severity, reason, field, message, cure }) => {
+    problem: (key, problem) => {
+      const { severity, reason, field, message, cure } = problem;
       const fields = { service: key, reason, field, cure };
       if (severity === 'error') log.error(message, fields);
       else log.warn(message, fields);
+      onServiceByAll(key, reason, 'ReadService', describeProblem(problem));
     },
 
-    conflict: ({ reason, winner, loser, message }) => log.warn(message, { reason, winner, loser }),
+    conflict: ({ reason, winner, loser, message }) => {
+      log.warn(message, { reason, winner, loser });
+      onServiceByAll(serviceOf(loser), reason, 'Claim', message);
+    },
   };
 }
 
