@@ -84,6 +84,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     backend: kit.name,
     node: { name: settings.nodeName, uid: () => door.node()?.uid },
     service: (key) => door.service(key),
+    stop,
   });
   const addresses = new AddressWatch({
     run,

@@ -26,12 +26,14 @@ export interface AgentTelemetryParts {
   readonly backend: 'nftables' | 'iptables';
   readonly node: { readonly name: NodeName; uid(): string | undefined };
   readonly service: (key: ObjectKey) => ServiceObject | undefined;
+  /** Fires when the agent ends: what has not been told by then is not. */
+  readonly stop?: AbortSignal;
 }
 
 export function agentTelemetry(
   parts: AgentTelemetryParts,
 ): AgentTelemetry & { counters(event: CounterReport): void } {
-  const { log, metrics, events, clock, random, backend, node, service } = parts;
+  const { log, metrics, events, clock, random, backend, node, service, stop } = parts;
 
   const onService = (
     key: ObjectKey,
@@ -45,10 +47,12 @@ export function agentTelemetry(
   };
   /** Every node sees this and says the same: one event, and not all nodes at once. */
   const onServiceByAll = (key: ObjectKey, reason: ReasonCode, action: string, note: string): void => {
-    clock.schedule(random() * spreadMs, () => {
+    const cancel = clock.schedule(random() * spreadMs, () => {
+      stop?.removeEventListener('abort', cancel);
       const object = service(key);
       if (object) events.event(object, { type: 'Warning', reason, action, note, shared: true });
     });
+    stop?.addEventListener('abort', cancel, { once: true });
   };
   const onNode = (reason: ReasonCode, action: string, note: string): void => {
     const uid = node.uid();

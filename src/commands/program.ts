@@ -2,6 +2,7 @@
 import { agentCommand } from './agent.ts';
 import { controllerCommand } from './controller.ts';
 import { demoCommand } from './demo.ts';
+import { drainCommand } from './drain.ts';
 import { explainCommand } from './explain.ts';
 import { migrateCommand } from './migrate.ts';
 import { planCommand } from './plan.ts';
@@ -24,6 +25,7 @@ export const sluice = program({
     explainCommand,
     verifyCommand,
     topCommand,
+    drainCommand,
     sandboxCommand,
     sandboxDumpCommand,
     demoCommand,
