@@ -47,6 +47,8 @@ export interface DrainedService {
   readonly sockets: Readonly<Record<TransportProtocol, readonly string[]>>;
   /** Some ready endpoint is not drained: new connections have somewhere to go. */
   readonly others: boolean;
+  /** The annotation is there for all of it. */
+  readonly marked: boolean;
 }
 
 /** The Services that have the target among their endpoints. */
@@ -61,6 +63,7 @@ export function drainedServices(
     const entries: string[] = [];
     const sockets: Record<TransportProtocol, string[]> = { TCP: [], UDP: [], SCTP: [] };
     let others = false;
+    let marked = true;
     for (const named of byService.get(service.key) ?? []) {
       for (const endpoint of named.slice.endpoints) {
         const address = addressIn(named.slice, endpoint);
@@ -69,13 +72,14 @@ export function drainedServices(
           others ||= fitnessOf(endpoint) === 'ready' && !isDrained(drain, address, endpoint);
           continue;
         }
+        marked &&= isDrained(drain, address, endpoint);
         entries.push(target.kind === 'node' ? `node:${target.name}` : address);
         for (const { port, protocol } of named.slice.ports)
           if (port !== undefined) sockets[protocol].push(`${address} ${port}`);
       }
     }
     if (entries.length === 0) return [];
-    return [{ service: service.key, entries: sortedSet(entries), sockets, others }];
+    return [{ service: service.key, entries: sortedSet(entries), sockets, others, marked }];
   });
 }
 

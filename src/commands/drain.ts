@@ -33,7 +33,7 @@ export const drainCommand = command({
   description:
     `Writes the annotation ${drainAnnotation} on every Service that has the endpoint (or endpoints on the node). From then on every node agent gives it no new connections as long as the Service has other ready endpoints; under policy Local the health-check node port no longer counts it. What is open stays open: nothing is cut. An endpoint that is the only one keeps serving, and that is said.\n\n` +
     'Then it looks at the connection tracking table of this machine until no flow to the endpoint is open, or until --timeout. Run that part as root on the node of the endpoint, where all of its flows pass: there with --wait-only, after --mark-only from anywhere. Closed TCP connections that the kernel still remembers do not count; a UDP flow counts until the kernel forgets it.\n\n' +
-    'The annotation stays when all is drained, so that nothing comes back; --undo takes it away. It works for Services that sluice serves; those of kube-proxy are named and left alone.\n\n' +
+    'The annotation stays when all is drained, so that nothing comes back; --undo takes it away. It works for Services that sluice serves; those of kube-proxy are left alone.\n\n' +
     'Exit code: 0 drained (or marked, or undone), 2 flows were left at --timeout, 1 a problem.',
   words: 'pod/NAME|node/NAME|ADDRESS',
   wordCount: [1, 1],
@@ -90,6 +90,13 @@ export const drainCommand = command({
           'invalid',
           `no Service that sluice serves has ${word} among its endpoints; is the namespace right (-n), and do the agents run with --scope all (--scope)?`,
           { code: 'NothingToDrain' },
+        );
+      const unmarked = found.filter(({ marked }) => !marked).map(({ service }) => service);
+      if (flags['wait-only'] && unmarked.length > 0)
+        throw new SluiceError(
+          'invalid',
+          `${word} still gets new connections of ${unmarked.join(', ')}; run \`sluice drain ${word} --mark-only\` first`,
+          { code: 'NotMarked' },
         );
       if (!flags['wait-only']) for (const one of found) await mark(api, one, flags.undo);
       const notes = flags.undo
