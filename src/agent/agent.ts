@@ -10,6 +10,7 @@ import type { Clock, Random } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { EndpointSliceObject, IpFamily, NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { Backend } from './backend.ts';
+import { forget } from './conntrack/forget.ts';
 import { ConntrackReconciler } from './conntrack/reconcile.ts';
 import type { Served } from './conntrack/stale.ts';
 import type { ConntrackTable, Tracked } from './conntrack/table.ts';
@@ -21,7 +22,7 @@ import type { Decision, DecisionChange, NodeDecision } from './decision.ts';
 import type { AgentHearer, AgentView } from './door.ts';
 import { HealthChecks } from './health/checks.ts';
 import { judgeHealth } from './health/judge.ts';
-import { destinations, retiredBy, servedByTcp, type Destinations } from './slice-facts.ts';
+import { destinations, servedByTcp } from './slice-facts.ts';
 import type { SyncState, SyncTimings } from './sync-report.ts';
 import { FamilySync, type DecisionSource } from './sync.ts';
 import type { AgentTelemetry } from './telemetry.ts';
@@ -225,7 +226,7 @@ export class Agent implements AgentHearer {
 
   /** Ports of Services' health checks, which this agent listens on. */
   healthPorts(): ReadonlySet<number> {
-    return new Set([...this.#checks.values()].map(({ port }) => port));
+    return this.#checks.ports();
   }
 
   /** What is decided about a Service and how it stands in the kernel; undefined where it is not served here. */
@@ -406,15 +407,4 @@ function isOf(family: IpFamily): (decision: NodeDecision) => boolean {
 
 function sameText(a: NodeDecision | undefined, b: NodeDecision | undefined): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
-}
-
-/** Has tracked flows looked at that a change may have made stale. */
-function forget(
-  reconciler: ConntrackReconciler | undefined,
-  before: Destinations | undefined,
-  after: Destinations | undefined,
-): void {
-  const retired = before && retiredBy(before, after);
-  if (retired) reconciler?.retire(retired);
-  else reconciler?.request();
 }
