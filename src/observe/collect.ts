@@ -47,7 +47,5 @@ function collector(): () => void {
   setFlagsFromString('--expose-gc');
   const gc: unknown = runInNewContext('gc');
   setFlagsFromString('--no-expose-gc');
-  return typeof gc === 'function'
-    ? () => void Reflect.apply(gc, undefined, [{ type: 'major', flavor: 'last-resort' }])
-    : () => undefined;
+  return typeof gc === 'function' ? () => void Reflect.apply(gc, undefined, [{ type: 'major', flavor: 'last-resort' }]) : () => undefined;
 }

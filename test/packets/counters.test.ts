@@ -21,6 +21,7 @@ beforeAll(async () => {
   await cluster.join(bed);
   for (const pod of ['n1-a', 'n2-a']) {
     await bed.serve(pod, { port: 8080 });
+    if (pod === 'n1-a') await bed.serve(pod, { port: 8080, address: '::' });
     await bed.serve(pod, { port: 8080, protocol: 'UDP' });
   }
   await bed.route('x1', 'n1');
@@ -80,18 +81,24 @@ interface Row {
   readonly bytes: { readonly in: number; readonly out: number } | null;
 }
 
-/** The rows of IPv4, by `service port`. The agent gives its last answer again for half a second. */
+/** A Service over IPv6 alone. */
+const six = 'fd00:10:96::807';
+function overIPv6(): readonly Manifest[] {
+  const ipv6 = { clusterIP: six, ipFamilies: ['IPv6'], ipFamilyPolicy: 'SingleStack' };
+  const endpoints = [
+    { addresses: [bed.pod('n1-a').address.IPv6], nodeName: 'n1', conditions: { ready: true } },
+  ];
+  return [service('six', 5, ipv6), { ...slice('six'), addressType: 'IPv6', endpoints }];
+}
+
+/** The rows, by `service port`; a Service of these tests has one family. The agent gives its last answer again for half a second. */
 async function top(): Promise<ReadonlyMap<string, Row>> {
   await new Promise((resolve) => setTimeout(resolve, 600));
   const text = await bed.succeed('n1', process.execPath, [main, 'top', '-o', 'json']);
   const { services } = JSON.parse(text) as {
-    services: readonly (Row & { service: string; family: string; port: { name: string } })[];
+    services: readonly (Row & { service: string; port: { name: string } })[];
   };
-  return new Map(
-    services
-      .filter(({ family }) => family === 'IPv4')
-      .map((row) => [`${row.service.replace('default/', '')} ${row.port.name}`, row]),
-  );
+  return new Map(services.map((row) => [`${row.service.replace('default/', '')} ${row.port.name}`, row]));
 }
 
 async function dial(from: string, to: Destination, times: number): Promise<readonly string[]> {
@@ -131,6 +138,7 @@ describe.each(kinds)('with %s', (_name, backend) => {
       slice('local', 'n2-a'),
       service('guarded', 4, { ...guard, loadBalancerSourceRanges: ['10.0.0.0/8'] }, balancerIP),
       slice('guarded', 'n1-a'),
+      ...overIPv6(),
     ];
     await cluster.become(world);
     await start('bytes');
@@ -142,6 +150,9 @@ describe.each(kinds)('with %s', (_name, backend) => {
       expect(await dial('x1', { address: address.IPv4, port: 30_801 }, 7)).toEqual(['answered']);
       const dns: Destination = { address: '10.96.8.1', port: 53, protocol: 'UDP' };
       expect(await dial('n1-b', dns, 3)).toEqual(['answered']);
+      expect(await dial('n1-b', { address: six, port: 80 }, 6)).toEqual(['answered']);
+      const { IPv6 } = address;
+      expect(await dial('x1', { address: IPv6, port: 30_805 }, 2)).toEqual(['answered']);
       // No endpoint anywhere: refused.
       expect(await dial('n1-b', { address: '10.96.8.2', port: 80 }, 4)).toEqual(['refused']);
       expect(await dial('x1', { address: address.IPv4, port: 30_802 }, 2)).toEqual(['refused']);
@@ -156,6 +167,7 @@ describe.each(kinds)('with %s', (_name, backend) => {
       let rows = await top();
       expect(rows.get('web web')).toMatchObject({ connections: 32, dropped: none });
       expect(rows.get('web dns')).toMatchObject({ connections: 3, dropped: none });
+      expect(rows.get('six web')).toMatchObject({ connections: 8, dropped: none });
       expect(rows.get('empty web')).toMatchObject({ connections: 0, dropped: { ...none, NoEndpoints: 6 } });
       expect(rows.get('local web')).toMatchObject({
         connections: 2,
