@@ -9,19 +9,22 @@
 import type { Clock, Random } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { EndpointSliceObject, IpFamily, NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
-import type { Backend, Left } from './backend.ts';
+import type { Backend } from './backend.ts';
+import { forget, retire } from './conntrack/forget.ts';
 import { ConntrackReconciler } from './conntrack/reconcile.ts';
 import type { Served } from './conntrack/stale.ts';
 import type { ConntrackTable, Tracked } from './conntrack/table.ts';
+import type { ServiceCounters } from './counters/counters.ts';
+import type { CounterRow } from './counters/rows.ts';
 import { serviceProblems } from './decide/service-check.ts';
 import type { DecisionTracker } from './decide/tracker.ts';
 import type { Decision, DecisionChange, NodeDecision } from './decision.ts';
 import type { AgentHearer, AgentView } from './door.ts';
 import { HealthChecks } from './health/checks.ts';
 import { judgeHealth } from './health/judge.ts';
-import { destinations, retiredBy, servedByTcp, type Destinations } from './slice-facts.ts';
+import { destinations, servedByTcp } from './slice-facts.ts';
 import type { SyncState, SyncTimings } from './sync-report.ts';
-import { FamilySync } from './sync.ts';
+import { FamilySync, type DecisionSource } from './sync.ts';
 import type { AgentTelemetry } from './telemetry.ts';
 
 export interface AgentOptions {
@@ -35,6 +38,8 @@ export interface AgentOptions {
   readonly conntrack: ConntrackTable | undefined;
   /** Cut TCP connections to endpoints that are no more. */
   readonly resetTcp: boolean;
+  /** Counts connections of Services; undefined: nothing is counted. */
+  readonly counters?: ((family: IpFamily, source: DecisionSource) => ServiceCounters) | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly timings?: SyncTimings;
@@ -46,6 +51,7 @@ interface Family {
   readonly name: IpFamily;
   readonly sync: FamilySync;
   readonly conntrack: ReadonlyMap<Tracked, ConntrackReconciler>;
+  readonly counters: ServiceCounters | undefined;
 }
 
 /** A word from outside that has not been carried to the writers yet. */
@@ -110,8 +116,9 @@ export class Agent implements AgentHearer {
     this.#nodeDecisions = tracker.node;
     this.#checks.turn(tracker.healthChanges());
     this.#tellConflicts();
-    for (const { sync, conntrack } of this.#families.values()) {
+    for (const { sync, conntrack, counters } of this.#families.values()) {
       sync.start();
+      if (counters) sync.whenWritten(() => counters.start());
       for (const reconciler of conntrack.values()) reconciler.request();
       // No balancer is told to send traffic before there are rules for it.
       sync.whenWritten(() => this.#syncChecks());
@@ -131,6 +138,7 @@ export class Agent implements AgentHearer {
     await this.#checks.close();
     const all = [...this.#families.values()];
     await Promise.all(all.flatMap(({ conntrack }) => [...conntrack.values()].map((one) => one.stop())));
+    await Promise.all(all.flatMap(({ counters }) => counters?.stop() ?? []));
     await Promise.all(all.map(({ sync }) => sync.stop()));
   }
 
@@ -186,6 +194,17 @@ export class Agent implements AgentHearer {
     return new Map([...this.#families].map(([name, { sync }]) => [name, sync.state]));
   }
 
+  /**
+   * New connections of each port of a Service; undefined where nothing is counted.
+   *
+   * @throws SluiceError where the kernel cannot be read.
+   */
+  async counters(): Promise<readonly CounterRow[] | undefined> {
+    const all = [...this.#families.values()].flatMap(({ counters }) => counters ?? []);
+    if (all.length === 0) return undefined;
+    return (await Promise.all(all.map((counters) => counters.read()))).flat();
+  }
+
   get listening(): number {
     return this.#checks.listening;
   }
@@ -198,6 +217,16 @@ export class Agent implements AgentHearer {
         if (decision.nodePort !== 0) found.set(`${decision.protocol} ${decision.nodePort}`, decision);
     }
     return [...found.values()];
+  }
+
+  /** Where node ports answer, of each family. */
+  nodePortAddresses(): readonly ('all' | readonly string[])[] {
+    return this.#nodeDecisions.map(({ nodePortAddresses }) => nodePortAddresses);
+  }
+
+  /** Ports of Services' health checks, which this agent listens on. */
+  healthPorts(): ReadonlySet<number> {
+    return this.#checks.ports();
   }
 
   /** What is decided about a Service and how it stands in the kernel; undefined where it is not served here. */
@@ -217,13 +246,15 @@ export class Agent implements AgentHearer {
   #family(backend: Backend): Family {
     const { clock, random, timings, telemetry, tracker, conntrack, resetTcp } = this.#options;
     const { family } = backend;
+    const source: DecisionSource = {
+      node: () => this.#nodeDecision(family),
+      decisions: () => tracker.decisions(family),
+      decision: (key) => tracker.decision(key),
+    };
+    const counters = this.#options.counters?.(family, source);
     const sync = new FamilySync({
       backend,
-      source: {
-        node: () => this.#nodeDecision(family),
-        decisions: () => tracker.decisions(family),
-        decision: (key) => tracker.decision(key),
-      },
+      source,
       clock,
       random,
       ...(timings === undefined ? {} : { timings }),
@@ -232,6 +263,9 @@ export class Agent implements AgentHearer {
         telemetry.sync(event);
         // Services that went while nobody looked: their flows are still tracked.
         if (event.kind === 'written') for (const one of event.left) retire(reconcilers, one);
+        // Who flushes ours flushes what counts as well; and both are looked at at one pace.
+        if (event.kind === 'foreign') counters?.rewrite();
+        if (event.kind === 'verified') counters?.look();
       },
     });
     const reconcilers = new Map<Tracked, ConntrackReconciler>();
@@ -251,7 +285,7 @@ export class Agent implements AgentHearer {
       });
       reconcilers.set(protocol, reconciler);
     }
-    return { name: family, sync, conntrack: reconcilers };
+    return { name: family, sync, conntrack: reconcilers, counters };
   }
 
   #take(service: ServiceObject): void {
@@ -289,13 +323,15 @@ export class Agent implements AgentHearer {
     this.#heard = [];
     const before = this.#nodeDecisions;
     this.#nodeDecisions = nodes;
-    for (const [name, { sync, conntrack }] of this.#families) {
+    for (const [name, { sync, conntrack, counters }] of this.#families) {
       const own = changes.filter(({ after, before: was }) => (after ?? was)?.family === name);
       const rewrite = !sameText(before.find(isOf(name)), nodes.find(isOf(name)));
       if (own.length > 0 || rewrite) {
         telemetry.queued(name);
         sync.changed(own);
         if (rewrite) sync.rewrite();
+        counters?.changed(own);
+        if (rewrite) counters?.rewrite();
         this.#time(name, own, heard);
       }
       // Only now: what asks for the rules to be written first must find that they are not.
@@ -373,27 +409,4 @@ function isOf(family: IpFamily): (decision: NodeDecision) => boolean {
 
 function sameText(a: NodeDecision | undefined, b: NodeDecision | undefined): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
-}
-
-function retire(
-  reconcilers: ReadonlyMap<Tracked, ConntrackReconciler>,
-  { protocol, address, port }: Left,
-): void {
-  const reconciler = protocol === 'SCTP' ? undefined : reconcilers.get(protocol === 'UDP' ? 'udp' : 'tcp');
-  reconciler?.retire(
-    address === undefined
-      ? { addresses: [], port: 0, nodePort: port }
-      : { addresses: [address], port, nodePort: 0 },
-  );
-}
-
-/** Has tracked flows looked at that a change may have made stale. */
-function forget(
-  reconciler: ConntrackReconciler | undefined,
-  before: Destinations | undefined,
-  after: Destinations | undefined,
-): void {
-  const retired = before && retiredBy(before, after);
-  if (retired) reconciler?.retire(retired);
-  else reconciler?.request();
 }

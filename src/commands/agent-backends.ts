@@ -154,11 +154,36 @@ export interface Removal {
 
 /** `--cleanup`: everything of ours, by whichever backend it was written. */
 export async function removeEverything(spawn: Spawn): Promise<Removal> {
-  const parts = [await removeNftables(spawn), await removeIptables(spawn, ['nft', 'legacy'], false)];
+  const parts = [
+    await removeCounting(spawn),
+    await removeNftables(spawn),
+    await removeIptables(spawn, ['nft', 'legacy'], false),
+  ];
   return {
     removed: parts.flatMap(({ removed }) => removed),
     problems: parts.flatMap(({ problems }) => problems),
   };
+}
+
+/** The tables that count, which stand beside either backend. Where there is no nft there are none. */
+export async function removeCounting(spawn: Spawn): Promise<Removal> {
+  const { removeCounters } = await import('../agent/counters/counters.ts');
+  const removed: string[] = [];
+  const problems: SluiceError[] = [];
+  try {
+    const tables = await toolRunner(spawn)('nft', ['list', 'tables']);
+    if (tables.code !== 0) throw unreadable('nft list tables', tables.error);
+    for (const family of bothFamilies) {
+      const table = `${family === 'IPv4' ? 'ip' : 'ip6'} sluice-counters`;
+      if (!tables.out.split('\n').includes(`table ${table}`)) continue;
+      await removeCounters(spawn, family);
+      removed.push(`removed nftables table ${table}`);
+    }
+  } catch (thrown) {
+    const error = asSluiceError(thrown);
+    if (error.code !== 'ToolMissing') problems.push(error);
+  }
+  return { removed, problems };
 }
 
 /** Everything that the backend stands on, asked at once; only where that is refused, piece by piece. */

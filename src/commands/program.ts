@@ -2,10 +2,12 @@
 import { agentCommand } from './agent.ts';
 import { controllerCommand } from './controller.ts';
 import { demoCommand } from './demo.ts';
+import { drainCommand } from './drain.ts';
 import { explainCommand } from './explain.ts';
 import { migrateCommand } from './migrate.ts';
 import { planCommand } from './plan.ts';
 import { sandboxCommand, sandboxDumpCommand } from './sandbox.ts';
+import { topCommand } from './top.ts';
 import { uninstallCommand } from './uninstall.ts';
 import { verifyCommand } from './verify.ts';
 import { program } from './table.ts';
@@ -22,6 +24,8 @@ export const sluice = program({
     planCommand,
     explainCommand,
     verifyCommand,
+    topCommand,
+    drainCommand,
     sandboxCommand,
     sandboxDumpCommand,
     demoCommand,

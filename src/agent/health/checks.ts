@@ -34,6 +34,11 @@ export class HealthChecks {
     return this.#listeners.listening;
   }
 
+  /** Every port that is wished for. */
+  ports(): ReadonlySet<number> {
+    return new Set([...this.#checks.values()].map(({ port }) => port));
+  }
+
   /** @returns whether a port came, went or moved: then `sync` is due. */
   turn(changes: Iterable<Turned<HealthCheck>>): boolean {
     let moved = false;
