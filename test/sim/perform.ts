@@ -1,5 +1,5 @@
 /** Makes the events of a history happen in a world. */
-import type { FaultEffect, FaultMatch } from '../../providers/aws/simulator/faults.ts';
+import type { FaultEffect, FaultMatch } from '../../src/core/simulated/faults.ts';
 import { unreachable } from '../../src/core/errors.ts';
 import type { ApiFault } from './api-client.ts';
 import type {

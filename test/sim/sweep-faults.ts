@@ -2,7 +2,7 @@
  * The faults of the sweep, after the rows of the field's list of faults: what each is, on which calls it can
  * fall, and what happens then.
  */
-import type { FaultEffect } from '../../providers/aws/simulator/faults.ts';
+import type { FaultEffect } from '../../src/core/simulated/faults.ts';
 import type { ApiFault } from './api-client.ts';
 import type { SimEvent, Surroundings } from './events.ts';
 import { prefix } from './truth.ts';

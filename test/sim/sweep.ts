@@ -4,7 +4,7 @@
  * A point is a call: the nth request of the controller to the API server or to the cloud. So a fault falls
  * between any two effects that the controller has, which random histories hit only by luck.
  */
-import type { FaultEffect } from '../../providers/aws/simulator/faults.ts';
+import type { FaultEffect } from '../../src/core/simulated/faults.ts';
 import type { ApiFault } from './api-client.ts';
 import type { HistoryStep, Surroundings } from './events.ts';
 import { judge } from './judge.ts';
