@@ -3,10 +3,11 @@
  * bounded number of runs. What finds nothing here would find nothing in the controller either.
  */
 import { expect, it } from 'vitest';
-import type { ElbClient } from '../../providers/aws/operations.ts';
 import type { AnyProvider, Owner } from '../../src/core/provider.ts';
+import type { CloudClient } from './cloud.ts';
+import { aws } from './clouds/aws.ts';
+import { uidTag } from './marks.ts';
 import type { Invariant } from './monitor.ts';
-import { uidTag } from './monitor.ts';
 import type { Plants } from './process.ts';
 import { randomHistory } from './random-history.ts';
 import { runHistory } from './run.ts';
@@ -38,7 +39,7 @@ function answering(operation: string, change: (answer: object, input: object) =>
 }
 
 /** Failed reads of these are believed to be empty lists. */
-function believingNothing(right: ElbClient): ElbClient {
+function believingNothing(right: CloudClient): CloudClient {
   return {
     call: async (operation, input, signal) => {
       try {
@@ -226,7 +227,7 @@ const bugs: readonly Planted[] = [
 
 it.each(bugs)('finds it when $bug', async ({ found, plants }) => {
   for (let seed = 1; seed <= mostRuns; seed += 1) {
-    const { violations } = await runHistory(randomHistory(seed), { plants: plants() });
+    const { violations } = await runHistory(randomHistory(seed, aws), { cloud: aws, plants: plants() });
     const [violation] = violations;
     if (violation === undefined) continue;
     expect(found, `history ${seed}: ${violation.message}`).toContain(violation.invariant);
