@@ -27,14 +27,17 @@ export async function apply(
   if (operation === 'CreateLoadBalancer') {
     return createBalancer(sources, parameters as unknown as SlbInput<'CreateLoadBalancer'>, signal);
   }
-  const { LoadBalancerId } = parameters;
-  const balancer = typeof LoadBalancerId === 'string' ? LoadBalancerId : '';
+  const group = idIn(parameters, 'VServerGroupId');
+  const balancer = idIn(parameters, 'LoadBalancerId');
   try {
     const output = await door.call(operation, parameters, signal);
     if (operation === 'DeleteLoadBalancer') recent.delete(balancer);
+    if (operation === 'DeleteVServerGroup') recent.delete(group);
     if (operation === 'ModifyLoadBalancerInternetSpec') noteOrder(recent, balancer, parameters);
     if (operation === 'CreateVServerGroup') {
-      return { VServerGroupId: (output as SlbOutput<'CreateVServerGroup'>).VServerGroupId };
+      const { VServerGroupId } = output as SlbOutput<'CreateVServerGroup'>;
+      recent.create(VServerGroupId);
+      return { VServerGroupId };
     }
     if (operation === 'StartLoadBalancerListener') {
       return {
@@ -53,10 +56,10 @@ export async function apply(
         return {};
       }
       if (operation === 'DeleteVServerGroup' || operation === 'DeleteLoadBalancerListener') return {};
-      if (recent.wasCreated(balancer)) {
+      if (recent.wasCreated(balancer) || recent.wasCreated(group)) {
         throw new SluiceError(
           'busy',
-          `${operation}: the balancer was made a moment ago and is not visible yet`,
+          `${operation}: what it is about was made a moment ago and is not visible yet`,
           {
             code: error.code,
             retryAfterMs: notYetVisibleMs,
@@ -69,6 +72,12 @@ export async function apply(
     }
     throw error;
   }
+}
+
+/** Empty where the call is not about one. */
+function idIn(parameters: Parameters, name: string): string {
+  const id = parameters[name];
+  return typeof id === 'string' ? id : '';
 }
 
 /** A change of the charge type shows from the next day: until then nobody orders it again. */

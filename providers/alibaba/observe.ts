@@ -119,10 +119,14 @@ async function readBalancer(
   const id = balancer.LoadBalancerId;
   const ordered = recent.ordered(id);
   const ours = isOwnedBy(owner, tagsOf(balancer));
+  if (ours) recent.own(id, owner.uid);
   // What we made goes with all that is on it: there is nothing more to know.
   if (depth === 'removal' && ours) return toBalancer(owner, balancer, { listeners: [], groups: [], ordered });
   const [listed, groups] = await Promise.all([loader.listeners(id, signal), loader.groups(id, signal)]);
   if (listed === undefined || groups === undefined) throw vanished(id);
+  const unseen = (request.previous?.balancer?.groups ?? []).filter(
+    (one) => recent.wasCreated(one.id) && groups.every(({ VServerGroupId }) => VServerGroupId !== one.id),
+  );
   const listeners = sortListeners(listed.map((one) => toListener(owner, one)));
   const health = depth === 'removal' || listeners.length === 0 ? [] : await loader.health(id, signal);
   if (health === undefined) throw vanished(id);
@@ -131,7 +135,7 @@ async function readBalancer(
   );
   return toBalancer(owner, balancer, {
     listeners,
-    groups: sortGroups(read.filter((group) => group !== undefined)),
+    groups: sortGroups([...read.filter((group) => group !== undefined), ...unseen]),
     ordered,
   });
 }

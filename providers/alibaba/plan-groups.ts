@@ -6,7 +6,7 @@
  * are added before any is removed, and weighed at the end.
  */
 import { handOver } from '../../src/core/hand-over.ts';
-import type { RegisteredTarget, UnwantedCause } from '../../src/core/hand-over.ts';
+import type { RegisteredTarget, TargetHealth, UnwantedCause } from '../../src/core/hand-over.ts';
 import { ref } from '../../src/core/plan.ts';
 import type { Ref } from '../../src/core/plan.ts';
 import type { PlanContext } from '../../src/core/provider.ts';
@@ -69,7 +69,7 @@ export function planGroup(
       context,
     );
   }
-  const present = groups.find(({ name, ours }) => ours && name === group.name);
+  const present = chooseGroup(group.name, groups);
   if (present !== undefined)
     return planMembers(planning, wanted, listener, group, present, present.id, context);
   const id = addStep(planning, 'CreateVServerGroup', {
@@ -80,6 +80,12 @@ export function planGroup(
     risk: 'none',
   });
   return planMembers(planning, wanted, listener, group, undefined, ref(id, 'VServerGroupId'), context);
+}
+
+/** Of groups that were made twice (an answer was lost) the one in use: the others go. */
+function chooseGroup(name: string, groups: readonly ObservedGroup[]): ObservedGroup | undefined {
+  const same = groups.filter((one) => one.ours && one.name === name);
+  return same.find(({ usedBy }) => usedBy.length > 0) ?? same[0];
 }
 
 function planMembers(
@@ -107,7 +113,7 @@ function planMembers(
     // A member that somebody else put in is theirs, also where we would want the same one.
     registered: Object.entries(members)
       .filter(([key, { ours }]) => ours || group.members.some((one) => one.key === key))
-      .map(([key, { health }]): RegisteredTarget => ({ key, health, cause: causeOf(key) })),
+      .map(([key, { health }]): RegisteredTarget => ({ key, health: served(health), cause: causeOf(key) })),
     now: context.now,
     memory: context.memory,
   });
@@ -166,6 +172,11 @@ function planMembers(
   return { id, usable: true, additions, finish };
 }
 
+/** Nobody uses a wanted group for now, but its listener comes: what is in it may be healthy a moment later. */
+function served(health: TargetHealth): TargetHealth {
+  return health === 'unused' ? 'unknown' : health;
+}
+
 function differs({ key, weight }: WantedMember, observed: ObservedGroup | undefined): boolean {
   const member = observed?.members?.[key];
   return member?.ours === true && member.weight !== weight;
@@ -193,9 +204,9 @@ export function removeGroups(
   listeners: readonly ObservedListener[],
   managesListeners: boolean,
 ): void {
-  const kept = new Set(wanted.listeners.map(({ group }) => group?.name));
+  const kept = new Set(wanted.listeners.map(({ group }) => chooseGroup(group?.name ?? '', groups)?.id));
   for (const group of groups) {
-    if (!group.ours || kept.has(group.name)) continue;
+    if (!group.ours || kept.has(group.id)) continue;
     const users = listeners.filter((one) => one.group === group.id);
     // Somebody turned a listener of their own to it: deleting it would break theirs.
     if (users.some((one) => !one.ours || !managesListeners)) continue;

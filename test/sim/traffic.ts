@@ -105,9 +105,13 @@ export class Traffic {
   }
 
   #turn(from: string, to: string): void {
-    const { account, report } = this.#parts;
+    const { account, facts, lagMs, report } = this.#parts;
     const truth = this.#truthOf(to);
-    if (truth === undefined || from === to || truth.targets.size === 0) return;
+    if (truth === undefined || from === to) return;
+    const wanted = truth.listeners.some(({ nodePort }) =>
+      [...truth.targets.keys()].some((one) => facts.old(`${truth.uid}|target|${one}|${nodePort}`, lagMs())),
+    );
+    if (!wanted) return;
     if (account.targetsOf(from).some(({ healthy }) => healthy) && account.targetsOf(to).length === 0)
       report(`${truth.key}: a listener is turned from a group that serves to one without targets`);
   }

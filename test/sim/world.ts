@@ -100,7 +100,7 @@ export class World {
       surroundings,
       checkSchema: options.checkSchema ?? false,
     });
-    this.people = new People(this.server, cloud.rules.providerID);
+    this.people = new People(this.server, (number) => cloud.rules.providerID(number));
     this.#traceCalls();
     this.monitor = new Monitor({
       clock: this.clock,

@@ -2,7 +2,6 @@
 import { parseAlibabaConfig } from '../../../providers/alibaba/config.ts';
 import { CallFailure } from '../../../providers/alibaba/failure.ts';
 import { operations, isSlbOperation } from '../../../providers/alibaba/operations.ts';
-import type { SlbClient } from '../../../providers/alibaba/operations.ts';
 import { createAlibabaProvider } from '../../../providers/alibaba/provider.ts';
 import { Account } from '../../../providers/alibaba/simulator/account.ts';
 import { inMemoryClient } from '../../../providers/alibaba/simulator/client.ts';
@@ -59,7 +58,7 @@ export class AlibabaAccount implements SimAccount {
   }
 
   client(by: string): CloudClient {
-    return inMemoryClient(this.#account, by) as CloudClient;
+    return inMemoryClient(this.#account, by);
   }
 
   noAnswer(): Error {
@@ -67,7 +66,7 @@ export class AlibabaAccount implements SimAccount {
   }
 
   provider(client: CloudClient, clock: Clock, random: Random): AnyProvider {
-    return createAlibabaProvider({ client: client as SlbClient, config, clock, random }) as AnyProvider;
+    return createAlibabaProvider({ client, config, clock, random });
   }
 
   isWrite(operation: string): boolean {
@@ -278,11 +277,12 @@ function listenerSettings(listener: DumpedLoadBalancer['Listeners'][number]): Se
     ...TCPListenerConfig,
   };
   return Object.fromEntries(
-    ['Scheduler', 'HealthCheckInterval', 'PersistenceTimeout'].map((name) => [
-      name,
-      shown[name] === undefined ? undefined : String(shown[name]),
-    ]),
+    ['Scheduler', 'HealthCheckInterval', 'PersistenceTimeout'].map((name) => [name, worded(shown[name])]),
   );
+}
+
+function worded(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 }
 
 function targetsIn(

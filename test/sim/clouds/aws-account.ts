@@ -1,6 +1,5 @@
 /** The simulated AWS account in the words of the simulation. */
 import { parseAwsConfig } from '../../../providers/aws/config.ts';
-import type { ElbClient } from '../../../providers/aws/operations.ts';
 import { createAwsProvider } from '../../../providers/aws/provider.ts';
 import { Account } from '../../../providers/aws/simulator/account.ts';
 import { inMemoryClient } from '../../../providers/aws/simulator/client.ts';
@@ -46,9 +45,8 @@ export class AwsAccount implements SimAccount {
     this.hand = handOf(this.#account);
   }
 
-  /** Histories of AWS order only what this account knows. */
   get faults(): SimAccount['faults'] {
-    return this.#account.faults as unknown as SimAccount['faults'];
+    return this.#account.faults;
   }
 
   client(by: string): CloudClient {
@@ -60,7 +58,7 @@ export class AwsAccount implements SimAccount {
   }
 
   provider(client: CloudClient, clock: Clock, random: Random): AnyProvider {
-    return createAwsProvider({ client: client as ElbClient, config, clock, random }) as AnyProvider;
+    return createAwsProvider({ client, config, clock, random });
   }
 
   isWrite(operation: string): boolean {
