@@ -111,7 +111,7 @@ async function attempt(
       ResourceGroupId: ResourceGroupId ?? '',
     };
   }
-  return spent(recent, ClientToken, made);
+  return recent.wasSeen(id) ? 'spent' : spent(recent, ClientToken, made);
 }
 
 /** What was made a moment ago may be unseen for a while: until that is over, another one is not made beside it. */

@@ -51,6 +51,11 @@ export class Recent {
     this.#owners.set(id, uid);
   }
 
+  /** It has been seen, and was not made just now: not seeing it any more means that it is gone. */
+  wasSeen(id: string): boolean {
+    return this.#owners.has(id) && !this.wasCreated(id);
+  }
+
   /**
    * Milliseconds for which a token that leads to something unseen may still lead to something that was made a
    * moment ago, by us or by the process before us; 0 when what it led to must be gone.

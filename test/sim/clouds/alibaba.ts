@@ -5,6 +5,7 @@ import { alibabaSweep } from './alibaba-sweep.ts';
 import { pairs } from './aws.ts';
 
 const prefix = 'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-';
+const schedulerKey = `${prefix}scheduler`;
 const protocolKey = `${prefix}protocol-port`;
 /** The one form that histories use: port 80 as a listener of HTTP. */
 const web = 'http:80';
@@ -24,7 +25,7 @@ export const alibaba: Cloud = {
   prefix,
   words: {
     annotations: [
-      [`${prefix}scheduler`, ['wrr', 'wlc', 'rr']],
+      [schedulerKey, ['wrr', 'wlc', 'rr']],
       [`${prefix}health-check-interval`, ['5', '10']],
       [`${prefix}persistence-timeout`, ['60', '0']],
       [`${prefix}additional-resource-tags`, ['team=a', 'team=b,cost=7']],
@@ -41,7 +42,7 @@ export const alibaba: Cloud = {
     broken,
     side: [`${prefix}address-type`, 'intranet'],
     nameKey: `${prefix}name`,
-    tune: [`${prefix}scheduler`, 'wlc'],
+    tune: [schedulerKey, 'wlc'],
     recreate: [`${prefix}recreate`, 'on'],
     oddProviderIDs: ['', 'ack-hybrid://cn-hangzhou/x', 'cn-beijing.i-0000000000000abcd', 'nonsense'],
     operations: [
@@ -111,7 +112,14 @@ export const alibaba: Cloud = {
         asWeb &&
         (ports.every(({ port }) => port !== 80) ||
           ports.some(({ port, protocol = 'TCP' }) => port === 80 && protocol !== 'TCP'));
-      return { listeners, broken: wrong || misfit, misfits: misfit ? [protocolKey] : [] };
+      const misfits = [
+        ...(misfit ? [protocolKey] : []),
+        // Least connections is nothing for HTTP.
+        ...(listeners.some(({ protocol }) => protocol === 'HTTP') && annotations[schedulerKey] === 'wlc'
+          ? [schedulerKey]
+          : []),
+      ];
+      return { listeners, broken: wrong || misfits.length > 0, misfits };
     },
     weightsOf: (annotations, local, ready) => {
       const even = Number(annotations[`${prefix}default-weight`] ?? 100);
@@ -124,7 +132,7 @@ export const alibaba: Cloud = {
         'modification-protection': annotations[`${prefix}modification-protection`],
       },
       listener: {
-        Scheduler: annotations[`${prefix}scheduler`],
+        Scheduler: annotations[schedulerKey],
         HealthCheckInterval: protocol === 'HTTP' ? undefined : annotations[`${prefix}health-check-interval`],
         PersistenceTimeout: protocol === 'TCP' ? annotations[`${prefix}persistence-timeout`] : undefined,
       },
