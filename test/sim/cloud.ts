@@ -183,6 +183,8 @@ export interface CloudResource {
 
 export interface CloudCall {
   readonly seq: number;
+  /** When it took effect, in milliseconds. */
+  readonly at: number;
   readonly operation: string;
   readonly input: object;
   readonly mutating: boolean;

@@ -62,6 +62,7 @@ export class Monitor {
   /** Processes and the Services that they have left to others. */
   readonly #greetings = new Set<string>();
   #lastEventAt = 0;
+  #brokenAt = Number.NEGATIVE_INFINITY;
   #seq = 0;
   #apiWrites = 0;
   #cloudWrites = 0;
@@ -78,11 +79,12 @@ export class Monitor {
       times: 'until-cleared',
       effect: {
         kind: 'hook',
-        before: ({ operation, input, by }) => {
+        before: ({ operation, input }) => {
+          this.#catchUp();
           const aim = account.aimOf(operation, input);
-          if (aim !== undefined) this.#beforeWrite(operation, aim, by);
+          if (aim !== undefined) this.#beforeWrite(operation, aim);
         },
-        after: () => this.#afterWrite(),
+        after: () => this.#catchUp(),
       },
     });
   }
@@ -164,6 +166,7 @@ export class Monitor {
   }
 
   #checkAddresses(after: RawService, before: RawService | undefined): void {
+    this.#catchUp();
     const uid = after.metadata?.uid ?? '';
     const key = `${after.metadata?.namespace}/${after.metadata?.name}`;
     const old = new Set(addressesOf(before));
@@ -176,7 +179,7 @@ export class Monitor {
         this.report('I6', `${key} shows ${address}, which is no balancer of its own`);
       } else if (goneMs !== undefined && goneMs > this.#parts.lagMs()) {
         this.report('I6', `${key} shows ${address}, which went ${goneMs} ms ago`);
-      } else if (goneMs === undefined && !this.#carries(balancer.id)) {
+      } else if (goneMs === undefined && !this.#carries(balancer.id) && !this.#justBroken()) {
         this.report('I6', `${key} shows ${address}, which is not active yet`);
       }
     }
@@ -188,13 +191,12 @@ export class Monitor {
     return found === undefined || found.state === 'active';
   }
 
-  #beforeWrite(operation: string, aim: Aim, by: string): void {
-    if (by === 'hand') {
-      if (aim.kind !== 'protect') return;
-      if (aim.on) this.#protected.add(aim.balancer);
-      else this.#protected.delete(aim.balancer);
-      return;
-    }
+  /** Somebody took a listener away so recently that the controller could not know. */
+  #justBroken(): boolean {
+    return this.#parts.clock.now() - this.#brokenAt <= this.#parts.lagMs();
+  }
+
+  #beforeWrite(operation: string, aim: Aim): void {
     this.#traffic.check(aim);
     if (aim.kind === 'protect' && !aim.on && this.#protected.has(aim.balancer))
       this.report('I2', `${operation} lifts a protection that somebody else set`);
@@ -204,7 +206,8 @@ export class Monitor {
       this.report('I2', `${operation} on ${aim.balancer}, which does not bear our mark`);
   }
 
-  #afterWrite(): void {
+  /** Takes in what was called since: hands do not announce themselves. */
+  #catchUp(): void {
     const calls = this.#parts.account.calls(this.#seq);
     this.#seq = calls.at(-1)?.seq ?? this.#seq;
     for (const call of calls) if (call.mutating) this.#judge(call);
@@ -212,9 +215,9 @@ export class Monitor {
 
   #judge(call: CloudCall): void {
     for (const { kind, id, change, tags } of call.touched) {
-      if (kind === 'balancer') this.#noteBalancer(id, change, tags[uidTag] ?? '');
+      if (kind === 'balancer') this.#noteBalancer(id, change, tags[uidTag] ?? '', call.at);
     }
-    if (call.by === 'hand') return;
+    if (call.by === 'hand') return this.#noteHand(call);
     this.#cloudWrites += 1;
     const uids = new Set<string>();
     for (const { kind, id, change, tags } of call.touched) {
@@ -238,13 +241,21 @@ export class Monitor {
     }
   }
 
-  #noteBalancer(id: string, change: 'created' | 'changed' | 'deleted', uid: string): void {
+  #noteHand(call: CloudCall): void {
+    if (call.touched.some(({ kind, change }) => kind === 'listener' && change === 'deleted'))
+      this.#brokenAt = call.at;
+    const aim = this.#parts.account.aimOf(call.operation, call.input);
+    if (aim?.kind !== 'protect' || call.refusal !== undefined) return;
+    if (aim.on) this.#protected.add(aim.balancer);
+    else this.#protected.delete(aim.balancer);
+  }
+
+  #noteBalancer(id: string, change: 'created' | 'changed' | 'deleted', uid: string, at: number): void {
     if (change === 'created') {
       const made = this.#parts.account.balancers().find((one) => one.id === id);
       if (made !== undefined) this.#balancers.set(made.address, { id, uid, goneAt: undefined });
     } else if (change === 'deleted') {
-      for (const balancer of this.#balancers.values())
-        if (balancer.id === id) balancer.goneAt ??= this.#parts.clock.now();
+      for (const balancer of this.#balancers.values()) if (balancer.id === id) balancer.goneAt ??= at;
     }
   }
 

@@ -76,6 +76,7 @@ export class AlibabaAccount implements SimAccount {
   calls(seq?: number): readonly CloudCall[] {
     return this.#account.calls(seq).map((call) => ({
       seq: call.seq,
+      at: call.at,
       operation: call.operation,
       input: call.input,
       mutating: call.mutating,

@@ -68,6 +68,7 @@ export class AwsAccount implements SimAccount {
   calls(seq?: number): readonly CloudCall[] {
     return this.#account.calls(seq).map((call) => ({
       seq: call.seq,
+      at: call.at,
       operation: call.operation,
       input: call.input,
       mutating: call.mutating,
