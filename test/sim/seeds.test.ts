@@ -3,8 +3,10 @@
  * They are data, not seeds: the generator may change, these stay.
  */
 import { expect, it } from 'vitest';
+import { alibaba } from './clouds/alibaba.ts';
 import { aws } from './clouds/aws.ts';
 import type { History, HistoryStep, Surroundings } from './events.ts';
+import { keptForAlibaba } from './kept-alibaba.ts';
 import { keptForCreations } from './kept-creations.ts';
 import { keptForOthers } from './kept-others.ts';
 import { keptForSilence } from './kept-silence.ts';
@@ -139,3 +141,8 @@ it.each([...keptForWrites, ...keptForCreations, ...keptForSilence, ...keptForOth
     expect(violations).toEqual([]);
   },
 );
+
+it.each(keptForAlibaba)('on Alibaba Cloud, $name', async (history) => {
+  const { violations } = await runHistory(history, { cloud: alibaba });
+  expect(violations).toEqual([]);
+});
