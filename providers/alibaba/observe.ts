@@ -38,6 +38,10 @@ export async function observe(sources: Sources, request: Request): Promise<Aliba
   const { owner, depth, wanted, previous, signal } = request;
   const { loader, recent } = sources;
   const uses = depth === 'removal' || wanted?.reuse !== undefined || previous?.balancer?.ours === false;
+  // A Service that shows no address is new, as a rule: then both looks are needed, and go out together.
+  const isNew = previous === undefined && wanted?.reuse === undefined && wanted?.published.length === 0;
+  const early = isNew ? byName(sources, request) : undefined;
+  early?.catch(() => undefined);
   const listed = (await loader.balancersOf({ owner, uses }, signal)).filter(
     ({ LoadBalancerId }) => !recent.wasDeleted(LoadBalancerId),
   );
@@ -48,7 +52,7 @@ export async function observe(sources: Sources, request: Request): Promise<Aliba
     const remembered = await remember(sources, request);
     if (remembered === 'unseen') return { ...nothing, balancer: previous?.balancer };
     if (remembered !== undefined) found.mine = [remembered];
-    else if (wanted?.reuse === undefined) Object.assign(found, await byName(sources, request));
+    else if (wanted?.reuse === undefined) Object.assign(found, await (early ?? byName(sources, request)));
   }
   const everyone = [...found.mine, ...used];
   if (everyone.length > 1) {
