@@ -30,7 +30,9 @@ export async function apply(
   const group = idIn(parameters, 'VServerGroupId');
   const balancer = idIn(parameters, 'LoadBalancerId');
   try {
-    const output = await door.call(operation, parameters, signal);
+    const output = await door.call(operation, parameters, signal).finally(() => {
+      for (const id of balancersOf(parameters)) sources.seen.wrote(id);
+    });
     if (operation === 'DeleteLoadBalancer') recent.delete(balancer);
     if (operation === 'DeleteVServerGroup') recent.delete(group);
     if (operation === 'ModifyLoadBalancerInternetSpec') noteOrder(recent, balancer, parameters);
@@ -72,6 +74,12 @@ export async function apply(
     }
     throw error;
   }
+}
+
+/** Members of a group are nothing that a survey sees. */
+function balancersOf(parameters: Parameters): readonly string[] {
+  const { LoadBalancerId, ResourceId } = parameters;
+  return [LoadBalancerId, ResourceId].flat().filter((id) => typeof id === 'string');
 }
 
 /** Empty where the call is not about one. */

@@ -21,12 +21,15 @@ import type {
 } from './observed.ts';
 import { healthOf, toBalancer, toGroup, toListener, toMembers } from './read.ts';
 import type { Recent } from './recent.ts';
+import { observeRoutinely } from './observe-routine.ts';
+import type { Seen } from './seen.ts';
 import { describeOwner, fromFoundTags, isOwnedBy, useTag } from './tags.ts';
 import type { AlibabaWanted } from './wanted.ts';
 
 interface Sources {
   readonly loader: Loader;
   readonly recent: Recent;
+  readonly seen: Seen;
 }
 
 type Request = ObserveRequest<AlibabaWanted, AlibabaObserved>;
@@ -37,6 +40,8 @@ const doubtRecheckMs = 5_000;
 export async function observe(sources: Sources, request: Request): Promise<AlibabaObserved> {
   const { owner, depth, wanted, previous, signal } = request;
   const { loader, recent } = sources;
+  const known = await observeRoutinely(sources, request);
+  if (known !== undefined) return known;
   const uses = depth === 'removal' || wanted?.reuse !== undefined || previous?.balancer?.ours === false;
   // A Service that shows no address is new, as a rule: then both looks are needed, and go out together.
   const isNew = previous === undefined && wanted?.reuse === undefined && wanted?.published.length === 0;

@@ -378,8 +378,15 @@ export function alibabaSubject(how: 'in memory' | 'over the wire'): Subject {
         account.byHand('DeleteVServerGroup', { VServerGroupId });
       }),
     ],
-    surveyFinds: ['the balancer is deleted', 'a mark is changed'],
-    surveyCalls: 1,
+    surveyFinds: [
+      'the balancer is deleted',
+      'a mark is changed',
+      'a listener is deleted',
+      'a listener is stopped',
+      'the scheduler is changed',
+      'the listener and its group are deleted',
+    ],
+    surveyCalls: 2,
     // Our record that the protection is ours is gone: whoever wants to keep a balancer takes it off.
     protect: (stage, owner) => {
       const account = accountOf(stage);

@@ -20,6 +20,12 @@ export interface BenchCloud {
   readonly targets: { readonly add: string; readonly remove: string; readonly perCall: number };
   /** Read whose number is the number of full comparisons of one-port Services. */
   readonly look: string;
+  /** Reads of one full comparison, at most. */
+  readonly fullReads: number;
+  /** Pace of surveys while full comparisons are counted (`0` for none), and how long until they have seen all. */
+  readonly surveyFor: { readonly every: string; readonly warmUpMs: number };
+  /** The call is a survey's, not a comparison's. */
+  isSurvey(call: BenchCall): boolean;
   /** Writes that a bucket of the cloud's limits, and the bucket. */
   readonly limited: {
     readonly operations: readonly string[];
@@ -52,6 +58,9 @@ const aws: BenchCloud = {
   goalSeconds: 3,
   targets: { add: 'RegisterTargets', remove: 'DeregisterTargets', perCall: 200 },
   look: 'DescribeTargetHealth',
+  fullReads: 7,
+  surveyFor: { every: '0', warmUpMs: 0 },
+  isSurvey: () => false,
   limited: {
     operations: ['CreateLoadBalancer', 'CreateTargetGroup', 'CreateListener', 'AddTags'],
     burst: 20,
@@ -85,6 +94,20 @@ const alibaba: BenchCloud = {
     perCall: 20,
   },
   look: 'DescribeHealthStatus',
+  fullReads: 1.2,
+  // What they saw is what a comparison stands on.
+  surveyFor: { every: '20s', warmUpMs: 110_000 },
+  isSurvey: ({ operation, input }) => {
+    const { Tags, LoadBalancerId } = input as {
+      Tags?: readonly { TagKey?: string }[];
+      LoadBalancerId?: unknown;
+    };
+    return operation === 'DescribeLoadBalancers'
+      ? Tags?.[0]?.TagKey === 'sluice.dev/cluster'
+      : operation === 'DescribeLoadBalancerListeners' &&
+          Array.isArray(LoadBalancerId) &&
+          LoadBalancerId.length > 1;
+  },
   limited: {
     operations: [
       'CreateLoadBalancer',
