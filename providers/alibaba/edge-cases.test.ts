@@ -263,8 +263,9 @@ describe('kept on delete', () => {
     const bench = new AlibabaBench();
     const kept = state({ annotations: { [`${prefix}preserve-lb-on-delete`]: 'true' } });
     await bench.ensure(kept);
-    const { after, failed } = await bench.remove(kept, bench.provider.parse(kept.service).settings);
+    const { plan, after, failed } = await bench.remove(kept, bench.provider.parse(kept.service).settings);
     expect(failed).toEqual([]);
+    expect(plan.kept).toContain(balancers(bench)[0]?.LoadBalancerId);
     expect(bench.provider.isGone(after)).toBe(true);
     expect(balancers(bench)).toMatchObject([
       {

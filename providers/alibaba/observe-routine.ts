@@ -14,6 +14,8 @@ import { healthOf, toBalancer, toListener, toMembers } from './read.ts';
 import type { Recent } from './recent.ts';
 import type { Seen } from './seen.ts';
 import { fromFoundTags, isOwnedBy } from './tags.ts';
+import { foreignNames } from './taken-over.ts';
+import type { ForeignNames } from './taken-over.ts';
 import type { AlibabaWanted } from './wanted.ts';
 
 interface Sources {
@@ -25,26 +27,38 @@ interface Sources {
 /** Undefined: an ordinary look is needed. */
 export async function observeRoutinely(
   { loader, recent, seen }: Sources,
-  { owner, depth, previous, routine, signal }: ObserveRequest<AlibabaWanted, AlibabaObserved>,
+  { owner, depth, wanted, previous, routine, signal }: ObserveRequest<AlibabaWanted, AlibabaObserved>,
 ): Promise<AlibabaObserved | undefined> {
   const before = previous?.balancer;
   if (routine !== true || depth !== 'full' || before?.ours !== true) return undefined;
+  // Domains of https listeners are read for each.
+  if (wanted?.listeners.some(({ domains }) => domains !== undefined)) return undefined;
   const known = seen.find(before.id);
   if (known === undefined || !isOwnedBy(owner, fromFoundTags(known.balancer.Tags?.Tag))) return undefined;
-  const listeners = sortListeners(known.listeners.map((one) => toListener(owner, one)));
+  const tags = fromFoundTags(known.balancer.Tags?.Tag);
+  const foreign = foreignNames(owner, tags);
+  const listeners = sortListeners(known.listeners.map((one) => toListener(owner, one, foreign)));
   const report = await loader.health(before.id, signal);
   if (report === undefined) return undefined;
   const groups = before.groups.map((group) => withHealth(group, listeners, report));
   if (!groups.every((group) => group !== undefined)) return undefined;
   const weighed = seen.weightsDue(before.id)
     ? await Promise.all(
-        groups.map(async (group) => await weigh(loader, owner, group, listeners, report, signal)),
+        groups.map(
+          async (group) =>
+            await weigh(
+              loader,
+              { owner, foreign, signal },
+              group,
+              healthOf(usersOf(group, listeners), report),
+            ),
+        ),
       )
     : groups;
   if (!weighed.every((group) => group !== undefined)) return undefined;
-  const ordered = recent.ordered(before.id);
+  const ordered = recent.ordered(before.id, tags);
   const balancer = toBalancer(owner, known.balancer, { listeners, groups: weighed, ordered });
-  return { balancer, strangers: [], doubles: [] };
+  return { balancer, strangers: [], doubles: [], certificates: {} };
 }
 
 /** Undefined where its members are not those that we know of, or cannot be told. */
@@ -53,7 +67,7 @@ function withHealth(
   listeners: readonly ObservedListener[],
   report: readonly BackendHealth[],
 ): ObservedGroup | undefined {
-  const users = listeners.filter((one) => one.group === group.id);
+  const users = usersOf(group, listeners);
   if (users.length === 0 || group.members === undefined) return undefined;
   const health = healthOf(users, report);
   const keys = Object.keys(group.members);
@@ -67,14 +81,18 @@ function withHealth(
 
 async function weigh(
   loader: Loader,
-  owner: Owner,
+  {
+    owner,
+    foreign,
+    signal,
+  }: { readonly owner: Owner; readonly foreign: ForeignNames; readonly signal: AbortSignal },
   group: ObservedGroup,
-  listeners: readonly ObservedListener[],
-  report: readonly BackendHealth[],
-  signal: AbortSignal,
+  health: ReturnType<typeof healthOf>,
 ): Promise<ObservedGroup | undefined> {
   const servers = await loader.members(group.id, signal);
-  if (servers === undefined) return undefined;
-  const users = listeners.filter((one) => one.group === group.id);
-  return { ...group, members: toMembers(owner, servers, healthOf(users, report)) };
+  return servers && { ...group, members: toMembers(owner, servers, health, foreign) };
+}
+
+function usersOf({ id }: ObservedGroup, listeners: readonly ObservedListener[]): readonly ObservedListener[] {
+  return listeners.filter(({ group }) => group === id);
 }

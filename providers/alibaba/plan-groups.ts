@@ -17,7 +17,7 @@ import type { BalancerHandle } from './plan-balancer.ts';
 import { addStep, chunkId, chunks } from './steps.ts';
 import type { Planning } from './steps.ts';
 import { toTagList } from './tags.ts';
-import { listenerLabel } from './wanted.ts';
+import { groupOf, listenerLabel } from './wanted.ts';
 import type { AlibabaWanted, WantedGroup, WantedListener, WantedMember } from './wanted.ts';
 
 /** A group as the rest of a plan refers to it: it may have to be made first. */
@@ -45,7 +45,7 @@ export function planGroup(
   const { group } = listener;
   if (group === undefined) return none;
   if (group.id !== undefined) {
-    const brought = groups.find(({ id }) => id === group.id);
+    const brought = groupOf(listener, groups);
     if (brought === undefined || brought.marked || brought.ours) {
       planning.problems.push({
         severity: 'error',
@@ -69,7 +69,7 @@ export function planGroup(
       context,
     );
   }
-  const present = chooseGroup(group.name, groups);
+  const present = groupOf(listener, groups);
   if (present !== undefined)
     return planMembers(planning, wanted, listener, group, present, present.id, context);
   const id = addStep(planning, 'CreateVServerGroup', {
@@ -80,12 +80,6 @@ export function planGroup(
     risk: 'none',
   });
   return planMembers(planning, wanted, listener, group, undefined, ref(id, 'VServerGroupId'), context);
-}
-
-/** Of groups that were made twice (an answer was lost) the one in use: the others go. */
-function chooseGroup(name: string, groups: readonly ObservedGroup[]): ObservedGroup | undefined {
-  const same = groups.filter((one) => one.ours && one.name === name);
-  return same.find(({ usedBy }) => usedBy.length > 0) ?? same[0];
 }
 
 function planMembers(
@@ -204,7 +198,7 @@ export function removeGroups(
   listeners: readonly ObservedListener[],
   managesListeners: boolean,
 ): void {
-  const kept = new Set(wanted.listeners.map(({ group }) => chooseGroup(group?.name ?? '', groups)?.id));
+  const kept = new Set(wanted.listeners.map((listener) => groupOf(listener, groups)?.id));
   for (const group of groups) {
     if (!group.ours || kept.has(group.id)) continue;
     const users = listeners.filter((one) => one.group === group.id);
@@ -212,8 +206,9 @@ export function removeGroups(
     if (users.some((one) => !one.ours || !managesListeners)) continue;
     const needs = users.map((one) => freedBy(planning, one)).filter((id) => id !== undefined);
     if (needs.length < users.length) continue;
+    const isTwin = groups.some(({ name, id }) => name === group.name && id !== group.id);
     addStep(planning, 'DeleteVServerGroup', {
-      id: `deleteVServerGroup.${group.name}`,
+      id: `deleteVServerGroup.${group.name}${isTwin ? `.${group.id}` : ''}`,
       parameters: { VServerGroupId: group.id },
       subject: `group ${group.name}`,
       reason: 'no port of the Service uses it any more',

@@ -22,6 +22,8 @@ import { parseService } from './settings.ts';
 import type { AlibabaSettings } from './settings.ts';
 import { split } from './split.ts';
 import { survey } from './survey.ts';
+import { planTakeOver } from './take-over.ts';
+import type { TakeOver, TakeOverRequest } from './take-over.ts';
 import { want } from './wanted.ts';
 import type { AlibabaWanted } from './wanted.ts';
 
@@ -35,12 +37,22 @@ export interface AlibabaOptions {
 
 export type AlibabaProvider = Provider<AlibabaSettings, AlibabaWanted, AlibabaObserved>;
 
-export function createAlibabaProvider({ client, config, clock, random }: AlibabaOptions): AlibabaProvider {
+export interface Alibaba {
+  readonly provider: AlibabaProvider;
+  /** What it takes to hand a balancer of the cloud's own controller to us. Reads, and changes nothing. */
+  takeOver(request: TakeOverRequest): Promise<TakeOver>;
+}
+
+export function createAlibabaProvider(options: AlibabaOptions): AlibabaProvider {
+  return createAlibaba(options).provider;
+}
+
+export function createAlibaba({ client, config, clock, random }: AlibabaOptions): Alibaba {
   const door = createDoor({ client, limits: createLimits(config.rates, clock, random), clock, random });
   const loader = new Loader(door);
   const recent = new Recent(clock);
   const seen = new Seen(clock);
-  return {
+  const provider: AlibabaProvider = {
     name: 'alibaba',
     loadBalancerClass: 'sluice.dev/alibaba',
     // SLB refuses a write to a balancer that is still taking in another one.
@@ -61,4 +73,5 @@ export function createAlibabaProvider({ client, config, clock, random }: Alibaba
     isGone,
     survey: (cluster, known, signal) => survey({ loader, recent, seen, clock }, cluster, known, signal),
   };
+  return { provider, takeOver: (request) => planTakeOver({ loader, recent }, request, clock.now()) };
 }

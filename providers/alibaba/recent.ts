@@ -6,12 +6,12 @@
  * witness; after them, the cloud is.
  */
 import type { Clock } from '../../src/core/clock.ts';
-import type { ObservedBalancer } from './observed.ts';
+import { orderIn, orderMs } from './ordered.ts';
+import type { Ordered } from './ordered.ts';
+import { orderedTag } from './tags.ts';
+import type { Tags } from './tags.ts';
 
 const windowMs = 30_000;
-const orderMs = 25 * 3_600_000;
-
-type Ordered = Partial<Pick<ObservedBalancer, 'internetChargeType' | 'bandwidth'>>;
 
 export class Recent {
   readonly #clock: Clock;
@@ -30,6 +30,11 @@ export class Recent {
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  /** Milliseconds since the epoch: what the cloud gives dates in. */
+  wall(): number {
+    return this.#clock.wall();
   }
 
   create(id: string): void {
@@ -98,10 +103,12 @@ export class Recent {
     this.#ordered.set(id, { at: this.#clock.now(), values });
   }
 
-  /** What was ordered and may not show yet. */
-  ordered(id: string): Ordered {
+  /** What was ordered and may not show yet, by this process or, as its tags tell, by one before it. */
+  ordered(id: string, tags: Tags): Ordered {
     const found = this.#ordered.get(id);
-    return found !== undefined && this.#clock.now() - found.at < orderMs ? found.values : {};
+    return found !== undefined && this.#clock.now() - found.at < orderMs
+      ? found.values
+      : orderIn(tags[orderedTag], this.#clock.wall());
   }
 
   generation(uid: string): number {

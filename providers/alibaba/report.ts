@@ -2,7 +2,7 @@
 import type { Ingress, IngressPort } from '../../src/core/objects.ts';
 import type { Address, TargetsReport } from '../../src/core/provider.ts';
 import type { AlibabaObserved, ObservedBalancer, ObservedListener, ObservedMember } from './observed.ts';
-import { listenerLabel } from './wanted.ts';
+import { groupOf, listenerLabel } from './wanted.ts';
 import type { AlibabaWanted, WantedListener } from './wanted.ts';
 
 /** A listener starts within seconds. */
@@ -54,13 +54,10 @@ export function targets(wanted: AlibabaWanted, { balancer }: AlibabaObserved): T
 }
 
 function membersOf(
-  { group }: WantedListener,
+  listener: WantedListener,
   balancer: ObservedBalancer | undefined,
 ): Readonly<Record<string, ObservedMember>> | undefined {
-  if (group === undefined) return undefined;
-  return balancer?.groups.find((one) =>
-    group.id === undefined ? one.ours && one.name === group.name : one.id === group.id,
-  )?.members;
+  return groupOf(listener, balancer?.groups ?? [])?.members;
 }
 
 function groupReport(

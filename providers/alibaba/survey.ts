@@ -17,6 +17,7 @@ import type { AlibabaObserved, ObservedBalancer, ObservedListener } from './obse
 import { toBalancer, toListener } from './read.ts';
 import type { Recent } from './recent.ts';
 import type { Seen } from './seen.ts';
+import { foreignNames } from './taken-over.ts';
 import { fromFoundTags, serviceTag, uidTag } from './tags.ts';
 
 interface Sources {
@@ -94,13 +95,21 @@ function comparable({ port, protocol, group, ours, status, settings }: ObservedL
   return [port, protocol, group, ours, status === 'stopped', sorted];
 }
 
-function sameListeners({ listeners }: ObservedBalancer, found: readonly Listener[], owner: Owner): boolean {
-  const now = sortListeners(found.map((one) => toListener(owner, one)));
+function sameListeners(
+  { listeners, tags }: ObservedBalancer,
+  found: readonly Listener[],
+  owner: Owner,
+): boolean {
+  const now = sortListeners(found.map((one) => toListener(owner, one, foreignNames(owner, tags))));
   return JSON.stringify(now.map(comparable)) === JSON.stringify(listeners.map(comparable));
 }
 
 function isSame(known: ObservedBalancer, found: LoadBalancer, recent: Recent, owner: Owner): boolean {
-  const now = toBalancer(owner, found, { listeners: [], groups: [], ordered: recent.ordered(known.id) });
+  const now = toBalancer(owner, found, {
+    listeners: [],
+    groups: [],
+    ordered: recent.ordered(known.id, fromFoundTags(found.Tags?.Tag)),
+  });
   if (!known.ours) return now.address === known.address && now.status === known.status;
   return (
     now.ours &&

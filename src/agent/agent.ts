@@ -9,42 +9,20 @@
 import type { Clock, Random } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { EndpointSliceObject, IpFamily, NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
-import type { Problem } from '../core/problems.ts';
 import type { Backend } from './backend.ts';
-import { ConntrackReconciler, type ConntrackReport } from './conntrack/reconcile.ts';
+import { ConntrackReconciler } from './conntrack/reconcile.ts';
 import type { Served } from './conntrack/stale.ts';
 import type { ConntrackTable, Tracked } from './conntrack/table.ts';
-import type { Conflict } from './decide/claims.ts';
-import type { HealthCheck } from './decide/facts.ts';
 import { serviceProblems } from './decide/service-check.ts';
 import type { DecisionTracker } from './decide/tracker.ts';
 import type { Decision, DecisionChange, NodeDecision } from './decision.ts';
 import type { AgentHearer, AgentView } from './door.ts';
+import { HealthChecks } from './health/checks.ts';
 import { judgeHealth } from './health/judge.ts';
-import { HealthListeners, type HealthPort } from './health/listeners.ts';
-import type { Finding } from './preflight.ts';
 import { destinations, retiredBy, servedByTcp, type Destinations } from './slice-facts.ts';
-import { FamilySync, type SyncReport, type SyncState, type SyncTimings } from './sync.ts';
-
-/** What is heard of the agent. None of these may throw. */
-export interface AgentTelemetry {
-  sync(event: SyncReport): void;
-  conntrack(event: ConntrackReport): void;
-  changes(kind: 'services' | 'slices', count: number): void;
-  queued(family: IpFamily): void;
-  /** A change is in the kernel: so long after it was heard of, and after what triggered it, where that is known. */
-  programmed(
-    family: IpFamily,
-    times: { readonly heardMs: number; readonly triggeredMs: number | undefined },
-  ): void;
-  healthPortFailed(service: ObjectKey, address: string, port: number, error: SluiceError): void;
-  found(finding: Finding & { readonly service?: ObjectKey }): void;
-  addresses(count: number): void;
-  /** Something that a Service says cannot be done as it says it. */
-  problem(service: ObjectKey, problem: Problem): void;
-  /** Two Services ask for one destination. */
-  conflict(conflict: Conflict): void;
-}
+import type { SyncState, SyncTimings } from './sync-report.ts';
+import { FamilySync } from './sync.ts';
+import type { AgentTelemetry } from './telemetry.ts';
 
 export interface AgentOptions {
   readonly view: AgentView;
@@ -83,9 +61,7 @@ export class Agent implements AgentHearer {
   readonly #options: AgentOptions;
   readonly #soon: (run: () => void) => void;
   readonly #families: ReadonlyMap<IpFamily, Family>;
-  readonly #listeners: HealthListeners;
-  /** By `healthKey`. */
-  readonly #checks = new Map<string, HealthCheck>();
+  readonly #checks: HealthChecks;
   /** What was wrong with a Service when it was last told. */
   readonly #problems = new Map<ObjectKey, string>();
   #conflicts = '';
@@ -101,13 +77,19 @@ export class Agent implements AgentHearer {
     this.#soon = options.soon ?? ((run) => void setImmediate(run));
     const { clock, random, telemetry } = options;
     this.#families = new Map(options.backends.map((backend) => [backend.family, this.#family(backend)]));
-    this.#listeners = new HealthListeners({
+    this.#checks = new HealthChecks({
       clock,
       random,
-      ready: (service, family) => this.#checks.get(healthKey(service, family))?.ready,
+      programmed: (family) => this.#families.get(family)?.sync.state.programmed === true,
+      nodePortAddresses: (family) => this.#nodeDecision(family).nodePortAddresses,
       proxyHealthy: () => this.health().healthy,
       onFailed: (service, address, port, error) => telemetry.healthPortFailed(service, address, port, error),
     });
+  }
+
+  /** Reads ahead, while the picture is still on its way, what the kernel holds. */
+  prepare(): void {
+    for (const { sync } of this.#families.values()) sync.backend.prepare();
   }
 
   /** The picture is complete: decides on all of it and begins to write. */
@@ -126,13 +108,13 @@ export class Agent implements AgentHearer {
     tracker.changes();
     tracker.udpChanges();
     this.#nodeDecisions = tracker.node;
-    this.#turnChecks();
+    this.#checks.turn(tracker.healthChanges());
     this.#tellConflicts();
     for (const { sync, conntrack } of this.#families.values()) {
       sync.start();
       for (const reconciler of conntrack.values()) reconciler.request();
       // No balancer is told to send traffic before there are rules for it.
-      sync.whenWritten(() => this.#syncListeners());
+      sync.whenWritten(() => this.#syncChecks());
     }
   }
 
@@ -146,7 +128,7 @@ export class Agent implements AgentHearer {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#disconnect?.();
-    await this.#listeners.close();
+    await this.#checks.close();
     const all = [...this.#families.values()];
     await Promise.all(all.flatMap(({ conntrack }) => [...conntrack.values()].map((one) => one.stop())));
     await Promise.all(all.map(({ sync }) => sync.stop()));
@@ -205,7 +187,7 @@ export class Agent implements AgentHearer {
   }
 
   get listening(): number {
-    return this.#listeners.listening;
+    return this.#checks.listening;
   }
 
   /** The decisions that have a node port, one for each port and protocol. */
@@ -322,8 +304,8 @@ export class Agent implements AgentHearer {
         if (was?.protocol === 'TCP') forget(conntrack.get('tcp'), destinations(was), is && destinations(is));
       }
     }
-    const moved = this.#turnChecks() || nodes !== before;
-    if (moved) this.#syncListeners();
+    const moved = this.#checks.turn(tracker.healthChanges()) || nodes !== before;
+    if (moved) this.#syncChecks();
     if (changes.length > 0) this.#tellConflicts();
   }
 
@@ -376,39 +358,9 @@ export class Agent implements AgentHearer {
       : nodePortAddresses.includes(address);
   }
 
-  /** @returns whether a port came, went or moved. */
-  #turnChecks(): boolean {
-    let moved = false;
-    for (const { before, after } of this.#options.tracker.healthChanges()) {
-      const of = after ?? before;
-      if (of === undefined) continue;
-      if (before?.port !== after?.port) moved = true;
-      if (after === undefined) this.#checks.delete(healthKey(of.service, of.family));
-      else this.#checks.set(healthKey(of.service, of.family), after);
-    }
-    return moved;
+  #syncChecks(): void {
+    if (!this.#stopped) this.#checks.sync();
   }
-
-  #syncListeners(): void {
-    if (this.#stopped) return;
-    const ports: HealthPort[] = [];
-    for (const { service, family, port } of this.#checks.values()) {
-      if (this.#families.get(family)?.sync.state.programmed !== true) continue;
-      const { nodePortAddresses } = this.#nodeDecision(family);
-      const everywhere = family === 'IPv4' ? '0.0.0.0' : '::';
-      ports.push({
-        service,
-        family,
-        port,
-        addresses: nodePortAddresses === 'all' ? [everywhere] : nodePortAddresses,
-      });
-    }
-    this.#listeners.sync(ports);
-  }
-}
-
-function healthKey(service: ObjectKey, family: IpFamily): string {
-  return `${service} ${family}`;
 }
 
 function isOf(family: IpFamily): (decision: NodeDecision) => boolean {

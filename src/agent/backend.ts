@@ -42,6 +42,12 @@ export interface Backend {
   readonly family: IpFamily;
 
   /**
+   * Begins to read what the kernel holds, while the lists of the API server are still on their way: the first `replace`
+   * need not wait for it then. What was read is used once, and only while it is fresh.
+   */
+  prepare(): void;
+
+  /**
    * Brings the kernel to exactly these decisions, whatever it held before: the first load, and the way back after a
    * failure. Writes nothing when the kernel is right already, and never opens a gap for decisions that stay.
    *

@@ -15,7 +15,7 @@ import { AgentDoor } from '../agent/door.ts';
 import { startHealthServer, type HealthServer } from '../agent/health/server.ts';
 import { NodeChecks } from '../agent/node-checks.ts';
 import { procSysctls } from '../agent/preflight.ts';
-import { syncTimings } from '../agent/sync.ts';
+import { syncTimings } from '../agent/sync-report.ts';
 import { systemSpawn, toolRunner } from '../agent/tool.ts';
 import { sleep, systemClock } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
@@ -150,6 +150,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     await addresses.start();
     closers.push(() => addresses.stop());
     closers.push(() => door.stop());
+    agent.prepare();
     await untilStopped(door.start(), stop);
     await nodeKnown(door, settings, log, stop);
     if (!stop.aborted) {

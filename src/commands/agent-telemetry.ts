@@ -4,7 +4,7 @@
  * A write is a line at level debug: a busy cluster has many a second. What a person may have to look at is a warning
  * and an event on the object that it is about: the Service, or the node.
  */
-import type { AgentTelemetry } from '../agent/agent.ts';
+import type { AgentTelemetry } from '../agent/telemetry.ts';
 import type { IpFamily, NodeName, ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import type { EventRecorder } from '../kube/events.ts';

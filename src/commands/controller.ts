@@ -12,6 +12,7 @@ import { asSluiceError } from '../core/errors.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { Elector, type Term } from '../kube/lease.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
+import { collectWhenIdle } from '../observe/collect.ts';
 import { createLog, logLevels } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startServer } from '../observe/server.ts';
@@ -159,10 +160,18 @@ export const controllerCommand = command({
         leading = controller;
         controller.start();
         log.info('serving');
+        const endCollecting = collectWhenIdle({
+          clock,
+          idle: () => {
+            const { ready, inFlight } = controller.queue.state;
+            return ready === 0 && inFlight === 0;
+          },
+        });
         await new Promise<void>((resolve) => {
           if (ended.aborted) resolve();
           ended.addEventListener('abort', () => resolve(), { once: true });
         });
+        endCollecting();
         disconnect();
         leading = undefined;
         await controller.stop(ended.reason);

@@ -3,6 +3,7 @@ import { agentCommand } from './agent.ts';
 import { controllerCommand } from './controller.ts';
 import { demoCommand } from './demo.ts';
 import { explainCommand } from './explain.ts';
+import { migrateCommand } from './migrate.ts';
 import { planCommand } from './plan.ts';
 import { sandboxCommand, sandboxDumpCommand } from './sandbox.ts';
 import { uninstallCommand } from './uninstall.ts';
@@ -24,6 +25,7 @@ export const sluice = program({
     sandboxCommand,
     sandboxDumpCommand,
     demoCommand,
+    migrateCommand,
     uninstallCommand,
   ],
   examples: [

@@ -6,7 +6,6 @@
  */
 import { servedByAnnotation } from '../core/annotations.ts';
 import { finalizer } from '../core/claim.ts';
-import { createInterface } from 'node:readline/promises';
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import type { Context } from '../controller/context.ts';
@@ -23,10 +22,11 @@ import { EventRecorder } from '../kube/events.ts';
 import { Elector, type Term } from '../kube/lease.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
 import { accessFlags, connectBy } from './access.ts';
+import { agreed } from './consent.ts';
 import { openDoor } from './picture.ts';
 import { startProviders } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
-import { paint, type Shell } from './shell.ts';
+import { paint } from './shell.ts';
 import { command, exit } from './table.ts';
 
 /** How long to wait for a controller that still runs to give the Lease up. */
@@ -206,15 +206,4 @@ async function drop(
 
 function addressOf(service: ServiceObject): string {
   return service.ingress.map((entry) => entry.hostname ?? entry.ip ?? '').join(', ') || '<no address>';
-}
-
-async function agreed(shell: Shell): Promise<boolean> {
-  if (!shell.interactive) {
-    shell.err('Nobody is there to ask; say --yes to go on.\n');
-    return false;
-  }
-  const dialog = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await dialog.question('Go on? [y/N] ');
-  dialog.close();
-  return /^y(es)?$/iu.test(answer.trim());
 }

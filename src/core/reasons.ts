@@ -24,6 +24,10 @@ export const reasons = {
   UpdatedLoadBalancer: { means: 'The targets follow a change of nodes or endpoints.', cure: '' },
   DeletingLoadBalancer: { means: 'The balancer is being removed.', cure: '' },
   DeletedLoadBalancer: { means: 'Everything that was made for the Service is gone.', cure: '' },
+  PreservedOnDelete: {
+    means: 'The Service asked for its balancer to be kept: it stays as it is, and is nobody’s now.',
+    cure: 'Delete it by hand when it is not needed any more.',
+  },
   LoadBalancerRecreated: {
     means: 'The balancer had vanished and was made anew; its address has changed.',
     cure: 'Let clients use the new address.',
@@ -97,6 +101,20 @@ export const reasons = {
   DuplicateBalancer: {
     means: 'More than one balancer bears the mark of the Service; none of them is changed.',
     cure: 'Take the mark off all but one.',
+  },
+  CertificateUnusable: {
+    means:
+      'A certificate that is asked for does not exist or has expired; listeners keep the one that they have.',
+    cure: 'Name another certificate.',
+  },
+  CertificateExpiring: {
+    means: 'A certificate in use has expired or will within 30 days.',
+    cure: 'Upload a new one and name it in the annotation.',
+  },
+  TakeOverDisturbs: {
+    means:
+      'What another controller made is not taken over, since the first pass afterwards would change how traffic flows.',
+    cure: 'Let the other controller catch up, or change the Service so that it says what is there.',
   },
   ImmutableSetting: { means: 'The setting applies at creation only.', cure: 'Undo the change.' },
   ClassNotServed: {

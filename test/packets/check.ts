@@ -6,7 +6,7 @@ import { unreachable } from '../../src/core/errors.ts';
 import type { IpFamily } from '../../src/core/objects.ts';
 import type { Bed } from './bed/bed.ts';
 import type { Destination, Tally } from './bed/traffic.ts';
-import type { Case, Expectation, PacketRow, Settings, Target } from './cases.ts';
+import type { Case, Expectation, PacketRow, Settings, Target } from './cases/row.ts';
 import type { Atlas } from './world.ts';
 
 /** Who writes the rules of n1. */

@@ -22,7 +22,7 @@ import type { IpFamily } from '../../src/core/objects.ts';
 import { cleanUp } from './agent-process.ts';
 import { backendProgrammer } from './backends.ts';
 import { Bed } from './bed/bed.ts';
-import type { Expectation, PacketRow, Target } from './cases.ts';
+import type { Expectation, PacketRow, Target } from './cases/row.ts';
 import { checkRow, prepareBed, type MakeProgrammer } from './check.ts';
 import { agentSettings, decide, factsOf, packetOf, type Decided } from './meaning.ts';
 import { Atlas, type World, type WorldEndpoint, type WorldService } from './world.ts';

@@ -5,7 +5,8 @@
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
-import { cases, type Case, type Reference, type Settings } from './cases.ts';
+import { cases } from './cases.ts';
+import type { Case, Reference, Settings } from './cases/row.ts';
 import { checkRow, prepareBed, type MakeProgrammer, type Programmer } from './check.ts';
 import { stories, type Story } from './stories.ts';
 import { Atlas, type World } from './world.ts';

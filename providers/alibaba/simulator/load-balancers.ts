@@ -1,6 +1,6 @@
 /** Balancers: made, found, read, deleted. */
 import type { Calls, LoadBalancer } from '../client-types.ts';
-import { configure, findLoadBalancer, isVisible, newId, requireIdle } from './context.ts';
+import { configure, findLoadBalancer, inForce, isVisible, newId, requireIdle } from './context.ts';
 import type { Context } from './context.ts';
 import { CloudError, invalid, missing } from './errors.ts';
 import type { LoadBalancerRecord } from './store.ts';
@@ -204,7 +204,9 @@ export function describeLoadBalancers(
     PageNumber: page,
     PageSize: size,
     LoadBalancers: {
-      LoadBalancer: found.slice((page - 1) * size, page * size).map((record) => show(record, true)),
+      LoadBalancer: found
+        .slice((page - 1) * size, page * size)
+        .map((record) => show(inForce(context, record), true)),
     },
   };
 }

@@ -54,6 +54,9 @@ type Held = readonly [SavedTables, ReadonlyMap<SetName, SavedSet>];
 /** The listing programs stand still while nobody reads what they say. */
 const decisionsBetweenReads = 100;
 
+/** What was read ahead is used for so long. Whatever came between is found by the first look of the writer. */
+const freshMs = 10_000;
+
 export class IptablesBackend implements Backend {
   readonly name = 'iptables';
   readonly family: IpFamily;
@@ -64,6 +67,7 @@ export class IptablesBackend implements Backend {
   readonly #ownPids = new Set<number>();
   readonly #closed = new AbortController();
   #model: Model | undefined;
+  #ahead: { readonly at: number; readonly held: Promise<Held> } | undefined;
   /** Grows at the start and the end of each write, so it is odd while one runs: a watcher then accuses nobody. */
   #writes = 0;
   /** Monotonic milliseconds of the end of the last write. */
@@ -92,10 +96,25 @@ export class IptablesBackend implements Backend {
     }
   }
 
+  prepare(): void {
+    const held = this.#read();
+    // Whoever needs it reads again, and tells.
+    held.catch(() => undefined);
+    this.#ahead = { at: this.#clock.now(), held };
+  }
+
+  #readFresh(): Promise<Held> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    return ahead !== undefined && this.#clock.now() - ahead.at < freshMs
+      ? ahead.held.catch(() => this.#read())
+      : this.#read();
+  }
+
   async replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
     const layout: Layout = { family: this.family, node, abilities: this.#options.abilities };
     // The kernel lists while the model is made.
-    let reading: Promise<Held> | undefined = this.#read();
+    let reading: Promise<Held> | undefined = this.#readFresh();
     reading.catch(() => undefined);
     const model = new Model(layout);
     const quarantined: Quarantined[] = [];
