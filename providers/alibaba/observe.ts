@@ -23,6 +23,8 @@ import type {
 } from './observed.ts';
 import { healthOf, toBalancer, toGroup, toListener, toMembers } from './read.ts';
 import type { Recent } from './recent.ts';
+import { observeRoutinely } from './observe-routine.ts';
+import type { Seen } from './seen.ts';
 import { describeOwner, fromFoundTags, isOwnedBy, useTag } from './tags.ts';
 import { foreignNames } from './taken-over.ts';
 import type { ForeignNames } from './taken-over.ts';
@@ -31,6 +33,7 @@ import type { AlibabaWanted } from './wanted.ts';
 interface Sources {
   readonly loader: Loader;
   readonly recent: Recent;
+  readonly seen: Seen;
 }
 
 type Request = ObserveRequest<AlibabaWanted, AlibabaObserved>;
@@ -55,7 +58,13 @@ export async function observe(sources: Sources, request: Request): Promise<Aliba
 async function look(sources: Sources, request: Request): Promise<AlibabaObserved> {
   const { owner, depth, wanted, previous, signal } = request;
   const { loader, recent } = sources;
+  const known = await observeRoutinely(sources, request);
+  if (known !== undefined) return known;
   const uses = depth === 'removal' || wanted?.reuse !== undefined || previous?.balancer?.ours === false;
+  // A Service that shows no address is new, as a rule: then both looks are needed, and go out together.
+  const isNew = previous === undefined && wanted?.reuse === undefined && wanted?.published.length === 0;
+  const early = isNew ? byName(sources, request) : undefined;
+  early?.catch(() => undefined);
   const listed = (await loader.balancersOf({ owner, uses }, signal)).filter(
     ({ LoadBalancerId }) => !recent.wasDeleted(LoadBalancerId),
   );
@@ -66,7 +75,7 @@ async function look(sources: Sources, request: Request): Promise<AlibabaObserved
     const remembered = await remember(sources, request);
     if (remembered === 'unseen') return { ...nothing, balancer: previous?.balancer };
     if (remembered !== undefined) found.mine = [remembered];
-    else if (wanted?.reuse === undefined) Object.assign(found, await byName(sources, request));
+    else if (wanted?.reuse === undefined) Object.assign(found, await (early ?? byName(sources, request)));
   }
   const everyone = [...found.mine, ...used];
   if (everyone.length > 1) {
@@ -128,7 +137,7 @@ async function byName(
 }
 
 export async function readBalancer(
-  sources: Sources,
+  sources: Omit<Sources, 'seen'>,
   request: Request,
   balancer: LoadBalancer,
 ): Promise<ObservedBalancer> {
@@ -137,11 +146,15 @@ export async function readBalancer(
   const id = balancer.LoadBalancerId;
   const ordered = recent.ordered(id, tagsOf(balancer));
   const ours = isOwnedBy(owner, tagsOf(balancer));
+  if (ours) recent.own(id, owner.uid);
   const foreign = foreignNames(owner, tagsOf(balancer));
   // What we made goes with all that is on it: there is nothing more to know.
   if (depth === 'removal' && ours) return toBalancer(owner, balancer, { listeners: [], groups: [], ordered });
   const [listed, groups] = await Promise.all([loader.listeners(id, signal), loader.groups(id, signal)]);
   if (listed === undefined || groups === undefined) throw vanished(id);
+  const unseen = (request.previous?.balancer?.groups ?? []).filter(
+    (one) => recent.wasCreated(one.id) && groups.every(({ VServerGroupId }) => VServerGroupId !== one.id),
+  );
   const plain = sortListeners(listed.map((one) => toListener(owner, one, foreign)));
   const listeners = await withDomains(sources, request, id, plain);
   const health = depth === 'removal' || listeners.length === 0 ? [] : await loader.health(id, signal);
@@ -151,14 +164,14 @@ export async function readBalancer(
   );
   return toBalancer(owner, balancer, {
     listeners,
-    groups: sortGroups(read.filter((group) => group !== undefined)),
+    groups: sortGroups([...read.filter((group) => group !== undefined), ...unseen]),
     ordered,
   });
 }
 
 /** Certificates for single domains, where the Service names any: one read for each such listener. */
 async function withDomains(
-  { loader }: Sources,
+  { loader }: Omit<Sources, 'seen'>,
   { depth, wanted, previous, signal }: Request,
   id: string,
   listeners: readonly ObservedListener[],
@@ -182,7 +195,7 @@ async function withDomains(
 
 /** Undefined for one that went away meanwhile. */
 async function readGroup(
-  { loader }: Sources,
+  { loader }: Omit<Sources, 'seen'>,
   { owner, depth, wanted, previous, signal }: Request,
   group: VServerGroup,
   balancer: {

@@ -16,6 +16,7 @@ import type { AlibabaObserved } from './observed.ts';
 import type { SlbClient } from './operations.ts';
 import { plan } from './plan.ts';
 import { Recent } from './recent.ts';
+import { Seen } from './seen.ts';
 import { addresses, isGone, targets } from './report.ts';
 import { parseService } from './settings.ts';
 import type { AlibabaSettings } from './settings.ts';
@@ -50,6 +51,7 @@ export function createAlibaba({ client, config, clock, random }: AlibabaOptions)
   const door = createDoor({ client, limits: createLimits(config.rates, clock, random), clock, random });
   const loader = new Loader(door);
   const recent = new Recent(clock);
+  const seen = new Seen(clock);
   const provider: AlibabaProvider = {
     name: 'alibaba',
     loadBalancerClass: 'sluice.dev/alibaba',
@@ -60,16 +62,16 @@ export function createAlibaba({ client, config, clock, random }: AlibabaOptions)
     parse: (service) => parseService(service, config),
     want,
     lane: ({ reuse }) => (reuse === undefined ? undefined : `alibaba/${reuse.id}`),
-    observe: (request) => observe({ loader, recent }, request),
+    observe: (request) => observe({ loader, recent, seen }, request),
     plan,
     apply: (step, parameters, signal) =>
-      apply({ door, loader, recent, clock, config }, step, parameters, signal),
+      apply({ door, loader, recent, seen, clock, config }, step, parameters, signal),
     advance,
     split,
     addresses,
     targets,
     isGone,
-    survey: (cluster, known, signal) => survey({ loader, recent }, cluster, known, signal),
+    survey: (cluster, known, signal) => survey({ loader, recent, seen, clock }, cluster, known, signal),
   };
   return { provider, takeOver: (request) => planTakeOver({ loader, recent }, request, clock.now()) };
 }

@@ -23,6 +23,10 @@ export class Recent {
   readonly #ordered = new Map<string, { readonly at: number; readonly values: Ordered }>();
   /** Owner's UID → how many of its creations came to a definite end. */
   readonly #generations = new Map<string, number>();
+  /** Balancer → the UID that it was made for. */
+  readonly #owners = new Map<string, string>();
+  /** Client token → when it first led to something that cannot be seen, and what the cloud said of that. */
+  readonly #puzzles = new Map<string, { readonly since: number; readonly answer: object | undefined }>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -37,10 +41,42 @@ export class Recent {
     this.#note(this.#created, id);
   }
 
+  /** Its deletion is the end of its client token, if we know whose it was. */
   delete(id: string): void {
     this.#note(this.#deleted, id);
     this.#created.delete(id);
     this.#ordered.delete(id);
+    const uid = this.#owners.get(id);
+    if (uid !== undefined) this.nextGeneration(uid);
+    this.#owners.delete(id);
+  }
+
+  /** The balancer was seen to be this owner's. */
+  own(id: string, uid: string): void {
+    this.#owners.set(id, uid);
+  }
+
+  /** It has been seen, and was not made just now: not seeing it any more means that it is gone. */
+  wasSeen(id: string): boolean {
+    return this.#owners.has(id) && !this.wasCreated(id);
+  }
+
+  /**
+   * Milliseconds for which a token that leads to something unseen may still lead to something that was made a
+   * moment ago, by us or by the process before us; 0 when what it led to must be gone.
+   */
+  puzzledMs(token: string, answer: object | undefined): number {
+    const puzzle = this.#puzzles.get(token) ?? { since: this.#clock.now(), answer };
+    this.#puzzles.set(token, puzzle);
+    const left = puzzle.since + windowMs - this.#clock.now();
+    if (left > 0) return left;
+    this.#puzzles.delete(token);
+    return 0;
+  }
+
+  /** What a creation with this token has answered, where that is not seen yet: nobody need ask again. */
+  answerTo(token: string): object | undefined {
+    return this.#puzzles.get(token)?.answer;
   }
 
   /** We made it so recently that not seeing it proves nothing. */

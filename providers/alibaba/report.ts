@@ -1,7 +1,7 @@
 /** What an observation means for people and for the Service's status. Pure. */
 import type { Ingress, IngressPort } from '../../src/core/objects.ts';
 import type { Address, TargetsReport } from '../../src/core/provider.ts';
-import type { AlibabaObserved, ObservedBalancer, ObservedMember } from './observed.ts';
+import type { AlibabaObserved, ObservedBalancer, ObservedListener, ObservedMember } from './observed.ts';
 import { groupOf, listenerLabel } from './wanted.ts';
 import type { AlibabaWanted, WantedListener } from './wanted.ts';
 
@@ -30,18 +30,17 @@ export function addresses(wanted: AlibabaWanted, { balancer }: AlibabaObserved):
   };
 }
 
-/** Where listeners are the user's own business, the balancer is enough. */
+/**
+ * Where listeners are the user's own business, the balancer is enough. Settings that cannot be understood may
+ * ask for no listener at all: then those that are there count.
+ */
 function carries({ reuse, listeners }: AlibabaWanted, balancer: ObservedBalancer): boolean {
-  if (reuse?.listeners === false || listeners.length === 0) return true;
-  return listeners.some(({ port, protocol }) =>
-    balancer.listeners.some(
-      (one) =>
-        one.port === port &&
-        one.protocol === protocol &&
-        one.ours &&
-        one.status !== 'stopped' &&
-        one.status !== 'starting',
-    ),
+  if (reuse?.listeners === false) return true;
+  const asked = (one: ObservedListener): boolean =>
+    listeners.length === 0 ||
+    listeners.some(({ port, protocol }) => one.port === port && one.protocol === protocol);
+  return balancer.listeners.some(
+    (one) => asked(one) && one.ours && one.status !== 'stopped' && one.status !== 'starting',
   );
 }
 

@@ -67,6 +67,8 @@ export function groupOf(
   if (group === undefined) return undefined;
   if (group.id !== undefined) return groups.find(({ id }) => id === group.id);
   return (
+    // Of groups that were made twice (an answer was lost) the one in use: the others go.
+    groups.find(({ name, ours, usedBy }) => ours && name === group.name && usedBy.length > 0) ??
     groups.find(({ name, ours }) => ours && name === group.name) ??
     groups.find(
       ({ takenOver, usedBy }) =>

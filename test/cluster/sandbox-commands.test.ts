@@ -46,6 +46,16 @@ exit 7
     expect(JSON.parse(await readFile(out, 'utf8'))).toMatchObject({
       account: { loadBalancers: [], targetGroups: [] },
     });
+    const onAlibaba = await sluice(['sandbox', '--provider', 'alibaba', '--', 'sh', script], {
+      TMPDIR: folder,
+      NODE: process.execPath,
+      SLUICE: program,
+      OUT: out,
+    });
+    expect(onAlibaba.code).toBe(7);
+    expect(JSON.parse(await readFile(out, 'utf8'))).toMatchObject({
+      account: { region: 'cn-hangzhou', loadBalancers: [] },
+    });
     await rm(script);
     await rm(out);
     expect(await leftovers()).toEqual([]);
