@@ -73,3 +73,27 @@ test('libraries keep their named exports, also when a chunk is loaded on demand'
   expect(output).toBe(`${functions}\n{"level":30,"msg":"logged"}\n`);
   expect(code).toBe(0);
 });
+
+test('a call to Alibaba Cloud warns nobody of what its packages should not use any more', async () => {
+  const { entryPoints: _, ...options } = bundleOptions(join(folder, 'quiet'));
+  const contents = `
+    import { createServer } from 'node:http';
+    import { createWireClient } from './providers/alibaba/client.ts';
+    import { createSource } from './providers/alibaba/credentials/choose.ts';
+    import { CredentialSession } from './providers/alibaba/credentials/session.ts';
+    import { systemClock } from './src/core/clock.ts';
+    const server = createServer((request, response) => response.end(JSON.stringify({ at: request.url.split('?')[0] })));
+    server.listen(0, '127.0.0.1', async () => {
+      const keys = { kind: 'access-key', accessKeyId: 'id', accessKeySecret: 'secret' };
+      const session = new CredentialSession(createSource(keys, systemClock), systemClock);
+      const client = createWireClient({ region: 'cn-hangzhou', endpoint: 'http://127.0.0.1:' + server.address().port, session });
+      console.log(JSON.stringify(await client.call('DescribeLoadBalancers', { LoadBalancerName: 'ä b' })));
+      client.close();
+      server.close();
+      server.closeAllConnections();
+    });`;
+  await build({ ...options, entryNames: 'quiet', stdin: { resolveDir: root, contents } });
+  const { output, code } = await run('node', [join(folder, 'quiet', 'quiet.js')], { limitMs: 10_000 });
+  expect(output).toBe('{"at":"/"}\n');
+  expect(code).toBe(0);
+});

@@ -7,6 +7,7 @@
 import { SluiceError } from '../../src/core/errors.ts';
 import type { Outputs, Parameters, Step } from '../../src/core/plan.ts';
 import type { ListenerProtocol } from './client-types-listeners.ts';
+import type { DomainCertificate } from './domains.ts';
 import { settingsOfInput } from './listener-input.ts';
 import { isSlbOperation } from './operations.ts';
 import type { SlbInput, SlbOperation } from './operations.ts';
@@ -18,7 +19,7 @@ import type {
   ObservedListener,
   ObservedMember,
 } from './observed.ts';
-import { clusterTag, fromTagList, uidTag } from './tags.ts';
+import { clusterTag, fromTagList, orderedTag, uidTag } from './tags.ts';
 
 type Effects = {
   readonly [Operation in SlbOperation]?: (
@@ -120,7 +121,11 @@ const effects: Effects = {
     instanceChargeType: input.InstanceChargeType,
     spec: input.InstanceChargeType === 'PayByCLCU' ? '' : balancer.spec,
   }),
-  TagResources: (balancer, input) => ({ ...balancer, tags: { ...balancer.tags, ...fromTagList(input.Tag) } }),
+  TagResources: (balancer, input, outputs) => {
+    const order = outputs['Ordered'];
+    const tags = { ...balancer.tags, ...fromTagList(input.Tag) };
+    return { ...balancer, tags: order === undefined ? tags : { ...tags, [orderedTag]: order } };
+  },
   UntagResources: (balancer, input) => {
     const tags = Object.fromEntries(
       Object.entries(balancer.tags).filter(([key]) => !input.TagKey.includes(key)),
@@ -130,6 +135,23 @@ const effects: Effects = {
     const released = !balancer.ours && input.TagKey.some((key) => key.startsWith('sluice.dev/used-by-'));
     return lost || released ? undefined : { ...balancer, tags };
   },
+  CreateDomainExtension: (balancer, input, outputs) =>
+    changeListener(balancer, input.ListenerPort, 'https', (listener) => ({
+      ...listener,
+      domains: {
+        ...listener.domains,
+        [input.Domain]: {
+          id: outputs['DomainExtensionId'] ?? '',
+          certificate: input.ServerCertificateId,
+        },
+      },
+    })),
+  SetDomainExtensionAttribute: (balancer, input) =>
+    changeDomains(balancer, (domain) =>
+      domain.id === input.DomainExtensionId ? { ...domain, certificate: input.ServerCertificateId } : domain,
+    ),
+  DeleteDomainExtension: (balancer, input) =>
+    changeDomains(balancer, (domain) => (domain.id === input.DomainExtensionId ? undefined : domain)),
   StartLoadBalancerListener: (balancer, input, outputs) =>
     changeListener(balancer, input.ListenerPort, input.ListenerProtocol, (listener) => ({
       ...listener,
@@ -241,6 +263,23 @@ function changeListener(
     listeners: balancer.listeners.map((one) =>
       one.port === port && one.protocol === protocol ? change(one) : one,
     ),
+  };
+}
+
+function changeDomains(
+  balancer: ObservedBalancer,
+  change: (domain: DomainCertificate) => DomainCertificate | undefined,
+): ObservedBalancer {
+  return {
+    ...balancer,
+    listeners: balancer.listeners.map((listener) => {
+      if (listener.domains === undefined) return listener;
+      const domains = Object.entries(listener.domains).flatMap(([name, domain]) => {
+        const next = change(domain);
+        return next === undefined ? [] : [[name, next] as const];
+      });
+      return { ...listener, domains: Object.fromEntries(domains) };
+    }),
   };
 }
 

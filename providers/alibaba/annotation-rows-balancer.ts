@@ -1,15 +1,7 @@
 /** Rows of the annotation table about the balancer itself. */
 import { isIPv4 } from 'node:net';
-import {
-  ignored,
-  readForm,
-  readInteger,
-  readPairs,
-  readWord,
-  refused,
-  served,
-  unserved,
-} from './annotation-row.ts';
+import { alibabaClass } from '../../src/core/claim.ts';
+import { ignored, readForm, readInteger, readPairs, readWord, refused, served } from './annotation-row.ts';
 import type { Row } from './annotation-row.ts';
 import { tagMistake } from './tags.ts';
 
@@ -290,15 +282,19 @@ export const balancerRows: readonly Row[] = [
   refused(
     'tunnel-type',
     'Marks a Service of another controller.',
-    'such Services are not served; name another class in spec.loadBalancerClass',
+    'such Services are not served, and what was made for them is removed',
   ),
-  unserved(
-    '',
-    'service.beta.kubernetes.io/class',
-    'refused',
-    'Marks a Service of another controller.',
-    'name the controller in spec.loadBalancerClass instead',
-  ),
+  {
+    word: '',
+    key: alibabaClass,
+    values: '`sluice.dev/alibaba`',
+    fallback: '',
+    means: 'Which controller serves a Service without `spec.loadBalancerClass`.',
+    status: 'served',
+    note: 'Any other value hands the Service to another controller: what was made for it is removed.',
+    // Who serves is decided before anything else is read.
+    read: () => undefined,
+  },
   ignored(
     'graceful-shutdown',
     'Keeps terminating pods at weight 0.',

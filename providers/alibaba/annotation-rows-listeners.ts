@@ -1,13 +1,5 @@
 /** Rows of the annotation table about listeners and their health checks. */
-import {
-  readForm,
-  readInteger,
-  readPortPairs,
-  readWord,
-  refused,
-  served,
-  setting,
-} from './annotation-row.ts';
+import { readForm, readInteger, readPortPairs, readWord, served, setting } from './annotation-row.ts';
 import type { Doc, Row } from './annotation-row.ts';
 import { parseInteger, parseList } from '../../src/core/annotations.ts';
 
@@ -76,10 +68,28 @@ export const listenerRows: readonly Row[] = [
       );
     },
   ),
-  refused(
+  served(
     'domain-extensions',
-    'Further certificates by domain (SNI).',
-    'further certificates are not served yet; use one certificate for all names, or remove the annotation',
+    {
+      values: '`a.example.com:cert-1,*.b.example.com:cert-2`',
+      fallback: 'left as it is',
+      means: 'Further certificates of https listeners, by domain (SNI).',
+      note: 'Domains that are no longer named are taken off, if Sluice put them on. An account has room for 3 a listener unless it is raised.',
+    },
+    (reading) => {
+      const domains: Record<string, string> = {};
+      for (const piece of parseList(reading.text)) {
+        const [, domain, id] =
+          /^((?:\*\.)?(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{1,63}):([\w-]{1,128})$/iu.exec(piece) ?? [];
+        if (domain === undefined || id === undefined)
+          reading.refuse(`"${piece}" is not understood`, 'write pairs such as a.example.com:cert-1');
+        else if (domains[domain] !== undefined)
+          reading.refuse(`domain ${domain} is named twice`, 'remove one of them');
+        else domains[domain] = id;
+      }
+      reading.draft.domains = domains;
+      reading.draft.keys['DomainExtensions'] = reading.key;
+    },
   ),
   words(
     'tls-cipher-policy',

@@ -5,8 +5,10 @@ import { createBalancer } from './create.ts';
 import type { Door } from './door.ts';
 import { isSlbOperation } from './operations.ts';
 import type { SlbInput, SlbOutput } from './operations.ts';
+import { withTime } from './ordered.ts';
 import type { Recent } from './recent.ts';
 import type { ApplySources } from './sources.ts';
+import { orderedTag } from './tags.ts';
 
 /** How long a reference to something that we just made may fail before it is believed. */
 const notYetVisibleMs = 10_000;
@@ -27,14 +29,23 @@ export async function apply(
   if (operation === 'CreateLoadBalancer') {
     return createBalancer(sources, parameters as unknown as SlbInput<'CreateLoadBalancer'>, signal);
   }
-  const { LoadBalancerId } = parameters;
-  const balancer = typeof LoadBalancerId === 'string' ? LoadBalancerId : '';
+  const group = idIn(parameters, 'VServerGroupId');
+  const balancer = idIn(parameters, 'LoadBalancerId');
   try {
-    const output = await door.call(operation, parameters, signal);
+    if (operation === 'TagResources') return await tagResources(sources, parameters, signal);
+    const output = await door.call(operation, parameters, signal).finally(() => {
+      for (const id of balancersOf(parameters)) sources.seen.wrote(id);
+    });
     if (operation === 'DeleteLoadBalancer') recent.delete(balancer);
+    if (operation === 'DeleteVServerGroup') recent.delete(group);
     if (operation === 'ModifyLoadBalancerInternetSpec') noteOrder(recent, balancer, parameters);
     if (operation === 'CreateVServerGroup') {
-      return { VServerGroupId: (output as SlbOutput<'CreateVServerGroup'>).VServerGroupId };
+      const { VServerGroupId } = output as SlbOutput<'CreateVServerGroup'>;
+      recent.create(VServerGroupId);
+      return { VServerGroupId };
+    }
+    if (operation === 'CreateDomainExtension') {
+      return { DomainExtensionId: (output as SlbOutput<'CreateDomainExtension'>).DomainExtensionId };
     }
     if (operation === 'StartLoadBalancerListener') {
       return {
@@ -52,11 +63,16 @@ export async function apply(
         recent.delete(balancer);
         return {};
       }
-      if (operation === 'DeleteVServerGroup' || operation === 'DeleteLoadBalancerListener') return {};
-      if (recent.wasCreated(balancer)) {
+      if (
+        operation === 'DeleteVServerGroup' ||
+        operation === 'DeleteLoadBalancerListener' ||
+        operation === 'DeleteDomainExtension'
+      )
+        return {};
+      if (recent.wasCreated(balancer) || recent.wasCreated(group)) {
         throw new SluiceError(
           'busy',
-          `${operation}: the balancer was made a moment ago and is not visible yet`,
+          `${operation}: what it is about was made a moment ago and is not visible yet`,
           {
             code: error.code,
             retryAfterMs: notYetVisibleMs,
@@ -69,6 +85,34 @@ export async function apply(
     }
     throw error;
   }
+}
+
+/** Members of a group are nothing that a survey sees. */
+function balancersOf(parameters: Parameters): readonly string[] {
+  const { LoadBalancerId, ResourceId } = parameters;
+  return [LoadBalancerId, ResourceId].flat().filter((id) => typeof id === 'string');
+}
+
+/** Empty where the call is not about one. */
+function idIn(parameters: Parameters, name: string): string {
+  const id = parameters[name];
+  return typeof id === 'string' ? id : '';
+}
+
+/** An order's tag gets its time here. */
+async function tagResources(
+  { door, clock, seen }: ApplySources,
+  parameters: Parameters,
+  signal: AbortSignal,
+): Promise<Outputs> {
+  const input = parameters as unknown as SlbInput<'TagResources'>;
+  const order = input.Tag.find(({ Key }) => Key === orderedTag)?.Value;
+  const Ordered = order === undefined ? undefined : withTime(order, clock.wall());
+  const Tag = input.Tag.map((tag) => (tag.Key === orderedTag ? { ...tag, Value: Ordered } : tag));
+  await door.call('TagResources', { ...input, Tag }, signal).finally(() => {
+    for (const id of balancersOf(parameters)) seen.wrote(id);
+  });
+  return Ordered === undefined ? {} : { Ordered };
 }
 
 /** A change of the charge type shows from the next day: until then nobody orders it again. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { aService } from '../../src/core/fixtures.ts';
 import { AlibabaBench, anEcsNode } from '../../test/support/alibaba-bench.ts';
 import type { ClusterState } from '../../test/support/alibaba-bench.ts';
+import { orderIn } from './ordered.ts';
 
 const base = 'service.beta.kubernetes.io/';
 const modern = `${base}alibaba-cloud-loadbalancer-`;
@@ -136,4 +137,70 @@ describe('impossible: refused before any call, with the way out', () => {
     expect(writes).toEqual([]);
     expect(plan.problems).toMatchObject([{ severity: 'error', reason: 'ImmutableSetting' }]);
   });
+});
+
+describe('an order that counts from the next day', () => {
+  const day = 24 * 3_600_000;
+  const spec = { [`${modern}instance-charge-type`]: 'PayBySpec' };
+  const orders = (bench: AlibabaBench) =>
+    bench.account.calls().filter(({ operation }) => operation === 'ModifyLoadBalancerInternetSpec').length;
+
+  test.each([
+    ['in this process', () => undefined],
+    ['by the process that comes after', (bench: AlibabaBench) => bench.restart()],
+  ])('is made once and waited for, %s', async (_who, meanwhile) => {
+    const bench = new AlibabaBench({ settings: { chargesNextDay: true } });
+    await bench.ensure(state(spec));
+    const wanted = state({ ...paid, [tutorial]: '10' });
+    const { failed } = await bench.ensure(wanted);
+    expect(failed).toEqual([]);
+    for (let hour = 0; hour < 30; hour += 1) {
+      meanwhile(bench);
+      expect((await bench.ensure(wanted)).plan.steps).toEqual([]);
+      await bench.clock.advance(3_600_000);
+    }
+    expect(orders(bench)).toBe(1);
+    expect(bandwidthOf(bench)).toBe(10);
+    // From then on the cloud is the better witness, and what somebody changes by hand is put right.
+    const LoadBalancerId = bench.account.dump().loadBalancers[0]?.LoadBalancerId;
+    bench.account.byHand('ModifyLoadBalancerInternetSpec', { LoadBalancerId, Bandwidth: 7 });
+    await bench.ensure(wanted);
+    expect(bandwidthOf(bench)).toBe(10);
+  });
+
+  test('another value in between replaces it', async () => {
+    const bench = new AlibabaBench({ settings: { chargesNextDay: true } });
+    await bench.ensure(state(spec));
+    await bench.ensure(state({ ...paid, [tutorial]: '10' }));
+    bench.restart();
+    await bench.ensure(state({ ...paid, [tutorial]: '25' }));
+    bench.restart();
+    expect((await bench.ensure(state({ ...paid, [tutorial]: '25' }))).plan.steps).toEqual([]);
+    await bench.clock.advance(2 * day);
+    expect(bandwidthOf(bench)).toBe(25);
+    expect(orders(bench)).toBe(2);
+  });
+
+  test('one that never came into force is made again after that day', async () => {
+    const bench = new AlibabaBench({ settings: { chargesNextDay: true } });
+    await bench.ensure(state(spec));
+    await bench.ensure(state({ ...paid, [tutorial]: '10' }));
+    bench.restart();
+    const LoadBalancerId = bench.account.dump().loadBalancers[0]?.LoadBalancerId;
+    await bench.clock.advance(26 * 3_600_000);
+    bench.account.byHand('ModifyLoadBalancerInternetSpec', {
+      LoadBalancerId,
+      InternetChargeType: 'paybytraffic',
+    });
+    await bench.clock.advance(day);
+    await bench.ensure(state({ ...paid, [tutorial]: '10' }));
+    expect(orders(bench)).toBe(3);
+  });
+
+  test.each(['', 'paybybandwidth 10', 'paybybandwidth x 1', 'paybybandwidth 10 99999999999', 'free 10 1'])(
+    'a tag that says "%s" says nothing',
+    (text) => {
+      expect(orderIn(text, Date.UTC(2026, 0, 1))).toEqual({});
+    },
+  );
 });

@@ -15,27 +15,19 @@ import {
   text,
 } from '../../src/core/schema.ts';
 import type { Path, Report, Schema } from '../../src/core/schema.ts';
+import { regionForm } from './endpoints.ts';
 import { backendsPerCall, defaultRates } from './limits.ts';
 import type { Rate } from './limits.ts';
 import type { CallClass } from './operations.ts';
 import { maxUserTags, tagMistake } from './tags.ts';
 import type { Tags } from './tags.ts';
 
-const regionForm = text({
+const region = text({
   type: 'the name of a region',
-  pattern: /^[a-z]{2}(?:-[a-z0-9]+)+$/u,
+  pattern: regionForm,
   cure: 'Write something like cn-hangzhou',
   standard: '',
 });
-const region: Schema<string> = {
-  ...regionForm,
-  standardText: undefined,
-  read: (value, path, report) => {
-    if (value === undefined || value === null)
-      report(path, 'the region is missing', 'Name the region of the account, such as cn-hangzhou');
-    return regionForm.read(value, path, report);
-  },
-};
 
 function id<T extends string | undefined>(prefix: string, what: string, standard: T): Schema<string | T> {
   return text({
@@ -124,7 +116,10 @@ const tags: Schema<Tags> = {
 };
 
 export const configTable = section({
-  region: field(region, 'Region of the account. Needed.'),
+  region: field(
+    { ...region, standardText: undefined },
+    'Region of the account. Without it the instance that Sluice runs on is asked (ECS metadata service, in the hardened mode), for its VPC and vswitch too where they are not named.',
+  ),
   addressType: field(
     choice(['internet', 'intranet'], 'internet'),
     'Address type of Services that do not say: reachable from the internet, or from the VPC only.',
@@ -162,7 +157,10 @@ export const configTable = section({
         words('the name of a role', undefined),
         'With `node-role`. Default: the one that the node has.',
       ),
-      metadataEndpoint: field(endpoint, 'With `node-role`. Default: http://100.100.100.200.'),
+      metadataEndpoint: field(
+        endpoint,
+        'With `node-role`, and where no region is named. Default: http://100.100.100.200.',
+      ),
     }),
     'One source of credentials. An access key is read from ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and, if it is temporary, ALIBABA_CLOUD_SECURITY_TOKEN: never from this file.',
   ),
@@ -185,7 +183,7 @@ export const configTable = section({
       members: field(rate('members'), 'Adding, removing and weighing members of groups.'),
       modify: field(rate('modify'), 'All other calls that change something.'),
     }),
-    'How fast we call at most, for the whole account and region; throttling slows us down further. Alibaba Cloud publishes no figures.',
+    'How fast we call at most, for the whole account and region. Alibaba Cloud publishes no figures, so the defaults are guesses: a refusal for calling too fast halves the rate in use, down to a sixteenth, and a minute without one brings it back up to what stands here.',
   ),
   tags: field(tags, 'Put on every balancer that is made, beside our own.'),
 });

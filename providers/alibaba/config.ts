@@ -20,6 +20,7 @@ export interface CredentialSettings {
 }
 
 export interface AlibabaConfig {
+  /** Empty: to be asked (`place.ts`). */
   readonly region: string;
   readonly addressType: AddressType;
   readonly allowInternet: boolean;

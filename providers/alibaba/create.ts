@@ -12,6 +12,7 @@ import { shortHash } from '../../src/core/names.ts';
 import type { Outputs } from '../../src/core/plan.ts';
 import type { CreateLoadBalancerInput } from './client-types.ts';
 import type { SlbOutput } from './operations.ts';
+import type { Recent } from './recent.ts';
 import type { ApplySources } from './sources.ts';
 import { clusterTag, fromFoundTags, fromTagList, uidTag } from './tags.ts';
 
@@ -19,6 +20,8 @@ import { clusterTag, fromFoundTags, fromTagList, uidTag } from './tags.ts';
 const mostGenerations = 8;
 /** Pauses between looks at what a creation has answered with, in milliseconds. */
 const looks: readonly number[] = [0, 1_000, 2_000, 4_000];
+/** Between two tries to find what a client token has led to, in milliseconds. */
+const recheckMs = 10_000;
 const operation = 'CreateLoadBalancer';
 
 export async function createBalancer(
@@ -79,7 +82,8 @@ async function attempt(
 ): Promise<Outputs | 'spent' | SluiceError> {
   let made: SlbOutput<'CreateLoadBalancer'>;
   try {
-    made = await door.call(operation, { ...input, ClientToken }, signal);
+    const known = recent.answerTo(ClientToken) as SlbOutput<'CreateLoadBalancer'> | undefined;
+    made = known ?? (await door.call(operation, { ...input, ClientToken }, signal));
   } catch (error) {
     if (!isSluiceError(error)) throw error;
     if (error.kind === 'ambiguous') recent.doubt(uid);
@@ -87,7 +91,7 @@ async function attempt(
       const named = await loader.balancersNamed(input.LoadBalancerName ?? '', signal);
       const mine = named.some((one) => fromFoundTags(one.Tags?.Tag)[uidTag] === uid);
       if (mine) throw error;
-      return 'spent';
+      return spent(recent, ClientToken, undefined);
     }
     if (error.kind === 'invalid') return error;
     throw error;
@@ -97,6 +101,7 @@ async function attempt(
   for (const ms of looks) {
     if (ms > 0) await sleep(clock, ms, signal);
     if ((await loader.balancer(id, signal)) === undefined) continue;
+    recent.own(id, uid);
     const { Address, VpcId, VSwitchId, ResourceGroupId } = made;
     return {
       LoadBalancerId: id,
@@ -106,7 +111,18 @@ async function attempt(
       ResourceGroupId: ResourceGroupId ?? '',
     };
   }
-  return 'spent';
+  return recent.wasSeen(id) ? 'spent' : spent(recent, ClientToken, made);
+}
+
+/** What was made a moment ago may be unseen for a while: until that is over, another one is not made beside it. */
+function spent(recent: Recent, token: string, answer: object | undefined): 'spent' {
+  const ms = recent.puzzledMs(token, answer);
+  if (ms === 0) return 'spent';
+  throw new SluiceError('busy', `${operation}: what was made with this client token cannot be seen yet`, {
+    code: 'NotVisibleYet',
+    action: operation,
+    retryAfterMs: Math.min(ms, recheckMs),
+  });
 }
 
 /** Of the settings' vswitches the one with the most free addresses; undefined where the user chose, or none is left. */

@@ -44,6 +44,8 @@ export interface Draft {
   protocols: readonly PortPair<ListenerProtocol>[];
   forwards: readonly PortPair<number>[];
   certificate: string | undefined;
+  /** Domain → certificate; undefined is no opinion. */
+  domains: Readonly<Record<string, string>> | undefined;
   /** By the API's names of a change. */
   listener: Record<string, Setting>;
   /** Setting → the annotation that gave it. */
@@ -81,6 +83,7 @@ export function emptyDraft(): Draft {
     protocols: [],
     forwards: [],
     certificate: undefined,
+    domains: undefined,
     listener: {},
     keys: {},
     groups: [],

@@ -1,5 +1,7 @@
 /** Where each region's API is: the vendor's table, and the pattern for the regions that follow it. */
 
+export const regionForm = /^[a-z]{2}(?:-[a-z0-9]+)+$/u;
+
 /** Regions that share the central end point of SLB. */
 const centralSlb: ReadonlySet<string> = new Set([
   'cn-qingdao',

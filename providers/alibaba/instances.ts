@@ -4,6 +4,7 @@
  * Known forms are `<region>.<id>` and `alicloud://<region>.<id>`. A node without one, of another region or
  * outside the cloud (`ack-hybrid://`) is left out by itself and never holds up the others.
  */
+import { parseBool } from '../../src/core/annotations.ts';
 import type { NodeObject } from '../../src/core/objects.ts';
 import type { Exclusion } from '../../src/core/provider.ts';
 
@@ -29,4 +30,21 @@ export function notAnInstance(node: NodeObject, region: string): Exclusion {
     reason: 'NodeForeignProviderID',
     message: `node ${node.name} is no ECS instance of ${region}: spec.providerID is "${node.providerID}"`,
   };
+}
+
+/** Labels by which people keep nodes out of balancers on this cloud, beside the one of Kubernetes (core/nodes.ts). */
+const excludeLabels: readonly string[] = [
+  'alpha.service-controller.kubernetes.io/exclude-balancer',
+  'service.beta.kubernetes.io/exclude-node',
+  'service.alibabacloud.com/exclude-node',
+];
+
+/** That a node is labelled to be no member, or stands for no instance at all. */
+export function keptOut({ name, labels }: NodeObject): Exclusion | undefined {
+  const key =
+    excludeLabels.find((one) => labels[one] !== undefined && parseBool(labels[one]) !== false) ??
+    (labels['type'] === 'virtual-kubelet' ? 'type' : undefined);
+  if (key === undefined) return undefined;
+  const message = `node ${name} carries the label ${key}=${labels[key] ?? ''}`;
+  return { node: name, reason: 'NodeExcluded', message };
 }

@@ -18,6 +18,10 @@ export interface Rate {
 
 export type Rates = Readonly<Record<CallClass, Rate>>;
 
+/**
+ * Guesses: no figure is published and none has been measured yet. Too high is found out and halved by `TokenBucket`
+ * (core/rate.ts), too low costs time: whoever knows better says so in the settings.
+ */
 export const defaultRates: Rates = {
   read: { perSecond: 20, burst: 60 },
   members: { perSecond: 10, burst: 40 },

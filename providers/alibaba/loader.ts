@@ -5,14 +5,18 @@
  * many by the tag of the cluster, a hundred balancers a page. Entries carry their tags, so whose they are is
  * checked here and not left to the filter.
  */
+import { isSluiceError } from '../../src/core/errors.ts';
 import type { Owner } from '../../src/core/provider.ts';
 import { SharedRead } from '../../src/core/shared-read.ts';
+import { stateOf } from './certificate-state.ts';
+import type { CertificateState } from './certificate-state.ts';
 import type { LoadBalancer } from './client-types.ts';
 import type { FoundTag } from './client-types-common.ts';
 import type { BackendServer, VServerGroup } from './client-types-groups.ts';
 import type { BackendHealth, Listener } from './client-types-listeners.ts';
 import type { Door } from './door.ts';
 import { isGone } from './errors.ts';
+import type { ObservedListener } from './observed.ts';
 import { clusterTag, uidTag, useTag } from './tags.ts';
 
 const pageSize = 100;
@@ -44,7 +48,12 @@ export class Loader {
 
   /** All balancers with a tag of the cluster. */
   balancersIn(cluster: string, signal: AbortSignal): Promise<readonly LoadBalancer[]> {
-    return this.#tagged([{ TagKey: clusterTag, TagValue: cluster }], signal);
+    return this.balancersWithTags([{ TagKey: clusterTag, TagValue: cluster }], signal);
+  }
+
+  /** With any one of the tags, of which a call takes ten. */
+  balancersWithTags(Tags: readonly FoundTag[], signal: AbortSignal): Promise<readonly LoadBalancer[]> {
+    return this.#pages({ Tags }, signal);
   }
 
   /** With exactly this name: the cloud may find longer ones too. */
@@ -91,6 +100,50 @@ export class Loader {
     return answer === undefined ? undefined : (answer.BackendServers?.BackendServer ?? []);
   }
 
+  /** Undefined: the listener is gone. */
+  async domains(
+    LoadBalancerId: string,
+    ListenerPort: number,
+    signal: AbortSignal,
+  ): Promise<NonNullable<ObservedListener['domains']> | undefined> {
+    const answer = await orGone(() =>
+      this.#door.call('DescribeDomainExtensions', { LoadBalancerId, ListenerPort }, signal),
+    );
+    const found = answer?.DomainExtensions?.DomainExtension ?? [];
+    return answer === undefined
+      ? undefined
+      : Object.fromEntries(
+          found.map((one) => [
+            one.Domain,
+            { id: one.DomainExtensionId, certificate: one.ServerCertificateId },
+          ]),
+        );
+  }
+
+  /**
+   * How a server certificate stands at `wall` (milliseconds since the epoch). Undefined where we may not look: an
+   * account that does not let us is none the worse served.
+   */
+  async certificate(
+    ServerCertificateId: string,
+    wall: number,
+    signal: AbortSignal,
+  ): Promise<CertificateState | undefined> {
+    try {
+      const answer = await this.#door.call('DescribeServerCertificates', { ServerCertificateId }, signal);
+      const found = answer.ServerCertificates?.ServerCertificate ?? [];
+      return stateOf(
+        found.find((one) => one.ServerCertificateId === ServerCertificateId),
+        wall,
+      );
+    } catch (error) {
+      if (isSluiceError(error) && error.kind === 'denied') return undefined;
+      if (isGone(error) || (isSluiceError(error) && error.code === 'CertificateNotExist'))
+        return { kind: 'missing' };
+      throw error;
+    }
+  }
+
   async #findBalancers(
     questions: readonly Question[],
     signal: AbortSignal,
@@ -99,24 +152,20 @@ export class Loader {
       { TagKey: uidTag, TagValue: owner.uid },
       ...(uses ? [{ TagKey: useTag(owner) }] : []),
     ]);
-    if (tags.length <= tagsPerCall) return this.#tagged(tags, signal);
+    if (tags.length <= tagsPerCall) return this.balancersWithTags(tags, signal);
     const clusters = [...new Set(questions.map(({ owner }) => owner.cluster.id))];
     const uses = questions
       .filter((one) => one.uses)
       .map(({ owner }): FoundTag => ({ TagKey: useTag(owner) }));
-    const found = await this.#tagged(
+    const found = await this.balancersWithTags(
       clusters.map((id) => ({ TagKey: clusterTag, TagValue: id })),
       signal,
     );
     const used: LoadBalancer[] = [];
     for (let i = 0; i < uses.length; i += tagsPerCall) {
-      used.push(...(await this.#tagged(uses.slice(i, i + tagsPerCall), signal)));
+      used.push(...(await this.balancersWithTags(uses.slice(i, i + tagsPerCall), signal)));
     }
     return [...found, ...used];
-  }
-
-  #tagged(Tags: readonly FoundTag[], signal: AbortSignal): Promise<readonly LoadBalancer[]> {
-    return this.#pages({ Tags }, signal);
   }
 
   async #pages(

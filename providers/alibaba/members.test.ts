@@ -232,3 +232,25 @@ test('http in the place of tcp on one port: the old listener goes first, with a 
   );
   expect(writes.at(-1)).toBe('DeleteVServerGroup');
 });
+
+describe('nodes that are kept out (A-37)', () => {
+  test.each([
+    [{ 'service.beta.kubernetes.io/exclude-node': '' }, true],
+    [{ 'service.alibabacloud.com/exclude-node': 'true' }, true],
+    [{ 'alpha.service-controller.kubernetes.io/exclude-balancer': 'x' }, true],
+    [{ 'service.alibabacloud.com/exclude-node': 'false' }, false],
+    [{ type: 'virtual-kubelet' }, true],
+    [{ type: 'gpu' }, false],
+    [{ 'node-role.kubernetes.io/control-plane': '' }, false],
+  ])('%j: %s', (labels, out) => {
+    const { provider } = new AlibabaBench();
+    const { service } = state();
+    const nodes = [anEcsNode('n1', { labels }), anEcsNode('n2')];
+    const world = { cluster: { name: 'test', id: 'c' }, service, services: [service], nodes, slices: [] };
+    const { wanted, excluded } = provider.want(provider.parse(service).settings, world);
+    expect(wanted.listeners[0]?.group?.members.map(({ key }) => key)).toEqual(
+      out ? ['i-n2:30080'] : ['i-n1:30080', 'i-n2:30080'],
+    );
+    expect(excluded.map(({ node, reason }) => `${node} ${reason}`)).toEqual(out ? ['n1 NodeExcluded'] : []);
+  });
+});

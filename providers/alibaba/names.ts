@@ -50,3 +50,14 @@ export function groupName(owner: Owner, { family, nodePort }: GroupIdentity): st
 export function memberDescription(owner: Owner): string {
   return `sluice/${ownerHash(owner)}`;
 }
+
+/** Name of a balancer as the cloud's own controller gives it: made from the UID, at most 32 characters. */
+export function foreignBalancerName(uid: string): string {
+  return `a${uid.replaceAll('-', '')}`.slice(0, 32);
+}
+
+/** What the cloud's own controller writes on groups and members (`port` is the node port) and on listeners (the port). */
+export function foreignName(port: number, { service }: Pick<Owner, 'service'>, cluster: string): string {
+  const { namespace, name } = splitKey(service);
+  return `k8s/${port}/${name}/${namespace}/${cluster}`;
+}

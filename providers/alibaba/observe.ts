@@ -7,6 +7,8 @@
  */
 import { SluiceError } from '../../src/core/errors.ts';
 import type { ObserveRequest, Owner } from '../../src/core/provider.ts';
+import { certificatesOf } from './certificates.ts';
+import type { CertificateState } from './certificate-state.ts';
 import type { LoadBalancer } from './client-types.ts';
 import type { VServerGroup } from './client-types-groups.ts';
 import type { Loader } from './loader.ts';
@@ -21,12 +23,17 @@ import type {
 } from './observed.ts';
 import { healthOf, toBalancer, toGroup, toListener, toMembers } from './read.ts';
 import type { Recent } from './recent.ts';
+import { observeRoutinely } from './observe-routine.ts';
+import type { Seen } from './seen.ts';
 import { describeOwner, fromFoundTags, isOwnedBy, useTag } from './tags.ts';
+import { foreignNames } from './taken-over.ts';
+import type { ForeignNames } from './taken-over.ts';
 import type { AlibabaWanted } from './wanted.ts';
 
 interface Sources {
   readonly loader: Loader;
   readonly recent: Recent;
+  readonly seen: Seen;
 }
 
 type Request = ObserveRequest<AlibabaWanted, AlibabaObserved>;
@@ -35,9 +42,29 @@ type Request = ObserveRequest<AlibabaWanted, AlibabaObserved>;
 const doubtRecheckMs = 5_000;
 
 export async function observe(sources: Sources, request: Request): Promise<AlibabaObserved> {
+  const seen = await look(sources, request);
+  const { loader, recent } = sources;
+  const { depth, wanted, previous, signal } = request;
+  if (depth === 'removal') return seen;
+  const certificates: Record<string, CertificateState> = {};
+  for (const id of certificatesOf(wanted)) {
+    const before = depth === 'quick' ? previous?.certificates[id] : undefined;
+    const found = before ?? (await loader.certificate(id, recent.wall(), signal));
+    if (found !== undefined) certificates[id] = found;
+  }
+  return { ...seen, certificates };
+}
+
+async function look(sources: Sources, request: Request): Promise<AlibabaObserved> {
   const { owner, depth, wanted, previous, signal } = request;
   const { loader, recent } = sources;
+  const known = await observeRoutinely(sources, request);
+  if (known !== undefined) return known;
   const uses = depth === 'removal' || wanted?.reuse !== undefined || previous?.balancer?.ours === false;
+  // A Service that shows no address is new, as a rule: then both looks are needed, and go out together.
+  const isNew = previous === undefined && wanted?.reuse === undefined && wanted?.published.length === 0;
+  const early = isNew ? byName(sources, request) : undefined;
+  early?.catch(() => undefined);
   const listed = (await loader.balancersOf({ owner, uses }, signal)).filter(
     ({ LoadBalancerId }) => !recent.wasDeleted(LoadBalancerId),
   );
@@ -48,7 +75,7 @@ export async function observe(sources: Sources, request: Request): Promise<Aliba
     const remembered = await remember(sources, request);
     if (remembered === 'unseen') return { ...nothing, balancer: previous?.balancer };
     if (remembered !== undefined) found.mine = [remembered];
-    else if (wanted?.reuse === undefined) Object.assign(found, await byName(sources, request));
+    else if (wanted?.reuse === undefined) Object.assign(found, await (early ?? byName(sources, request)));
   }
   const everyone = [...found.mine, ...used];
   if (everyone.length > 1) {
@@ -65,7 +92,7 @@ export async function observe(sources: Sources, request: Request): Promise<Aliba
     if (depth === 'removal') refuseDoubt(sources, owner);
     return { ...nothing, strangers };
   }
-  return { balancer: await readBalancer(sources, request, balancer), strangers, doubles: [] };
+  return { ...nothing, balancer: await readBalancer(sources, request, balancer), strangers };
 }
 
 /**
@@ -109,49 +136,81 @@ async function byName(
   return { mine, strangers: named.filter((one) => !mine.includes(one)) };
 }
 
-async function readBalancer(
-  sources: Sources,
+export async function readBalancer(
+  sources: Omit<Sources, 'seen'>,
   request: Request,
   balancer: LoadBalancer,
 ): Promise<ObservedBalancer> {
   const { owner, depth, signal } = request;
   const { loader, recent } = sources;
   const id = balancer.LoadBalancerId;
-  const ordered = recent.ordered(id);
+  const ordered = recent.ordered(id, tagsOf(balancer));
   const ours = isOwnedBy(owner, tagsOf(balancer));
+  if (ours) recent.own(id, owner.uid);
+  const foreign = foreignNames(owner, tagsOf(balancer));
   // What we made goes with all that is on it: there is nothing more to know.
   if (depth === 'removal' && ours) return toBalancer(owner, balancer, { listeners: [], groups: [], ordered });
   const [listed, groups] = await Promise.all([loader.listeners(id, signal), loader.groups(id, signal)]);
   if (listed === undefined || groups === undefined) throw vanished(id);
-  const listeners = sortListeners(listed.map((one) => toListener(owner, one)));
+  const unseen = (request.previous?.balancer?.groups ?? []).filter(
+    (one) => recent.wasCreated(one.id) && groups.every(({ VServerGroupId }) => VServerGroupId !== one.id),
+  );
+  const plain = sortListeners(listed.map((one) => toListener(owner, one, foreign)));
+  const listeners = await withDomains(sources, request, id, plain);
   const health = depth === 'removal' || listeners.length === 0 ? [] : await loader.health(id, signal);
   if (health === undefined) throw vanished(id);
   const read = await Promise.all(
-    groups.map((group) => readGroup(sources, request, group, { ours, listeners, health })),
+    groups.map((group) => readGroup(sources, request, group, { ours, listeners, health, foreign })),
   );
   return toBalancer(owner, balancer, {
     listeners,
-    groups: sortGroups(read.filter((group) => group !== undefined)),
+    groups: sortGroups([...read.filter((group) => group !== undefined), ...unseen]),
     ordered,
   });
 }
 
+/** Certificates for single domains, where the Service names any: one read for each such listener. */
+async function withDomains(
+  { loader }: Omit<Sources, 'seen'>,
+  { depth, wanted, previous, signal }: Request,
+  id: string,
+  listeners: readonly ObservedListener[],
+): Promise<readonly ObservedListener[]> {
+  const asked = new Set(
+    (wanted?.listeners ?? []).filter((one) => one.domains !== undefined).map(({ port }) => port),
+  );
+  return await Promise.all(
+    listeners.map(async (listener) => {
+      if (listener.protocol !== 'https' || !asked.has(listener.port)) return listener;
+      const before = previous?.balancer?.listeners.find(
+        (one) => one.port === listener.port && one.protocol === 'https',
+      )?.domains;
+      const domains =
+        depth === 'quick' && before !== undefined ? before : await loader.domains(id, listener.port, signal);
+      if (domains === undefined) throw vanished(id);
+      return { ...listener, domains };
+    }),
+  );
+}
+
 /** Undefined for one that went away meanwhile. */
 async function readGroup(
-  { loader }: Sources,
+  { loader }: Omit<Sources, 'seen'>,
   { owner, depth, wanted, previous, signal }: Request,
   group: VServerGroup,
   balancer: {
     readonly ours: boolean;
     readonly listeners: readonly ObservedListener[];
     readonly health: Parameters<typeof healthOf>[1];
+    readonly foreign: ForeignNames;
   },
 ): Promise<ObservedGroup | undefined> {
-  const plain = toGroup(owner, group, undefined);
+  const plain = toGroup(owner, group, undefined, balancer.foreign);
   const asked = (wanted?.listeners ?? []).some(
     (one) =>
       one.group !== undefined &&
-      (one.group.id ?? one.group.name) === (one.group.id === undefined ? plain.name : plain.id),
+      (one.group.nodePort === plain.takenOver ||
+        (one.group.id ?? one.group.name) === (one.group.id === undefined ? plain.name : plain.id)),
   );
   const brought = depth === 'removal' && !plain.ours;
   if (!asked && !brought) return plain;
@@ -168,7 +227,9 @@ async function readGroup(
     return { ...plain, members: Object.fromEntries(known) };
   }
   const members = await loader.members(plain.id, signal);
-  return members === undefined ? undefined : { ...plain, members: toMembers(owner, members, health) };
+  return members === undefined
+    ? undefined
+    : { ...plain, members: toMembers(owner, members, health, balancer.foreign) };
 }
 
 function vanished(id: string): SluiceError {

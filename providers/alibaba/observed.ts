@@ -6,6 +6,7 @@
  * ago and the same one read back are equal. `undefined` means "not read", never "nothing".
  */
 import type { TargetHealth } from '../../src/core/hand-over.ts';
+import type { Certificates } from './certificate-state.ts';
 import type { ListenerProtocol } from './client-types-listeners.ts';
 import type { AddressType, InstanceChargeType, InternetChargeType } from './client-types.ts';
 import type { Tags } from './tags.ts';
@@ -21,8 +22,12 @@ export interface ObservedListener {
   readonly group: string;
   /** Bears the owner's tags. */
   readonly ours: boolean;
+  /** Ours, and made by another controller before: what that chose by itself stays. */
+  readonly takenOver?: true;
   readonly owner: string;
   readonly settings: ListenerSettings;
+  /** Certificates for single domains. Absent: not read, as nobody asks for any. */
+  readonly domains?: Readonly<Record<string, { readonly id: string; readonly certificate: string }>>;
 }
 
 export interface ObservedMember {
@@ -42,6 +47,8 @@ export interface ObservedGroup {
   readonly ours: boolean;
   /** Bears the mark of a controller that is not this Service's. */
   readonly marked: boolean;
+  /** Ours, and made by another controller before, for this node port: its name is not one of ours. */
+  readonly takenOver?: number;
   /** Listeners that use it: `80/tcp`, sorted. */
   readonly usedBy: readonly string[];
   /** By `serverId:port`. Undefined when not read: nothing of it is wanted. */
@@ -89,9 +96,16 @@ export interface AlibabaObserved {
   readonly strangers: readonly Stranger[];
   /** Ids of all balancers with the owner's mark, where there are several; sorted. Nothing is done then. */
   readonly doubles: readonly string[];
+  /** Server certificates that the Service names. */
+  readonly certificates: Certificates;
 }
 
-export const nothing: AlibabaObserved = { balancer: undefined, strangers: [], doubles: [] };
+export const nothing: AlibabaObserved = {
+  balancer: undefined,
+  strangers: [],
+  doubles: [],
+  certificates: {},
+};
 
 export function memberKey(server: string, port: number): string {
   return `${server}:${port}`;

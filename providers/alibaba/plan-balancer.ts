@@ -6,9 +6,10 @@ import { prefix } from './annotation-row.ts';
 import { bandwidthCounts, bandwidthWarning } from './bandwidth.ts';
 import type { Charges } from './bandwidth.ts';
 import type { ObservedBalancer } from './observed.ts';
+import { orderText } from './ordered.ts';
 import { addStep } from './steps.ts';
 import type { Planning } from './steps.ts';
-import { keysTag, protectionTag, recordWord, splitRecord, toTagList } from './tags.ts';
+import { keysTag, orderedTag, protectionTag, recordWord, splitRecord, toTagList } from './tags.ts';
 import type { Tags } from './tags.ts';
 import type { AlibabaWanted } from './wanted.ts';
 
@@ -245,7 +246,7 @@ function changeBandwidth(
   const typeDiffers = type !== balancer.internetChargeType;
   const widthDiffers = counts && bandwidth !== undefined && bandwidth !== balancer.bandwidth;
   if (!typeDiffers && !widthDiffers) return;
-  addStep(planning, 'ModifyLoadBalancerInternetSpec', {
+  const ordered = addStep(planning, 'ModifyLoadBalancerInternetSpec', {
     id: 'modifyLoadBalancerInternetSpec',
     parameters: {
       LoadBalancerId: balancer.id,
@@ -258,6 +259,21 @@ function changeBandwidth(
       ...(widthDiffers ? [`its bandwidth shall be ${bandwidth} Mbit/s, not ${balancer.bandwidth}`] : []),
     ].join(', and '),
     risk: 'none',
+  });
+  if (!typeDiffers && balancer.tags[orderedTag] === undefined) return;
+  addStep(planning, 'TagResources', {
+    id: 'tagResources.ordered',
+    parameters: {
+      ResourceType: 'instance',
+      ResourceId: [balancer.id],
+      Tag: toTagList({
+        [orderedTag]: orderText(type, counts ? (bandwidth ?? Math.max(1, balancer.bandwidth)) : undefined),
+      }),
+    },
+    subject: `balancer ${balancer.name}`,
+    reason: 'the charge type counts from the next day, and until then nobody shall order it again',
+    risk: 'none',
+    needs: [ordered],
   });
 }
 

@@ -6,7 +6,7 @@
  * are added before any is removed, and weighed at the end.
  */
 import { handOver } from '../../src/core/hand-over.ts';
-import type { RegisteredTarget, UnwantedCause } from '../../src/core/hand-over.ts';
+import type { RegisteredTarget, TargetHealth, UnwantedCause } from '../../src/core/hand-over.ts';
 import { ref } from '../../src/core/plan.ts';
 import type { Ref } from '../../src/core/plan.ts';
 import type { PlanContext } from '../../src/core/provider.ts';
@@ -17,7 +17,7 @@ import type { BalancerHandle } from './plan-balancer.ts';
 import { addStep, chunkId, chunks } from './steps.ts';
 import type { Planning } from './steps.ts';
 import { toTagList } from './tags.ts';
-import { listenerLabel } from './wanted.ts';
+import { groupOf, listenerLabel } from './wanted.ts';
 import type { AlibabaWanted, WantedGroup, WantedListener, WantedMember } from './wanted.ts';
 
 /** A group as the rest of a plan refers to it: it may have to be made first. */
@@ -45,7 +45,7 @@ export function planGroup(
   const { group } = listener;
   if (group === undefined) return none;
   if (group.id !== undefined) {
-    const brought = groups.find(({ id }) => id === group.id);
+    const brought = groupOf(listener, groups);
     if (brought === undefined || brought.marked || brought.ours) {
       planning.problems.push({
         severity: 'error',
@@ -69,7 +69,7 @@ export function planGroup(
       context,
     );
   }
-  const present = groups.find(({ name, ours }) => ours && name === group.name);
+  const present = groupOf(listener, groups);
   if (present !== undefined)
     return planMembers(planning, wanted, listener, group, present, present.id, context);
   const id = addStep(planning, 'CreateVServerGroup', {
@@ -107,7 +107,7 @@ function planMembers(
     // A member that somebody else put in is theirs, also where we would want the same one.
     registered: Object.entries(members)
       .filter(([key, { ours }]) => ours || group.members.some((one) => one.key === key))
-      .map(([key, { health }]): RegisteredTarget => ({ key, health, cause: causeOf(key) })),
+      .map(([key, { health }]): RegisteredTarget => ({ key, health: served(health), cause: causeOf(key) })),
     now: context.now,
     memory: context.memory,
   });
@@ -166,6 +166,11 @@ function planMembers(
   return { id, usable: true, additions, finish };
 }
 
+/** Nobody uses a wanted group for now, but its listener comes: what is in it may be healthy a moment later. */
+function served(health: TargetHealth): TargetHealth {
+  return health === 'unused' ? 'unknown' : health;
+}
+
 function differs({ key, weight }: WantedMember, observed: ObservedGroup | undefined): boolean {
   const member = observed?.members?.[key];
   return member?.ours === true && member.weight !== weight;
@@ -193,16 +198,17 @@ export function removeGroups(
   listeners: readonly ObservedListener[],
   managesListeners: boolean,
 ): void {
-  const kept = new Set(wanted.listeners.map(({ group }) => group?.name));
+  const kept = new Set(wanted.listeners.map((listener) => groupOf(listener, groups)?.id));
   for (const group of groups) {
-    if (!group.ours || kept.has(group.name)) continue;
+    if (!group.ours || kept.has(group.id)) continue;
     const users = listeners.filter((one) => one.group === group.id);
     // Somebody turned a listener of their own to it: deleting it would break theirs.
     if (users.some((one) => !one.ours || !managesListeners)) continue;
     const needs = users.map((one) => freedBy(planning, one)).filter((id) => id !== undefined);
     if (needs.length < users.length) continue;
+    const isTwin = groups.some(({ name, id }) => name === group.name && id !== group.id);
     addStep(planning, 'DeleteVServerGroup', {
-      id: `deleteVServerGroup.${group.name}`,
+      id: `deleteVServerGroup.${group.name}${isTwin ? `.${group.id}` : ''}`,
       parameters: { VServerGroupId: group.id },
       subject: `group ${group.name}`,
       reason: 'no port of the Service uses it any more',

@@ -59,6 +59,7 @@ function isUdp({ protocol }: { readonly protocol: string }): boolean {
 /**
  * Takes away what is not wanted, or not in this form.
  *
+ * @param withheld TCP ports on which what is wanted cannot be made: there nothing is taken away.
  * @returns keys of listeners that have to be made anew.
  */
 export function removeListeners(
@@ -66,6 +67,7 @@ export function removeListeners(
   balancer: BalancerHandle,
   wanted: AlibabaWanted,
   listeners: readonly ObservedListener[],
+  withheld: ReadonlySet<number>,
 ): ReadonlySet<string> {
   const removed = new Set<string>();
   const inOrder = listeners
@@ -76,8 +78,8 @@ export function removeListeners(
       (one) => one.port === listener.port && one.protocol === listener.protocol,
     );
     const reason = next === undefined ? 'no port of the Service asks for it' : reformed(next, listener);
-    if (reason === undefined) continue;
     const { port, protocol } = listener;
+    if (reason === undefined || (protocol !== 'udp' && withheld.has(port))) continue;
     removed.add(listenerKey(listener));
     addStep(planning, 'DeleteLoadBalancerListener', {
       id: `deleteListener.${port}-${protocol}`,
@@ -172,7 +174,8 @@ function change(
   observed: ObservedListener,
 ): void {
   const { port, protocol, key } = wanted;
-  const different = Object.entries(wanted.settings)
+  const settings = observed.takenOver ? withoutChosen(wanted) : wanted.settings;
+  const different = Object.entries(settings)
     .filter(([name, value]) => isChangeable(name) && settingOf(observed.settings, name) !== value)
     .map(([name]) => name);
   const regroup = group.id !== undefined && group.id !== observed.group;
@@ -187,7 +190,7 @@ function change(
       parameters: {
         LoadBalancerId: balancer.id,
         ListenerPort: port,
-        ...merged(protocol, observed.settings, wanted.settings),
+        ...merged(protocol, observed.settings, settings),
         ...(group.id === undefined ? {} : { VServerGroup: 'on', VServerGroupId: group.id }),
       },
       subject: `listener ${port}/${protocol} of ${balancer.name}`,
@@ -197,6 +200,11 @@ function change(
     });
   }
   if (observed.status === 'stopped') start(planning, balancer, wanted, []);
+}
+
+/** What another controller made keeps what that chose: only what the user asks for is put right. */
+function withoutChosen({ settings, chosen }: WantedListener): ListenerSettings {
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => !chosen.includes(name)));
 }
 
 /** The whole set: what is there, and over it what is asked for. */

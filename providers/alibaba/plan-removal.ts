@@ -14,7 +14,17 @@ import type { AlibabaObserved, ObservedBalancer } from './observed.ts';
 import type { AlibabaSettings } from './settings.ts';
 import { addStep, chunkId, chunks } from './steps.ts';
 import type { Planning } from './steps.ts';
-import { clusterTag, keysTag, protectionTag, serviceTag, uidTag, useTag } from './tags.ts';
+import {
+  clusterTag,
+  domainsTag,
+  keysTag,
+  orderedTag,
+  protectionTag,
+  serviceTag,
+  takenOverTag,
+  uidTag,
+  useTag,
+} from './tags.ts';
 
 export function planRemoval(
   planning: Planning,
@@ -91,6 +101,7 @@ function unprotect(planning: Planning, balancer: ObservedBalancer, reason: strin
 
 /** The balancer stays with all that is on it, unprotected, and is nobody's: our mark goes last. */
 function preserve(planning: Planning, balancer: ObservedBalancer): void {
+  planning.kept = `Kept balancer ${balancer.name} (${balancer.id}, ${balancer.address}) with all that is on it, unprotected and without our mark`;
   const needs: string[] = [];
   const reason = 'the Service asks for the balancer to be kept, so it is handed back';
   if (balancer.deleteProtection) needs.push(unprotect(planning, balancer, reason));
@@ -105,7 +116,17 @@ function preserve(planning: Planning, balancer: ObservedBalancer): void {
       }),
     );
   }
-  const marks = [clusterTag, serviceTag, uidTag, 'sluice.dev/resource', keysTag, protectionTag];
+  const marks = [
+    clusterTag,
+    serviceTag,
+    uidTag,
+    'sluice.dev/resource',
+    keysTag,
+    protectionTag,
+    takenOverTag,
+    orderedTag,
+    domainsTag,
+  ];
   untag(
     planning,
     balancer,

@@ -10,16 +10,20 @@ import type { Problem } from '../../src/core/problems.ts';
 import { annotationField } from '../../src/core/problems.ts';
 import type { Goal, PlanContext } from '../../src/core/provider.ts';
 import { prefix } from './annotation-row.ts';
-import type { AlibabaObserved, ObservedBalancer } from './observed.ts';
+import { checkCertificates } from './certificates.ts';
+import { planDomains } from './domains.ts';
+import type { AlibabaObserved, ObservedBalancer, ObservedGroup } from './observed.ts';
 import { planBalancer } from './plan-balancer.ts';
 import { planGroup, removeGroups } from './plan-groups.ts';
+import type { GroupHandle } from './plan-groups.ts';
 import { planListeners, removeListeners, splitByOwner } from './plan-listeners.ts';
 import { planRemoval } from './plan-removal.ts';
 import type { AlibabaSettings } from './settings.ts';
 import { asPlan, emptyPlanning } from './steps.ts';
 import type { Planning } from './steps.ts';
 import { foreignMarks } from './tags.ts';
-import type { AlibabaWanted } from './wanted.ts';
+import { groupOf } from './wanted.ts';
+import type { AlibabaWanted, WantedListener } from './wanted.ts';
 
 export function plan(
   goal: Goal<AlibabaSettings, AlibabaWanted>,
@@ -36,7 +40,7 @@ export function plan(
 function planPresent(
   planning: Planning,
   wanted: AlibabaWanted,
-  { balancer: present, strangers }: AlibabaObserved,
+  { balancer: present, strangers, certificates }: AlibabaObserved,
   context: PlanContext,
 ): void {
   const [stranger] = strangers;
@@ -60,15 +64,34 @@ function planPresent(
   const listeners = present?.listeners ?? [];
   const groups = present?.groups ?? [];
   const managesListeners = wanted.reuse?.listeners ?? true;
-  const usable = managesListeners ? splitByOwner(planning, wanted, present, groups) : wanted.listeners;
+  const free = managesListeners ? splitByOwner(planning, wanted, present, groups) : wanted.listeners;
+  const checked = checkCertificates(free, listeners, certificates);
+  planning.problems.push(...checked.problems);
+  const usable = managesListeners ? checked.listeners : free;
+  // Two listeners may share a group that was taken over: its members are planned once.
+  const shared = new Map<ObservedGroup, GroupHandle>();
+  const groupFor = (listener: WantedListener): GroupHandle => {
+    const found = groupOf(listener, groups);
+    const planned = found === undefined ? undefined : shared.get(found);
+    if (planned !== undefined) return { ...planned, finish: () => undefined };
+    const handle = planGroup(planning, wanted, listener, groups, balancer, context);
+    if (found?.takenOver !== undefined) shared.set(found, handle);
+    return handle;
+  };
   const filled = usable.map((listener) => ({
     wanted: listener,
-    group: planGroup(planning, wanted, listener, groups, balancer, context),
+    group: groupFor(listener),
     observed: listeners.find((one) => one.port === listener.port && one.protocol === listener.protocol),
   }));
   if (managesListeners) {
-    const removed = removeListeners(planning, balancer, wanted, listeners);
+    const removed = removeListeners(planning, balancer, wanted, listeners, checked.withheld);
     planListeners(planning, balancer, filled, removed);
+    planDomains(
+      planning,
+      balancer,
+      present,
+      filled.filter(({ group }) => group.usable),
+    );
   }
   for (const { group } of filled) group.finish();
   removeGroups(planning, wanted, groups, listeners, managesListeners);

@@ -17,6 +17,10 @@ export interface PortPlan {
   readonly nodePort: number;
   /** What the Service asks for, and what Sluice decides; all else of an existing listener stays. */
   readonly settings: ListenerSettings;
+  /** Those of them that no annotation gives. */
+  readonly chosen: readonly string[];
+  /** Certificates for single domains; undefined is no opinion. */
+  readonly domains: Readonly<Record<string, string>> | undefined;
   /** Port of the https listener that callers are sent to. */
   readonly forward: number | undefined;
   /** VServer group that the user brought along. */
@@ -111,12 +115,16 @@ function planPort(
     );
   }
   const group = draft.groups.find((pair) => pair.port === port)?.value;
+  const settings = settingsFor(service, protocol, nodePort, group !== undefined, draft);
+  const asked = new Set([...Object.keys(draft.listener), 'ServerCertificateId']);
   return {
     port,
     protocol,
     transport,
     nodePort,
-    settings: settingsFor(service, protocol, nodePort, group !== undefined, draft),
+    settings,
+    chosen: Object.keys(settings).filter((name) => !asked.has(name)),
+    domains: protocol === 'https' ? draft.domains : undefined,
     forward: protocol === 'http' ? draft.forwards.find((pair) => pair.port === port)?.value : undefined,
     group,
   };
@@ -245,8 +253,12 @@ function checkTogether(ports: readonly PortPlan[], draft: Draft, problems: Probl
     );
   }
   if (ports.length === 0) return;
+  const usable = (name: string): boolean =>
+    ports.some(({ protocol }) =>
+      name === 'DomainExtensions' ? protocol === 'https' : hasSetting(protocol, name),
+    );
   for (const [name, key] of Object.entries(keys)) {
-    if (ports.some(({ protocol }) => hasSetting(protocol, name))) continue;
+    if (usable(name)) continue;
     problems.push({
       severity: 'warning',
       reason: 'IneffectiveSetting',

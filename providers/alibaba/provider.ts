@@ -16,11 +16,14 @@ import type { AlibabaObserved } from './observed.ts';
 import type { SlbClient } from './operations.ts';
 import { plan } from './plan.ts';
 import { Recent } from './recent.ts';
+import { Seen } from './seen.ts';
 import { addresses, isGone, targets } from './report.ts';
 import { parseService } from './settings.ts';
 import type { AlibabaSettings } from './settings.ts';
 import { split } from './split.ts';
 import { survey } from './survey.ts';
+import { planTakeOver } from './take-over.ts';
+import type { TakeOver, TakeOverRequest } from './take-over.ts';
 import { want } from './wanted.ts';
 import type { AlibabaWanted } from './wanted.ts';
 
@@ -34,11 +37,22 @@ export interface AlibabaOptions {
 
 export type AlibabaProvider = Provider<AlibabaSettings, AlibabaWanted, AlibabaObserved>;
 
-export function createAlibabaProvider({ client, config, clock, random }: AlibabaOptions): AlibabaProvider {
+export interface Alibaba {
+  readonly provider: AlibabaProvider;
+  /** What it takes to hand a balancer of the cloud's own controller to us. Reads, and changes nothing. */
+  takeOver(request: TakeOverRequest): Promise<TakeOver>;
+}
+
+export function createAlibabaProvider(options: AlibabaOptions): AlibabaProvider {
+  return createAlibaba(options).provider;
+}
+
+export function createAlibaba({ client, config, clock, random }: AlibabaOptions): Alibaba {
   const door = createDoor({ client, limits: createLimits(config.rates, clock, random), clock, random });
   const loader = new Loader(door);
   const recent = new Recent(clock);
-  return {
+  const seen = new Seen(clock);
+  const provider: AlibabaProvider = {
     name: 'alibaba',
     loadBalancerClass: 'sluice.dev/alibaba',
     // SLB refuses a write to a balancer that is still taking in another one.
@@ -48,15 +62,16 @@ export function createAlibabaProvider({ client, config, clock, random }: Alibaba
     parse: (service) => parseService(service, config),
     want,
     lane: ({ reuse }) => (reuse === undefined ? undefined : `alibaba/${reuse.id}`),
-    observe: (request) => observe({ loader, recent }, request),
+    observe: (request) => observe({ loader, recent, seen }, request),
     plan,
     apply: (step, parameters, signal) =>
-      apply({ door, loader, recent, clock, config }, step, parameters, signal),
+      apply({ door, loader, recent, seen, clock, config }, step, parameters, signal),
     advance,
     split,
     addresses,
     targets,
     isGone,
-    survey: (cluster, known, signal) => survey({ loader, recent }, cluster, known, signal),
+    survey: (cluster, known, signal) => survey({ loader, recent, seen, clock }, cluster, known, signal),
   };
+  return { provider, takeOver: (request) => planTakeOver({ loader, recent }, request, clock.now()) };
 }

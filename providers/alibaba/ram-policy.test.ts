@@ -40,7 +40,8 @@ async function everyCall(): Promise<ReadonlySet<string>> {
     nodes,
     slices,
   });
-  await bench.ensure(given({ 'additional-resource-tags': 'a=b' }));
+  await bench.ensure(given({ 'additional-resource-tags': 'a=b', 'domain-extensions': 'a.b:c,b.b:c' }));
+  await bench.ensure(given({ 'domain-extensions': 'a.b:d' }));
   const later = {
     name: 'x',
     spec: 'slb.s2.small',

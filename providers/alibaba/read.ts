@@ -9,6 +9,7 @@ import { memberDescription } from './names.ts';
 import { memberKey } from './observed.ts';
 import type { ObservedBalancer, ObservedGroup, ObservedListener, ObservedMember } from './observed.ts';
 import { clusterTag, describeOwner, fromFoundTags, isOwnedBy } from './tags.ts';
+import type { ForeignNames } from './taken-over.ts';
 
 export function toBalancer(
   owner: Owner,
@@ -56,15 +57,17 @@ function chargeOf({
   return said === 'paybybandwidth' || said === '3' ? 'paybybandwidth' : 'paybytraffic';
 }
 
-export function toListener(owner: Owner, listener: Listener): ObservedListener {
+export function toListener(owner: Owner, listener: Listener, foreign: ForeignNames): ObservedListener {
   const protocol = listener.ListenerProtocol.toLowerCase() as ListenerProtocol;
   const tags = fromFoundTags((listener.Tags ?? []).map(({ TagKey, TagValue }) => ({ TagKey, TagValue })));
+  const takenOver = foreign(listener.Description) === listener.ListenerPort;
   return {
     port: listener.ListenerPort,
     protocol,
     status: listener.Status ?? '',
     group: listener.VServerGroupId ?? '',
-    ours: isOwnedBy(owner, tags),
+    ours: takenOver || isOwnedBy(owner, tags),
+    ...(takenOver ? { takenOver } : {}),
     owner: describeOwner(owner, tags),
     settings: settingsOf(protocol, listener),
   };
@@ -74,14 +77,17 @@ export function toGroup(
   owner: Owner,
   group: VServerGroup,
   members: Readonly<Record<string, ObservedMember>> | undefined,
+  foreign: ForeignNames,
 ): ObservedGroup {
   const tags = fromFoundTags(group.Tags?.Tag);
-  const ours = isOwnedBy(owner, tags);
   const name = group.VServerGroupName ?? '';
+  const takenOver = foreign(name);
+  const ours = takenOver !== undefined || isOwnedBy(owner, tags);
   return {
     id: group.VServerGroupId,
     name,
     ours,
+    ...(takenOver === undefined ? {} : { takenOver }),
     marked: !ours && (tags[clusterTag] !== undefined || name.startsWith('k8s/')),
     usedBy: (group.AssociatedObjects?.Listeners?.Listener ?? [])
       .map(({ Port, Protocol = '' }) => `${Port}/${Protocol.toLowerCase()}`)
@@ -95,6 +101,7 @@ export function toMembers(
   owner: Owner,
   servers: readonly BackendServer[],
   health: ReadonlyMap<string, Pick<ObservedMember, 'health' | 'reason'>>,
+  foreign: ForeignNames,
 ): Readonly<Record<string, ObservedMember>> {
   const description = memberDescription(owner);
   return Object.fromEntries(
@@ -104,7 +111,7 @@ export function toMembers(
         key,
         {
           weight: numeric(server.Weight ?? 100),
-          ours: server.Description === description,
+          ours: server.Description === description || foreign(server.Description) !== undefined,
           ...(health.get(key) ?? unused),
         },
       ] as const;

@@ -6,12 +6,12 @@
  * witness; after them, the cloud is.
  */
 import type { Clock } from '../../src/core/clock.ts';
-import type { ObservedBalancer } from './observed.ts';
+import { orderIn, orderMs } from './ordered.ts';
+import type { Ordered } from './ordered.ts';
+import { orderedTag } from './tags.ts';
+import type { Tags } from './tags.ts';
 
 const windowMs = 30_000;
-const orderMs = 25 * 3_600_000;
-
-type Ordered = Partial<Pick<ObservedBalancer, 'internetChargeType' | 'bandwidth'>>;
 
 export class Recent {
   readonly #clock: Clock;
@@ -23,19 +23,60 @@ export class Recent {
   readonly #ordered = new Map<string, { readonly at: number; readonly values: Ordered }>();
   /** Owner's UID → how many of its creations came to a definite end. */
   readonly #generations = new Map<string, number>();
+  /** Balancer → the UID that it was made for. */
+  readonly #owners = new Map<string, string>();
+  /** Client token → when it first led to something that cannot be seen, and what the cloud said of that. */
+  readonly #puzzles = new Map<string, { readonly since: number; readonly answer: object | undefined }>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  /** Milliseconds since the epoch: what the cloud gives dates in. */
+  wall(): number {
+    return this.#clock.wall();
   }
 
   create(id: string): void {
     this.#note(this.#created, id);
   }
 
+  /** Its deletion is the end of its client token, if we know whose it was. */
   delete(id: string): void {
     this.#note(this.#deleted, id);
     this.#created.delete(id);
     this.#ordered.delete(id);
+    const uid = this.#owners.get(id);
+    if (uid !== undefined) this.nextGeneration(uid);
+    this.#owners.delete(id);
+  }
+
+  /** The balancer was seen to be this owner's. */
+  own(id: string, uid: string): void {
+    this.#owners.set(id, uid);
+  }
+
+  /** It has been seen, and was not made just now: not seeing it any more means that it is gone. */
+  wasSeen(id: string): boolean {
+    return this.#owners.has(id) && !this.wasCreated(id);
+  }
+
+  /**
+   * Milliseconds for which a token that leads to something unseen may still lead to something that was made a
+   * moment ago, by us or by the process before us; 0 when what it led to must be gone.
+   */
+  puzzledMs(token: string, answer: object | undefined): number {
+    const puzzle = this.#puzzles.get(token) ?? { since: this.#clock.now(), answer };
+    this.#puzzles.set(token, puzzle);
+    const left = puzzle.since + windowMs - this.#clock.now();
+    if (left > 0) return left;
+    this.#puzzles.delete(token);
+    return 0;
+  }
+
+  /** What a creation with this token has answered, where that is not seen yet: nobody need ask again. */
+  answerTo(token: string): object | undefined {
+    return this.#puzzles.get(token)?.answer;
   }
 
   /** We made it so recently that not seeing it proves nothing. */
@@ -62,10 +103,12 @@ export class Recent {
     this.#ordered.set(id, { at: this.#clock.now(), values });
   }
 
-  /** What was ordered and may not show yet. */
-  ordered(id: string): Ordered {
+  /** What was ordered and may not show yet, by this process or, as its tags tell, by one before it. */
+  ordered(id: string, tags: Tags): Ordered {
     const found = this.#ordered.get(id);
-    return found !== undefined && this.#clock.now() - found.at < orderMs ? found.values : {};
+    return found !== undefined && this.#clock.now() - found.at < orderMs
+      ? found.values
+      : orderIn(tags[orderedTag], this.#clock.wall());
   }
 
   generation(uid: string): number {

@@ -1,8 +1,8 @@
 /** What an observation means for people and for the Service's status. Pure. */
 import type { Ingress, IngressPort } from '../../src/core/objects.ts';
 import type { Address, TargetsReport } from '../../src/core/provider.ts';
-import type { AlibabaObserved, ObservedBalancer, ObservedMember } from './observed.ts';
-import { listenerLabel } from './wanted.ts';
+import type { AlibabaObserved, ObservedBalancer, ObservedListener, ObservedMember } from './observed.ts';
+import { groupOf, listenerLabel } from './wanted.ts';
 import type { AlibabaWanted, WantedListener } from './wanted.ts';
 
 /** A listener starts within seconds. */
@@ -30,18 +30,17 @@ export function addresses(wanted: AlibabaWanted, { balancer }: AlibabaObserved):
   };
 }
 
-/** Where listeners are the user's own business, the balancer is enough. */
+/**
+ * Where listeners are the user's own business, the balancer is enough. Settings that cannot be understood may
+ * ask for no listener at all: then those that are there count.
+ */
 function carries({ reuse, listeners }: AlibabaWanted, balancer: ObservedBalancer): boolean {
-  if (reuse?.listeners === false || listeners.length === 0) return true;
-  return listeners.some(({ port, protocol }) =>
-    balancer.listeners.some(
-      (one) =>
-        one.port === port &&
-        one.protocol === protocol &&
-        one.ours &&
-        one.status !== 'stopped' &&
-        one.status !== 'starting',
-    ),
+  if (reuse?.listeners === false) return true;
+  const asked = (one: ObservedListener): boolean =>
+    listeners.length === 0 ||
+    listeners.some(({ port, protocol }) => one.port === port && one.protocol === protocol);
+  return balancer.listeners.some(
+    (one) => asked(one) && one.ours && one.status !== 'stopped' && one.status !== 'starting',
   );
 }
 
@@ -55,13 +54,10 @@ export function targets(wanted: AlibabaWanted, { balancer }: AlibabaObserved): T
 }
 
 function membersOf(
-  { group }: WantedListener,
+  listener: WantedListener,
   balancer: ObservedBalancer | undefined,
 ): Readonly<Record<string, ObservedMember>> | undefined {
-  if (group === undefined) return undefined;
-  return balancer?.groups.find((one) =>
-    group.id === undefined ? one.ours && one.name === group.name : one.id === group.id,
-  )?.members;
+  return groupOf(listener, balancer?.groups ?? [])?.members;
 }
 
 function groupReport(

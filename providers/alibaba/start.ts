@@ -15,8 +15,9 @@ import type { CredentialSource } from './credentials/source.ts';
 import { endpointOf } from './endpoints.ts';
 import { classify } from './errors.ts';
 import type { SlbClient } from './operations.ts';
-import { createAlibabaProvider } from './provider.ts';
-import type { AlibabaProvider } from './provider.ts';
+import { placed } from './place.ts';
+import { createAlibaba } from './provider.ts';
+import type { Alibaba } from './provider.ts';
 
 export interface StartOptions {
   readonly clock: Clock;
@@ -30,18 +31,21 @@ export interface StartOptions {
   }) => void;
 }
 
-export interface RunningAlibaba {
-  readonly provider: AlibabaProvider;
+export interface RunningAlibaba extends Alibaba {
   close(): void;
 }
 
-/** `settings` is what `parseAlibabaConfig` made of the section. No call is made yet. */
-export function startAlibaba(
+/**
+ * `settings` is what `parseAlibabaConfig` made of the section. The account is not called yet; where the settings name no
+ * region, the instance's metadata service is.
+ */
+export async function startAlibaba(
   settings: unknown,
   { clock, random, onCall }: StartOptions,
   environment: Readonly<Record<string, string | undefined>> = process.env,
-): RunningAlibaba {
-  const config = settings as AlibabaConfig;
+): Promise<RunningAlibaba> {
+  const never = new AbortController().signal;
+  const config = await placed(settings as AlibabaConfig, clock, never);
   const { region, network, endpoint, vpcEndpoint } = config;
   const session = new CredentialSession(sourceOf(config, environment, clock), clock);
   const wire = createWireClient({ region, session, network, endpoint, vpcEndpoint });
@@ -61,7 +65,7 @@ export function startAlibaba(
     },
   };
   return {
-    provider: createAlibabaProvider({ client: told, config, clock, random }),
+    ...createAlibaba({ client: told, config, clock, random }),
     close: () => wire.close(),
   };
 }

@@ -30,14 +30,16 @@ export interface Planning {
   readonly waits: Wait[];
   readonly problems: Problem[];
   readonly memory: Record<string, number>;
+  /** Of a removal: what stays on purpose. */
+  kept: string | undefined;
 }
 
 export function emptyPlanning(): Planning {
-  return { steps: [], waits: [], problems: [], memory: {} };
+  return { steps: [], waits: [], problems: [], memory: {}, kept: undefined };
 }
 
-export function asPlan({ steps, waits, problems, memory }: Planning): Plan {
-  return { steps, waits, problems, memory };
+export function asPlan({ steps, waits, problems, memory, kept }: Planning): Plan {
+  return { steps, waits, problems, memory, ...(kept === undefined ? {} : { kept }) };
 }
 
 /** @returns the step's id, for those that need it. */

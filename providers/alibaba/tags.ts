@@ -20,14 +20,33 @@ export const uidTag = 'sluice.dev/uid';
 const resourceTag = 'sluice.dev/resource';
 /** Hashes of the keys of the user's tags that we wrote. */
 export const keysTag = 'sluice.dev/tags';
+/** Hashes of the ports and domains that we gave certificates of their own. */
+export const domainsTag = 'sluice.dev/domains';
 /** We switched deletion protection on: we may switch it off. */
 export const protectionTag = 'sluice.dev/protection';
+
+/**
+ * What was ordered for a balancer and counts from the next day: charge type, bandwidth, and when (`ordered.ts`). The
+ * cloud shows the old values until then.
+ */
+export const orderedTag = 'sluice.dev/ordered';
+/**
+ * On a balancer that another controller made and that was handed to us: the cluster's id in the names which that
+ * controller gave to groups, listeners and members. They cannot be tagged after their creation, so on this one
+ * balancer those names count as the mark (`taken-over.ts`).
+ */
+export const takenOverTag = 'sluice.dev/taken-over';
 
 /** Tags that a user may add: a resource holds 20, and some are ours. */
 export const maxUserTags = 12;
 
+/** By which the cloud's own controller finds a balancer: the value is the balancer's first name. */
+export const foreignNameTag = 'kubernetes.do.not.delete';
+/** The id that the cloud's own controller has for the cluster. */
+export const foreignClusterTag = 'ack.aliyun.com';
+
 /** Keys that the cloud's own controller marks balancers with. */
-export const foreignMarks: readonly string[] = ['kubernetes.do.not.delete', 'ack.aliyun.com'];
+export const foreignMarks: readonly string[] = [foreignNameTag, foreignClusterTag];
 
 export type ResourceKind = 'balancer' | 'vserver-group' | 'listener';
 

@@ -10,10 +10,10 @@ import { chooseNodes } from '../../src/core/targets.ts';
 import { prefix } from './annotation-row.ts';
 import { valueOf } from './annotations.ts';
 import type { ListenerProtocol } from './client-types-listeners.ts';
-import { instanceOf, notAnInstance } from './instances.ts';
+import { instanceOf, keptOut, notAnInstance } from './instances.ts';
 import { balancerName, groupName, memberDescription } from './names.ts';
-import type { ListenerSettings } from './observed.ts';
-import { memberKey } from './observed.ts';
+import type { ListenerSettings, ObservedGroup } from './observed.ts';
+import { listenerKey, memberKey } from './observed.ts';
 import type { PortPlan } from './ports.ts';
 import type { AlibabaSettings } from './settings.ts';
 import { joinRecord, keysTag, ownerTags, recordWord, useTag } from './tags.ts';
@@ -30,6 +30,7 @@ export interface WantedGroup {
   /** Of a group that the user brought along. */
   readonly id: string | undefined;
   readonly name: string;
+  readonly nodePort: number;
   readonly tags: Tags;
   /** Sorted by key. */
   readonly members: readonly WantedMember[];
@@ -43,7 +44,11 @@ export interface WantedListener {
   readonly transport: 'TCP' | 'UDP';
   readonly description: string;
   readonly settings: ListenerSettings;
+  /** Settings that Sluice chose: nobody asked for them. */
+  readonly chosen: readonly string[];
   readonly forward: number | undefined;
+  /** Domain → certificate; undefined is no opinion. */
+  readonly domains: Readonly<Record<string, string>> | undefined;
   readonly tags: Tags;
   /** Undefined for one that only forwards. */
   readonly group: WantedGroup | undefined;
@@ -52,6 +57,24 @@ export interface WantedListener {
 /** A listener in the Service's own words: `80/TCP`. */
 export function listenerLabel({ port, transport }: Pick<WantedListener, 'port' | 'transport'>): string {
   return `${port}/${transport}`;
+}
+
+/** The group of a listener among those that are there. One that was taken over has another name, and serves whom it served. */
+export function groupOf(
+  { group, port, protocol }: Pick<WantedListener, 'group' | 'port' | 'protocol'>,
+  groups: readonly ObservedGroup[],
+): ObservedGroup | undefined {
+  if (group === undefined) return undefined;
+  if (group.id !== undefined) return groups.find(({ id }) => id === group.id);
+  return (
+    // Of groups that were made twice (an answer was lost) the one in use: the others go.
+    groups.find(({ name, ours, usedBy }) => ours && name === group.name && usedBy.length > 0) ??
+    groups.find(({ name, ours }) => ours && name === group.name) ??
+    groups.find(
+      ({ takenOver, usedBy }) =>
+        takenOver === group.nodePort && usedBy.includes(listenerKey({ port, protocol })),
+    )
+  );
 }
 
 /** Settings of a balancer; all that is absent is left as it is. */
@@ -164,6 +187,8 @@ function listenerOf(owner: Owner, settings: AlibabaSettings, port: PortPlan, cho
     transport,
     description: `sluice ${owner.service} ${port.port}/${protocol}`.slice(0, 256),
     settings: port.settings,
+    chosen: port.chosen,
+    domains: port.domains,
     forward,
     tags: ownerTags(owner, 'listener'),
     group:
@@ -171,6 +196,7 @@ function listenerOf(owner: Owner, settings: AlibabaSettings, port: PortPlan, cho
         ? {
             id: group,
             name: groupName(owner, { family, nodePort }),
+            nodePort,
             tags: ownerTags(owner, 'vserver-group'),
             members: members.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
           }
@@ -194,14 +220,16 @@ function chooseInstances({ nodeSelector, targetMode, region }: AlibabaSettings, 
   const instances = new Map<string, number>();
   for (const node of nodes) {
     const id = instanceOf(node, region);
-    if (id === undefined) excluded.push(notAnInstance(node, region));
+    const kept = keptOut(node);
+    if (kept !== undefined) excluded.push(kept);
+    else if (id === undefined) excluded.push(notAnInstance(node, region));
     else instances.set(id, ready === undefined ? 1 : (ready.get(node.name) ?? 0));
   }
   const without = new Set(
     left.filter(({ reason }) => reason === 'NodeWithoutEndpoint').map(({ node }) => node),
   );
   const idle = world.nodes
-    .filter((node) => without.has(node.name))
+    .filter((node) => without.has(node.name) && keptOut(node) === undefined)
     .map((node) => instanceOf(node, region))
     .filter((id) => id !== undefined);
   return {

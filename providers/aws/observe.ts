@@ -17,6 +17,7 @@ import type { Door } from './door.ts';
 import { isGone } from './errors.ts';
 import type { Found, Loader, TagsByArn } from './loader.ts';
 import { balancerName, isGroupNameOf } from './names.ts';
+import { withRecent } from './observe-recent.ts';
 import type {
   Attributes,
   AwsObserved,
@@ -218,7 +219,7 @@ class Observation {
       groups: sortGroups(groups.filter((group) => group !== undefined)),
       strangers: strangers.toSorted((a, b) => (a.arn < b.arn ? -1 : 1)),
     };
-    return this.#withRecent(judged);
+    return withRecent(this.#sources.recent, judged, this.#request.previous);
   }
 
   async #judgeBalancer(
@@ -362,40 +363,6 @@ class Observation {
     }
   }
 
-  /** Adds back what we made moments ago and AWS does not show yet, and notes which it is. */
-  #withRecent(observed: AwsObserved): AwsObserved {
-    const merged = this.#mergeRecent(observed);
-    const seen = new Set(arnsOf(observed));
-    const unseen = arnsOf(merged).filter((arn) => !seen.has(arn));
-    this.#sources.recent.looked([...seen], unseen);
-    return merged;
-  }
-
-  #mergeRecent(observed: AwsObserved): AwsObserved {
-    const { previous } = this.#request;
-    if (previous === undefined) return observed;
-    const made = (one: { readonly arn: string }): boolean => this.#sources.recent.wasCreated(one.arn);
-    const seenGroups = new Set(observed.groups.map(({ arn }) => arn));
-    const groups = sortGroups([
-      ...observed.groups,
-      ...previous.groups.filter((group) => made(group) && !seenGroups.has(group.arn)),
-    ]);
-    const { balancer } = observed;
-    if (balancer === undefined) {
-      const standsInTheWay = observed.strangers.some(({ kind }) => kind === 'balancer');
-      const before = previous.balancer;
-      const remembered = before !== undefined && made(before) && !standsInTheWay ? before : undefined;
-      return { ...observed, groups, balancer: remembered };
-    }
-    const seen = new Set(balancer.listeners.map(({ arn }) => arn));
-    const hidden = previous.balancer?.arn === balancer.arn ? previous.balancer.listeners : [];
-    const listeners = sortListeners([
-      ...balancer.listeners,
-      ...hidden.filter((listener) => made(listener) && !seen.has(listener.arn)),
-    ]);
-    return { ...observed, groups, balancer: { ...balancer, listeners } };
-  }
-
   /**
    * Removal only: a balancer under a name of the user's, to which no group leads (a crash right after it was
    * made), has nothing but its tags.
@@ -415,9 +382,4 @@ class Observation {
     if (mine === undefined) return observed;
     return { ...observed, balancer: await this.#judgeBalancer(mine, [], tags, []) };
   }
-}
-
-function arnsOf({ balancer, groups }: AwsObserved): readonly string[] {
-  const parts = balancer === undefined ? [] : [balancer, ...balancer.listeners];
-  return [...parts, ...groups].map(({ arn }) => arn);
 }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { aNode, aPort, aService } from '../../src/core/fixtures.ts';
 import { Bench, cluster } from '../../test/support/aws-bench.ts';
 import type { ClusterState } from '../../test/support/aws-bench.ts';
-import type { FaultEffect } from './simulator/faults.ts';
+import type { FaultEffect } from '../../src/core/simulated/faults.ts';
 
 const prefix = 'service.beta.kubernetes.io/aws-load-balancer-';
 const young = cluster({

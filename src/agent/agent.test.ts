@@ -9,13 +9,14 @@ import {
   type ServiceObject,
 } from '../core/objects.ts';
 import { slimNode, slimService, slimSlice } from '../kube/slim.ts';
-import { Agent, type AgentTelemetry } from './agent.ts';
+import { Agent } from './agent.ts';
+import type { AgentTelemetry } from './telemetry.ts';
 import type { ConntrackEntry } from './conntrack/entries.ts';
 import { defaultSettings } from './decide/settings.ts';
 import { DecisionTracker } from './decide/tracker.ts';
 import type { AgentHearer } from './door.ts';
 import { FakeBackend } from './fixtures.ts';
-import { syncTimings } from './sync.ts';
+import { syncTimings } from './sync-report.ts';
 
 const same = (text: string): string => text;
 const dns = objectKey('kube-system', 'dns');

@@ -9,42 +9,23 @@
 import type { Clock, Random } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { EndpointSliceObject, IpFamily, NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
-import type { Problem } from '../core/problems.ts';
 import type { Backend } from './backend.ts';
-import { ConntrackReconciler, type ConntrackReport } from './conntrack/reconcile.ts';
+import { forget, retire } from './conntrack/forget.ts';
+import { ConntrackReconciler } from './conntrack/reconcile.ts';
 import type { Served } from './conntrack/stale.ts';
 import type { ConntrackTable, Tracked } from './conntrack/table.ts';
-import type { Conflict } from './decide/claims.ts';
-import type { HealthCheck } from './decide/facts.ts';
+import type { ServiceCounters } from './counters/counters.ts';
+import type { CounterRow } from './counters/rows.ts';
 import { serviceProblems } from './decide/service-check.ts';
 import type { DecisionTracker } from './decide/tracker.ts';
 import type { Decision, DecisionChange, NodeDecision } from './decision.ts';
 import type { AgentHearer, AgentView } from './door.ts';
+import { HealthChecks } from './health/checks.ts';
 import { judgeHealth } from './health/judge.ts';
-import { HealthListeners, type HealthPort } from './health/listeners.ts';
-import type { Finding } from './preflight.ts';
-import { destinations, retiredBy, servedByTcp, type Destinations } from './slice-facts.ts';
-import { FamilySync, type SyncReport, type SyncState, type SyncTimings } from './sync.ts';
-
-/** What is heard of the agent. None of these may throw. */
-export interface AgentTelemetry {
-  sync(event: SyncReport): void;
-  conntrack(event: ConntrackReport): void;
-  changes(kind: 'services' | 'slices', count: number): void;
-  queued(family: IpFamily): void;
-  /** A change is in the kernel: so long after it was heard of, and after what triggered it, where that is known. */
-  programmed(
-    family: IpFamily,
-    times: { readonly heardMs: number; readonly triggeredMs: number | undefined },
-  ): void;
-  healthPortFailed(service: ObjectKey, address: string, port: number, error: SluiceError): void;
-  found(finding: Finding & { readonly service?: ObjectKey }): void;
-  addresses(count: number): void;
-  /** Something that a Service says cannot be done as it says it. */
-  problem(service: ObjectKey, problem: Problem): void;
-  /** Two Services ask for one destination. */
-  conflict(conflict: Conflict): void;
-}
+import { destinations, servedByTcp } from './slice-facts.ts';
+import type { SyncState, SyncTimings } from './sync-report.ts';
+import { FamilySync, type DecisionSource } from './sync.ts';
+import type { AgentTelemetry } from './telemetry.ts';
 
 export interface AgentOptions {
   readonly view: AgentView;
@@ -57,6 +38,8 @@ export interface AgentOptions {
   readonly conntrack: ConntrackTable | undefined;
   /** Cut TCP connections to endpoints that are no more. */
   readonly resetTcp: boolean;
+  /** Counts connections of Services; undefined: nothing is counted. */
+  readonly counters?: ((family: IpFamily, source: DecisionSource) => ServiceCounters) | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly timings?: SyncTimings;
@@ -68,6 +51,7 @@ interface Family {
   readonly name: IpFamily;
   readonly sync: FamilySync;
   readonly conntrack: ReadonlyMap<Tracked, ConntrackReconciler>;
+  readonly counters: ServiceCounters | undefined;
 }
 
 /** A word from outside that has not been carried to the writers yet. */
@@ -83,9 +67,7 @@ export class Agent implements AgentHearer {
   readonly #options: AgentOptions;
   readonly #soon: (run: () => void) => void;
   readonly #families: ReadonlyMap<IpFamily, Family>;
-  readonly #listeners: HealthListeners;
-  /** By `healthKey`. */
-  readonly #checks = new Map<string, HealthCheck>();
+  readonly #checks: HealthChecks;
   /** What was wrong with a Service when it was last told. */
   readonly #problems = new Map<ObjectKey, string>();
   #conflicts = '';
@@ -101,13 +83,19 @@ export class Agent implements AgentHearer {
     this.#soon = options.soon ?? ((run) => void setImmediate(run));
     const { clock, random, telemetry } = options;
     this.#families = new Map(options.backends.map((backend) => [backend.family, this.#family(backend)]));
-    this.#listeners = new HealthListeners({
+    this.#checks = new HealthChecks({
       clock,
       random,
-      ready: (service, family) => this.#checks.get(healthKey(service, family))?.ready,
+      programmed: (family) => this.#families.get(family)?.sync.state.programmed === true,
+      nodePortAddresses: (family) => this.#nodeDecision(family).nodePortAddresses,
       proxyHealthy: () => this.health().healthy,
       onFailed: (service, address, port, error) => telemetry.healthPortFailed(service, address, port, error),
     });
+  }
+
+  /** Reads ahead, while the picture is still on its way, what the kernel holds. */
+  prepare(): void {
+    for (const { sync } of this.#families.values()) sync.backend.prepare();
   }
 
   /** The picture is complete: decides on all of it and begins to write. */
@@ -126,13 +114,14 @@ export class Agent implements AgentHearer {
     tracker.changes();
     tracker.udpChanges();
     this.#nodeDecisions = tracker.node;
-    this.#turnChecks();
+    this.#checks.turn(tracker.healthChanges());
     this.#tellConflicts();
-    for (const { sync, conntrack } of this.#families.values()) {
+    for (const { sync, conntrack, counters } of this.#families.values()) {
       sync.start();
+      if (counters) sync.whenWritten(() => counters.start());
       for (const reconciler of conntrack.values()) reconciler.request();
       // No balancer is told to send traffic before there are rules for it.
-      sync.whenWritten(() => this.#syncListeners());
+      sync.whenWritten(() => this.#syncChecks());
     }
   }
 
@@ -146,9 +135,10 @@ export class Agent implements AgentHearer {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#disconnect?.();
-    await this.#listeners.close();
+    await this.#checks.close();
     const all = [...this.#families.values()];
     await Promise.all(all.flatMap(({ conntrack }) => [...conntrack.values()].map((one) => one.stop())));
+    await Promise.all(all.flatMap(({ counters }) => counters?.stop() ?? []));
     await Promise.all(all.map(({ sync }) => sync.stop()));
   }
 
@@ -204,8 +194,19 @@ export class Agent implements AgentHearer {
     return new Map([...this.#families].map(([name, { sync }]) => [name, sync.state]));
   }
 
+  /**
+   * New connections of each port of a Service; undefined where nothing is counted.
+   *
+   * @throws SluiceError where the kernel cannot be read.
+   */
+  async counters(): Promise<readonly CounterRow[] | undefined> {
+    const all = [...this.#families.values()].flatMap(({ counters }) => counters ?? []);
+    if (all.length === 0) return undefined;
+    return (await Promise.all(all.map((counters) => counters.read()))).flat();
+  }
+
   get listening(): number {
-    return this.#listeners.listening;
+    return this.#checks.listening;
   }
 
   /** The decisions that have a node port, one for each port and protocol. */
@@ -216,6 +217,16 @@ export class Agent implements AgentHearer {
         if (decision.nodePort !== 0) found.set(`${decision.protocol} ${decision.nodePort}`, decision);
     }
     return [...found.values()];
+  }
+
+  /** Where node ports answer, of each family. */
+  nodePortAddresses(): readonly ('all' | readonly string[])[] {
+    return this.#nodeDecisions.map(({ nodePortAddresses }) => nodePortAddresses);
+  }
+
+  /** Ports of Services' health checks, which this agent listens on. */
+  healthPorts(): ReadonlySet<number> {
+    return this.#checks.ports();
   }
 
   /** What is decided about a Service and how it stands in the kernel; undefined where it is not served here. */
@@ -235,18 +246,27 @@ export class Agent implements AgentHearer {
   #family(backend: Backend): Family {
     const { clock, random, timings, telemetry, tracker, conntrack, resetTcp } = this.#options;
     const { family } = backend;
+    const source: DecisionSource = {
+      node: () => this.#nodeDecision(family),
+      decisions: () => tracker.decisions(family),
+      decision: (key) => tracker.decision(key),
+    };
+    const counters = this.#options.counters?.(family, source);
     const sync = new FamilySync({
       backend,
-      source: {
-        node: () => this.#nodeDecision(family),
-        decisions: () => tracker.decisions(family),
-        decision: (key) => tracker.decision(key),
-      },
+      source,
       clock,
       random,
       ...(timings === undefined ? {} : { timings }),
       soon: this.#soon,
-      report: (event) => telemetry.sync(event),
+      report: (event) => {
+        telemetry.sync(event);
+        // Services that went while nobody looked: their flows are still tracked.
+        if (event.kind === 'written') for (const one of event.left) retire(reconcilers, one);
+        // Who flushes ours flushes what counts as well; and both are looked at at one pace.
+        if (event.kind === 'foreign') counters?.rewrite();
+        if (event.kind === 'verified') counters?.look();
+      },
     });
     const reconcilers = new Map<Tracked, ConntrackReconciler>();
     const protocols: readonly Tracked[] = conntrack === undefined ? [] : resetTcp ? ['udp', 'tcp'] : ['udp'];
@@ -265,7 +285,7 @@ export class Agent implements AgentHearer {
       });
       reconcilers.set(protocol, reconciler);
     }
-    return { name: family, sync, conntrack: reconcilers };
+    return { name: family, sync, conntrack: reconcilers, counters };
   }
 
   #take(service: ServiceObject): void {
@@ -303,13 +323,15 @@ export class Agent implements AgentHearer {
     this.#heard = [];
     const before = this.#nodeDecisions;
     this.#nodeDecisions = nodes;
-    for (const [name, { sync, conntrack }] of this.#families) {
+    for (const [name, { sync, conntrack, counters }] of this.#families) {
       const own = changes.filter(({ after, before: was }) => (after ?? was)?.family === name);
       const rewrite = !sameText(before.find(isOf(name)), nodes.find(isOf(name)));
       if (own.length > 0 || rewrite) {
         telemetry.queued(name);
         sync.changed(own);
         if (rewrite) sync.rewrite();
+        counters?.changed(own);
+        if (rewrite) counters?.rewrite();
         this.#time(name, own, heard);
       }
       // Only now: what asks for the rules to be written first must find that they are not.
@@ -322,8 +344,8 @@ export class Agent implements AgentHearer {
         if (was?.protocol === 'TCP') forget(conntrack.get('tcp'), destinations(was), is && destinations(is));
       }
     }
-    const moved = this.#turnChecks() || nodes !== before;
-    if (moved) this.#syncListeners();
+    const moved = this.#checks.turn(tracker.healthChanges()) || nodes !== before;
+    if (moved) this.#syncChecks();
     if (changes.length > 0) this.#tellConflicts();
   }
 
@@ -376,39 +398,9 @@ export class Agent implements AgentHearer {
       : nodePortAddresses.includes(address);
   }
 
-  /** @returns whether a port came, went or moved. */
-  #turnChecks(): boolean {
-    let moved = false;
-    for (const { before, after } of this.#options.tracker.healthChanges()) {
-      const of = after ?? before;
-      if (of === undefined) continue;
-      if (before?.port !== after?.port) moved = true;
-      if (after === undefined) this.#checks.delete(healthKey(of.service, of.family));
-      else this.#checks.set(healthKey(of.service, of.family), after);
-    }
-    return moved;
+  #syncChecks(): void {
+    if (!this.#stopped) this.#checks.sync();
   }
-
-  #syncListeners(): void {
-    if (this.#stopped) return;
-    const ports: HealthPort[] = [];
-    for (const { service, family, port } of this.#checks.values()) {
-      if (this.#families.get(family)?.sync.state.programmed !== true) continue;
-      const { nodePortAddresses } = this.#nodeDecision(family);
-      const everywhere = family === 'IPv4' ? '0.0.0.0' : '::';
-      ports.push({
-        service,
-        family,
-        port,
-        addresses: nodePortAddresses === 'all' ? [everywhere] : nodePortAddresses,
-      });
-    }
-    this.#listeners.sync(ports);
-  }
-}
-
-function healthKey(service: ObjectKey, family: IpFamily): string {
-  return `${service} ${family}`;
 }
 
 function isOf(family: IpFamily): (decision: NodeDecision) => boolean {
@@ -417,15 +409,4 @@ function isOf(family: IpFamily): (decision: NodeDecision) => boolean {
 
 function sameText(a: NodeDecision | undefined, b: NodeDecision | undefined): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
-}
-
-/** Has tracked flows looked at that a change may have made stale. */
-function forget(
-  reconciler: ConntrackReconciler | undefined,
-  before: Destinations | undefined,
-  after: Destinations | undefined,
-): void {
-  const retired = before && retiredBy(before, after);
-  if (retired) reconciler?.retire(retired);
-  else reconciler?.request();
 }

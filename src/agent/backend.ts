@@ -5,7 +5,7 @@
  * what it has written and writes differences only. It never touches what is not its own, never reads the kernel back
  * in the hot path, and leaves its rules in place when it is closed.
  */
-import type { IpFamily } from '../core/objects.ts';
+import type { IpFamily, TransportProtocol } from '../core/objects.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from './decision.ts';
 
 /** A decision that the kernel refused: left out, while the rest was written. */
@@ -15,10 +15,20 @@ export interface Quarantined {
   readonly message: string;
 }
 
+/** A destination that the kernel had rules of ours for and that nobody asks for any more. */
+export interface Left {
+  readonly protocol: TransportProtocol;
+  /** Undefined: a node port. */
+  readonly address: string | undefined;
+  readonly port: number;
+}
+
 export interface Written {
   /** Kernel operations sent (elements, rules, chains): 0 when everything was there already. */
   readonly operations: number;
   readonly quarantined: readonly Quarantined[];
+  /** From `replace`: what was taken away of an earlier run, whose flows may live on. */
+  readonly left?: readonly Left[];
 }
 
 /** One difference between the kernel and what was decided. */
@@ -40,6 +50,12 @@ export interface ForeignChange {
 export interface Backend {
   readonly name: 'nftables' | 'iptables';
   readonly family: IpFamily;
+
+  /**
+   * Begins to read what the kernel holds, while the lists of the API server are still on their way: the first `replace`
+   * need not wait for it then. What was read is used once, and only while it is fresh.
+   */
+  prepare(): void;
 
   /**
    * Brings the kernel to exactly these decisions, whatever it held before: the first load, and the way back after a

@@ -3,7 +3,8 @@
  * Node. Read-only; the one reader of `src/kube` does the work.
  *
  * Slices are not narrowed to the scope's label: one that was made by hand, or by another controller, need not carry
- * its Service's labels.
+ * its Service's labels. What that costs for Services that others serve, at 10,000 of them with five endpoints each:
+ * 15 MB, and 3 µs for each of their changes (objects are cut down to what is used as they are parsed).
  */
 import type { Clock, Random } from '../core/clock.ts';
 import type { EndpointSliceObject, NodeName, NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';

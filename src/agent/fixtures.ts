@@ -93,6 +93,7 @@ export class FakeBackend implements Backend {
   ms = 0;
   verifyMs = 0;
   closed = false;
+  prepared = 0;
   /** Two writes at once have been seen. */
   overlapping = false;
   /** Writes are answered and have no effect: somebody else undoes them. */
@@ -144,6 +145,10 @@ export class FakeBackend implements Backend {
 
   describe(): readonly string[] {
     return [];
+  }
+
+  prepare(): void {
+    this.prepared += 1;
   }
 
   watch(onChange: (change: ForeignChange) => void): void {

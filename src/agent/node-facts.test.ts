@@ -9,7 +9,10 @@ import {
   parseRanges,
   type Sysctls,
 } from './preflight.ts';
+import { testDecision } from './fixtures.ts';
+import { NodeChecks } from './node-checks.ts';
 import { parseSocket, shadows } from './sockets.ts';
+import { VirtualClock } from '../../test/support/virtual-clock.ts';
 
 function sysctls(
   values: Record<string, string>,
@@ -99,6 +102,8 @@ describe('route_localnet', () => {
   });
 });
 
+const usualRange = { from: 30_000, to: 32_767 };
+
 describe('ephemeral ports', () => {
   test('ranges are read as the kernel writes them', () => {
     expect(parseRanges('')).toEqual([]);
@@ -119,15 +124,42 @@ describe('ephemeral ports', () => {
     const [found] = await checkEphemeralPorts(
       sysctls({ 'net/ipv4/ip_local_port_range': '30000\t60999', 'net/ipv4/ip_local_reserved_ports': '' }),
       [30_080, 30_443],
+      usualRange,
     );
     expect(found?.message).toMatch(
-      /30080 and 1 more .*30000-60999.*ip_local_port_range.*ip_local_reserved_ports/u,
+      /30080 and 1 more .*30000-60999.*ip_local_reserved_ports=30000-32767.*ip_local_port_range/u,
     );
   });
 
   test('the usual ranges do not overlap', async () => {
     const usual = sysctls({ 'net/ipv4/ip_local_port_range': '32768\t60999' });
-    expect(await checkEphemeralPorts(usual, [30_080, 32_767])).toEqual([]);
+    expect(await checkEphemeralPorts(usual, [30_080, 32_767], usualRange)).toEqual([]);
+  });
+
+  test('a range that overlaps is found before a Service has a port of it, and what is reserved is kept in the cure', async () => {
+    const values = {
+      'net/ipv4/ip_local_port_range': '15000\t60999',
+      'net/ipv4/ip_local_reserved_ports': '8080,30000-31000',
+    };
+    const [found, ...more] = await checkEphemeralPorts(sysctls(values), [30_080], usualRange);
+    expect(more).toEqual([]);
+    expect(found?.message).toMatch(
+      /^node ports 31001-32767 of the cluster's range 30000-32767 .*ip_local_reserved_ports=8080,30000-31000,31001-32767/u,
+    );
+  });
+
+  test('a port in use outside the range is named, with the port in the cure', async () => {
+    const usual = sysctls({ 'net/ipv4/ip_local_port_range': '32768\t60999' });
+    const [found] = await checkEphemeralPorts(usual, [40_000], usualRange);
+    expect(found?.message).toMatch(/^node port 40000 .*ip_local_reserved_ports=40000,/u);
+  });
+
+  test('all of it reserved is no finding', async () => {
+    const values = {
+      'net/ipv4/ip_local_port_range': '1024\t65535',
+      'net/ipv4/ip_local_reserved_ports': '30000-32767',
+    };
+    expect(await checkEphemeralPorts(sysctls(values), [30_080], usualRange)).toEqual([]);
   });
 });
 
@@ -163,6 +195,62 @@ describe('bound sockets', () => {
     ['127.0.0.1', false],
     ['[::1]', false],
   ])('on %s', (address, shadowed) => {
-    expect(shadows({ protocol: 'TCP', address, port: 30080 })).toBe(shadowed);
+    expect(shadows({ address })).toBe(shadowed);
+  });
+});
+
+test.each([
+  ['0.0.0.0', ['10.0.0.1'], true],
+  ['10.0.0.1', ['10.0.0.1'], true],
+  ['192.168.0.1', ['10.0.0.1'], false],
+  ['[fd00::1]', ['fd00::1'], true],
+  ['*', [], false],
+])('a program on %s where node ports answer at %j', (address, at, shadowed) => {
+  expect(shadows({ address }, [at])).toBe(shadowed);
+});
+
+describe('a look at the sockets of the node', () => {
+  const look = async (
+    over: Partial<ConstructorParameters<typeof NodeChecks>[0]>,
+  ): Promise<readonly (readonly [string, string | undefined])[]> => {
+    const found: [string, string | undefined][] = [];
+    const lines = [
+      'tcp LISTEN 0 128 0.0.0.0:30080 0.0.0.0:*',
+      'tcp LISTEN 0 128 *:31000 *:*',
+      'udp UNCONN 0 0 0.0.0.0:31001 0.0.0.0:*',
+      'tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*',
+    ];
+    const checks = new NodeChecks({
+      sysctls: sysctls({}),
+      run: async (_program, _args, options) => {
+        for (const line of lines) options?.onLine?.(line);
+        return { code: 0, out: '', error: '' };
+      },
+      families: ['IPv4'],
+      nodePorts: () => [testDecision('web', { nodePort: 30_080 })],
+      range: usualRange,
+      answersAt: () => ['all'],
+      healthPorts: () => undefined,
+      clock: new VirtualClock(),
+      found: ({ message, service }) => found.push([message, service]),
+      ...over,
+    });
+    await checks.look();
+    await checks.look();
+    return found;
+  };
+
+  test('tells the Service whose node port a program listens on, once, with the cure', async () => {
+    const found = await look({});
+    expect(found.map(([, service]) => service)).toEqual(['default/web']);
+    expect(found[0]?.[0]).toMatch(
+      /0\.0\.0\.0 TCP port 30080, a node port of default\/web.*outside 30000-32767/u,
+    );
+  });
+
+  test('instead of kube-proxy it tells of the rest of the range too, but for health checks', async () => {
+    const found = await look({ healthPorts: () => new Set([31_000]) });
+    expect(found.map(([, service]) => service)).toEqual(['default/web', undefined]);
+    expect(found[1]?.[0]).toMatch(/0\.0\.0\.0 UDP port 31001, in the cluster's range/u);
   });
 });

@@ -8,7 +8,8 @@
 import { fc } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
 import { planTopology } from '../sandbox/bed/topology.ts';
-import { cases, type Case } from '../../test/packets/cases.ts';
+import { cases } from '../../test/packets/cases.ts';
+import type { Case } from '../../test/packets/cases/row.ts';
 import { agentSettings, compareOutcome, decide, factsOf, packetOf } from '../../test/packets/meaning.ts';
 import { Atlas } from '../../test/packets/world.ts';
 import { decided, worldWithPackets } from '../../test/support/agent-worlds.ts';

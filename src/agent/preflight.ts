@@ -5,14 +5,23 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { SluiceError } from '../core/errors.ts';
-import type { IpFamily } from '../core/objects.ts';
+import type { IpFamily, ObjectKey } from '../core/objects.ts';
 
 /** Something about the node that a person should know of. */
 export interface Finding {
   /** CamelCase; becomes the reason of an event. */
-  readonly code: 'ForwardingOff' | 'EphemeralPortsOverlap' | 'NodePortTaken' | 'SysctlNotSet';
+  readonly code:
+    | 'ForwardingOff'
+    | 'EphemeralPortsOverlap'
+    | 'NodePortTaken'
+    | 'SysctlNotSet'
+    | 'HashNotPossible'
+    | 'AffinityMemoryFull';
   readonly message: string;
 }
+
+/** The same, where it is about one Service. */
+export type ServiceFinding = Finding & { readonly service: ObjectKey };
 
 /** Reads and writes sysctls by their path below /proc/sys; undefined where there is none. */
 export interface Sysctls {
@@ -98,22 +107,57 @@ export function overlapping(
   return [...nodePorts].filter((port) => within(port, ephemeral) && !within(port, reserved));
 }
 
-/** N5: a node port in the range of ephemeral ports breaks the connection that was given it, now and then. */
+/** The parts of a range that the kernel may hand out, without those that are reserved. */
+export function sharedPorts(
+  range: PortRange,
+  ephemeral: readonly PortRange[],
+  reserved: readonly PortRange[],
+): readonly PortRange[] {
+  const shared: PortRange[] = [];
+  let from: number | undefined;
+  for (let port = range.from; port <= range.to + 1; port += 1) {
+    const free = port <= range.to && overlapping([port], ephemeral, reserved).length > 0;
+    if (free) from ??= port;
+    else if (from !== undefined) {
+      shared.push({ from, to: port - 1 });
+      from = undefined;
+    }
+  }
+  return shared;
+}
+
+function rangeText({ from, to }: PortRange): string {
+  return from === to ? String(from) : `${from}-${to}`;
+}
+
+/**
+ * N5: a node port in the range of ephemeral ports breaks the connection that was given it, now and then. What is in
+ * use is told first; else what the cluster may give to the next Service.
+ *
+ * @param range the cluster's node ports.
+ */
 export async function checkEphemeralPorts(
   sysctls: Sysctls,
   nodePorts: Iterable<number>,
+  range: PortRange,
 ): Promise<readonly Finding[]> {
-  const range = (await sysctls.read('net/ipv4/ip_local_port_range')) ?? '';
-  const ephemeral = parseRanges(range.replace(/\s+/u, '-'));
-  const reserved = parseRanges((await sysctls.read('net/ipv4/ip_local_reserved_ports')) ?? '');
-  const taken = overlapping(nodePorts, ephemeral, reserved);
+  const text = ((await sysctls.read('net/ipv4/ip_local_port_range')) ?? '').replace(/\s+/u, '-');
+  const ephemeral = parseRanges(text);
+  const reservedText = (await sysctls.read('net/ipv4/ip_local_reserved_ports')) ?? '';
+  const reserved = parseRanges(reservedText);
+  const taken = overlapping(nodePorts, ephemeral, reserved).toSorted((a, b) => a - b);
+  const shared = sharedPorts(range, ephemeral, reserved);
+  if (taken.length === 0 && shared.length === 0) return [];
+  const outside = taken.filter((port) => port < range.from || port > range.to);
+  const toReserve = [reservedText, ...shared.map(rangeText), ...outside]
+    .filter((part) => part !== '')
+    .join(',');
+  const cure = `reserve them (sysctl -w net.ipv4.ip_local_reserved_ports=${toReserve}, and in /etc/sysctl.d to last), or narrow net.ipv4.ip_local_port_range`;
   const [first] = taken;
-  if (first === undefined) return [];
   const rest = taken.length > 1 ? ` and ${taken.length - 1} more` : '';
-  return [
-    {
-      code: 'EphemeralPortsOverlap',
-      message: `node port ${first}${rest} is in the range of ephemeral ports (${range.replace(/\s+/u, '-')}), so an outgoing connection of the node may be given it and gets no answer; narrow net.ipv4.ip_local_port_range, or name the node ports in net.ipv4.ip_local_reserved_ports`,
-    },
-  ];
+  const what =
+    first === undefined
+      ? `node ports ${shared.map(rangeText).join(', ')} of the cluster's range ${rangeText(range)} are also ephemeral ports (${text}): when a Service is given one of them, an outgoing connection of the node may already have it, or be given it,`
+      : `node port ${first}${rest} is in the range of ephemeral ports (${text}), so an outgoing connection of the node may be given it`;
+  return [{ code: 'EphemeralPortsOverlap', message: `${what} and get no answer; ${cure}` }];
 }

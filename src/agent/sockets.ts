@@ -40,7 +40,19 @@ export async function boundSockets(run: RunTool): Promise<readonly BoundSocket[]
   }
 }
 
-/** A program that only listens on localhost is not shadowed by node ports at other addresses. */
-export function shadows(socket: BoundSocket): boolean {
-  return !/^(127\.|\[?::1\]?$)/u.test(socket.address);
+/**
+ * Whether node ports answer where a program listens: one on localhost, or on an address of the node that has no node
+ * ports, goes on hearing what is asked there.
+ *
+ * @param answersAt of each family; `all`: whatever address is the node's.
+ */
+export function shadows(
+  { address }: Pick<BoundSocket, 'address'>,
+  answersAt: readonly ('all' | readonly string[])[] = ['all'],
+): boolean {
+  const plain = address.replaceAll(/[[\]]/gu, '');
+  if (plain.startsWith('127.') || plain === '::1') return false;
+  if (plain === '*' || plain === '0.0.0.0' || plain === '::')
+    return answersAt.some((at) => at === 'all' || at.length > 0);
+  return answersAt.some((at) => at === 'all' || at.includes(plain));
 }

@@ -15,86 +15,23 @@
 import { sleep, type Clock, type Random } from '../core/clock.ts';
 import { asSluiceError, type SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
-import { Backoff, type BackoffLimits } from '../kube/backoff.ts';
+import { Backoff } from '../kube/backoff.ts';
 import type { Backend, Difference, ForeignChange, Quarantined, Written } from './backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from './decision.ts';
 import { PendingChanges } from './pending.ts';
-
-/** Milliseconds. */
-export interface SyncTimings {
-  /** How long a busy writer gathers changes: at least, and at most. */
-  readonly windowMs: readonly [number, number];
-  readonly backoff: BackoffLimits;
-  /** Refused decisions are offered to the kernel again after this. */
-  readonly quarantineMs: number;
-  /** Between two looks at the live kernel; 0: never. */
-  readonly verifyMs: number;
-}
-
-export const syncTimings: SyncTimings = {
-  windowMs: [10, 50],
-  backoff: { minMs: 100, maxMs: 30_000, healthyMs: 60_000 },
-  quarantineMs: 300_000,
-  verifyMs: 300_000,
-};
+import { syncTimings, type SyncReport, type SyncState, type SyncTimings } from './sync-report.ts';
 
 /** A repair is looked at after this; also the rest between two looks that a write has crossed. */
 const secondLookMs = 10_000;
 const verifyRounds = 3;
+/** Until the monitor stands (nft first lists every table) nobody tells of foreign changes. */
+const firstLooksMs: readonly number[] = [1_000, secondLookMs];
 
 /** Everything that is decided for one family at this moment. */
 export interface DecisionSource {
   node(): NodeDecision;
   decisions(): Iterable<Decision>;
   decision(key: DecisionKey): Decision | undefined;
-}
-
-export type SyncReport =
-  | {
-      readonly kind: 'written';
-      readonly family: IpFamily;
-      readonly full: boolean;
-      readonly changes: number;
-      readonly operations: number;
-      readonly ms: number;
-    }
-  | {
-      readonly kind: 'failed';
-      readonly family: IpFamily;
-      readonly full: boolean;
-      readonly error: SluiceError;
-      readonly retryInMs: number;
-    }
-  | { readonly kind: 'foreign'; readonly family: IpFamily; readonly change: ForeignChange }
-  | {
-      readonly kind: 'quarantined';
-      readonly family: IpFamily;
-      readonly decision: Decision;
-      readonly message: string;
-    }
-  | { readonly kind: 'released'; readonly family: IpFamily; readonly key: DecisionKey }
-  | {
-      readonly kind: 'verified';
-      readonly family: IpFamily;
-      readonly differences: readonly Difference[];
-      readonly ms: number;
-    }
-  | { readonly kind: 'verify-failed'; readonly family: IpFamily; readonly error: SluiceError };
-
-export interface SyncState {
-  /** The first whole write has succeeded. */
-  readonly programmed: boolean;
-  /** On the monotonic clock: since when something has been waiting to be written; undefined when nothing is. */
-  readonly waitingSince: number | undefined;
-  /** Wall clock: the last successful write. */
-  readonly writtenAt: number | undefined;
-  readonly pending: number;
-  readonly writing: boolean;
-  readonly quarantined: ReadonlyMap<DecisionKey, string>;
-  /** What stands in the way; undefined while all is well. */
-  readonly problem: SluiceError | undefined;
-  /** Looks at the live kernel in a row that found it other than written: 1 is being repaired, 2 is a quarrel. */
-  readonly badLooks: number;
 }
 
 export interface SyncOptions {
@@ -140,6 +77,7 @@ export class FamilySync {
   #programmed = false;
   #problem: SluiceError | undefined;
   #badLooks = 0;
+  #looks = 0;
   #cancelRetry: (() => void) | undefined;
   #cancelVerify: (() => void) | undefined;
   #verifying: Promise<void> | undefined;
@@ -181,8 +119,15 @@ export class FamilySync {
   start(): void {
     if (this.#started || this.#stopped) return;
     this.#started = true;
-    this.#backend.watch((change) => this.#foreign(change), this.#watching.signal);
     this.#demandWhole();
+  }
+
+  /**
+   * Hears of others' changes from the first whole write on: a monitor that is there before prints every object of that
+   * write, which takes longer than the write. What somebody changes before the monitor stands is found by looks soon after.
+   */
+  #watch(): void {
+    this.#backend.watch((change) => this.#foreign(change), this.#watching.signal);
     this.#planVerify();
   }
 
@@ -289,12 +234,14 @@ export class FamilySync {
       const ms = now - startedAt;
       const [least, most] = this.#timings.windowMs;
       this.#notBefore = now + Math.min(Math.max(ms, least), most);
+      if (!this.#programmed && !this.#stopped) this.#watch();
       this.#programmed = true;
       this.#problem = undefined;
       this.#writtenAt = this.#clock.wall();
       this.#judge(full, changes, written);
-      const { operations } = written;
-      this.#say({ kind: 'written', family: this.family, full, changes: changes.length, operations, ms });
+      const { operations, left = [] } = written;
+      const count = changes.length;
+      this.#say({ kind: 'written', family: this.family, full, changes: count, operations, left, ms });
       this.#settled(waiters);
     } catch (thrown) {
       const error = asSluiceError(thrown);
@@ -366,7 +313,9 @@ export class FamilySync {
     const { verifyMs } = this.#timings;
     if (verifyMs === 0) return;
     // After a bad look the repair is looked at soon.
-    const wait = this.#badLooks > 0 ? Math.min(verifyMs, secondLookMs) : verifyMs;
+    const soon = firstLooksMs[this.#looks] ?? (this.#badLooks > 0 ? secondLookMs : verifyMs);
+    this.#looks += 1;
+    const wait = Math.min(verifyMs, soon);
     this.#cancelVerify = this.#clock.schedule(this.#spread(wait), () => {
       this.#verifying = this.#verify().finally(() => {
         this.#verifying = undefined;

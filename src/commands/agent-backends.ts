@@ -5,7 +5,8 @@
  */
 import { access, readFile } from 'node:fs/promises';
 import type { Backend } from '../agent/backend.ts';
-import { allowRouteLocalnet, procSysctls } from '../agent/preflight.ts';
+import type { Decision } from '../agent/decision.ts';
+import { allowRouteLocalnet, procSysctls, type ServiceFinding } from '../agent/preflight.ts';
 import { toolRunner, type Spawn, type ToolResult } from '../agent/tool.ts';
 import { asSluiceError, SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
@@ -19,6 +20,8 @@ export interface BackendKit {
   /** What a person should know of the choice. */
   readonly notes: readonly string[];
   open(family: IpFamily): Backend;
+  /** What it cannot do on this node for some of these. */
+  limits(decisions: Iterable<Decision>): Promise<readonly ServiceFinding[]>;
   /**
    * Removes what the other backend, or the other variant, has left: two sets of rules would both translate. To be
    * called when everything has been written. @returns one line for each thing removed.
@@ -90,6 +93,7 @@ async function nftablesKit(
     families,
     notes,
     open: (family) => backendOf(opened, family),
+    limits: () => Promise.resolve([]),
     removeOthers: async () => (await removeIptables(spawn, ['nft', 'legacy'], false)).removed,
   };
 }
@@ -101,11 +105,16 @@ async function iptablesKit(
   notes: readonly string[],
 ): Promise<BackendKit> {
   const { openIptables, leaveOtherVariant } = await import('../agent/iptables/open.ts');
+  const { limitFindings, noHashNote } = await import('../agent/iptables/limits.ts');
   const told = [...notes];
   const opened = new Map<IpFamily, Awaited<ReturnType<typeof openIptables>>['backend']>();
   let variant = asked === 'auto' ? undefined : asked;
+  let able = { bpf: true, randomFully: true };
   for (const family of families) {
-    const { backend, reason } = await openIptables({ family, spawn, variant, allowLocalhost });
+    const { backend, reason, abilities } = await openIptables({ family, spawn, variant, allowLocalhost });
+    // One kernel: what one family lacks counts for both.
+    if (!abilities.bpf && able.bpf) told.push(noHashNote);
+    able = { bpf: able.bpf && abilities.bpf, randomFully: able.randomFully && abilities.randomFully };
     if (variant === undefined) told.push(`iptables-${backend.variant} is used: ${reason}`);
     // One answer for both families: never are both variants used by us.
     ({ variant } = backend);
@@ -117,6 +126,7 @@ async function iptablesKit(
     families,
     notes: told,
     open: (family) => backendOf(opened, family),
+    limits: (decisions) => limitFindings({ abilities: able, decisions }),
     removeOthers: async () => {
       const { removed } = await removeNftables(spawn);
       const lines = [...removed];
@@ -144,11 +154,36 @@ export interface Removal {
 
 /** `--cleanup`: everything of ours, by whichever backend it was written. */
 export async function removeEverything(spawn: Spawn): Promise<Removal> {
-  const parts = [await removeNftables(spawn), await removeIptables(spawn, ['nft', 'legacy'], false)];
+  const parts = [
+    await removeCounting(spawn),
+    await removeNftables(spawn),
+    await removeIptables(spawn, ['nft', 'legacy'], false),
+  ];
   return {
     removed: parts.flatMap(({ removed }) => removed),
     problems: parts.flatMap(({ problems }) => problems),
   };
+}
+
+/** The tables that count, which stand beside either backend. Where there is no nft there are none. */
+export async function removeCounting(spawn: Spawn): Promise<Removal> {
+  const { removeCounters } = await import('../agent/counters/counters.ts');
+  const removed: string[] = [];
+  const problems: SluiceError[] = [];
+  try {
+    const tables = await toolRunner(spawn)('nft', ['list', 'tables']);
+    if (tables.code !== 0) throw unreadable('nft list tables', tables.error);
+    for (const family of bothFamilies) {
+      const table = `${family === 'IPv4' ? 'ip' : 'ip6'} sluice-counters`;
+      if (!tables.out.split('\n').includes(`table ${table}`)) continue;
+      await removeCounters(spawn, family);
+      removed.push(`removed nftables table ${table}`);
+    }
+  } catch (thrown) {
+    const error = asSluiceError(thrown);
+    if (error.code !== 'ToolMissing') problems.push(error);
+  }
+  return { removed, problems };
 }
 
 /** Everything that the backend stands on, asked at once; only where that is refused, piece by piece. */

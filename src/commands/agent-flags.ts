@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os';
 import type { DetectLocal, AgentSettings, NodePortAddresses } from '../agent/decide/settings.ts';
+import type { PortRange } from '../agent/preflight.ts';
 import { parseCidr } from '../core/cidr.ts';
 import type { IpFamily, NodeName } from '../core/objects.ts';
 import { parseListen } from '../observe/server.ts';
@@ -104,6 +105,18 @@ export const agentFlags = {
     default: 'udp',
     help: 'Tracked flows that are forgotten when who answers them serves no more; udp+tcp also cuts TCP connections to endpoints that are gone',
   },
+  'node-port-range': {
+    kind: 'string',
+    value: 'FROM-TO',
+    default: '30000-32767',
+    help: "Node ports of the cluster, as the API server's --service-node-port-range: checked against ephemeral ports and programs that listen on the node",
+  },
+  counters: {
+    kind: 'choice',
+    choices: ['off', 'connections', 'bytes'],
+    default: 'off',
+    help: 'Count for each Service, in /metrics and for `sluice top`: new connections and those that are not served, by reason; bytes: the same and bytes, which costs every packet of a Service. Needs nf_tables and nft, also with --backend iptables',
+  },
   'verify-every': {
     kind: 'duration',
     default: 300_000,
@@ -195,6 +208,8 @@ export interface AgentChoice {
   readonly dropInvalid: 'auto' | boolean;
   readonly forget: 'udp' | 'udp+tcp' | 'nothing';
   readonly healthBind: string;
+  /** What the cluster gives node ports from. */
+  readonly nodePortRange: PortRange;
 }
 
 export interface ChoiceResult {
@@ -236,6 +251,9 @@ export function agentChoice(
   if (flags['mark-bit'] === 14 && flags.scope === 'labelled')
     mistakes.push('--mark-bit 14 is the bit of kube-proxy, which runs beside us; choose another one');
   mistakes.push(...serverMistakes(flags, env));
+  const nodePortRange = portRange(flags['node-port-range']);
+  if (nodePortRange === undefined)
+    mistakes.push(`--node-port-range is "${flags['node-port-range']}"; write FROM-TO, such as 30000-32767`);
   const healthBind = flags['health-bind'] ?? `:${healthPorts[flags.scope]}`;
   for (const [flag, text] of [
     ['health-bind', healthBind],
@@ -266,9 +284,16 @@ export function agentChoice(
       dropInvalid: flags['drop-invalid'] === 'auto' ? 'auto' : flags['drop-invalid'] === 'yes',
       forget: flags['conntrack-forget'],
       healthBind,
+      nodePortRange: nodePortRange ?? { from: 30_000, to: 32_767 },
     },
     mistakes,
   };
+}
+
+function portRange(text: string): PortRange | undefined {
+  const [, from = '0', to = '0'] = /^(\d{1,5})-(\d{1,5})$/u.exec(text) ?? [];
+  const range = { from: Number(from), to: Number(to) };
+  return range.from >= 1 && range.from <= range.to && range.to <= 65_535 ? range : undefined;
 }
 
 function familiesOf(flag: AgentFlags['ip-families']): AgentChoice['families'] {

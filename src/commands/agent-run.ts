@@ -7,15 +7,17 @@
 import { hostname } from 'node:os';
 import { AddressWatch } from '../agent/addresses.ts';
 import { Agent } from '../agent/agent.ts';
+import { ServiceCounters } from '../agent/counters/counters.ts';
 import { conntrackTable } from '../agent/conntrack/table.ts';
 import { awaited } from '../agent/decide/node.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
 import { DecisionTracker } from '../agent/decide/tracker.ts';
 import { AgentDoor } from '../agent/door.ts';
+import { spawnPiped } from '../agent/nftables/process.ts';
 import { startHealthServer, type HealthServer } from '../agent/health/server.ts';
 import { NodeChecks } from '../agent/node-checks.ts';
 import { procSysctls } from '../agent/preflight.ts';
-import { syncTimings } from '../agent/sync.ts';
+import { syncTimings } from '../agent/sync-report.ts';
 import { systemSpawn, toolRunner } from '../agent/tool.ts';
 import { sleep, systemClock } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
@@ -27,7 +29,8 @@ import { createMetrics } from '../observe/metrics.ts';
 import { parseListen, startServer } from '../observe/server.ts';
 import { connectBy } from './access.ts';
 import { announcing, setAnnounceGauges } from './agent-announce.ts';
-import type { BackendKit } from './agent-backends.ts';
+import { countSeries, countsReport } from './agent-counters.ts';
+import { removeCounting, type BackendKit } from './agent-backends.ts';
 import type { AgentChoice, AgentFlags } from './agent-flags.ts';
 import { setAgentGauges } from './agent-gauges.ts';
 import { agentTelemetry } from './agent-telemetry.ts';
@@ -80,9 +83,11 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     metrics,
     events,
     clock,
+    random,
     backend: kit.name,
     node: { name: settings.nodeName, uid: () => door.node()?.uid },
     service: (key) => door.service(key),
+    stop,
   });
   const addresses = new AddressWatch({
     run,
@@ -93,6 +98,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     report: (error) => log.warn('addresses of the node could not be read', { error }),
   });
   const tracker = new DecisionTracker(settings);
+  const mode = flags.counters;
   const agent: Agent = new Agent({
     view: door,
     tracker,
@@ -100,6 +106,18 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     addresses: () => addresses.addresses,
     conntrack: choice.forget === 'nothing' ? undefined : conntrackTable(run),
     resetTcp: choice.forget === 'udp+tcp',
+    counters:
+      mode === 'off'
+        ? undefined
+        : (family, source) =>
+            new ServiceCounters({
+              family,
+              mode,
+              start: spawnPiped,
+              source,
+              clock,
+              report: (event) => telemetry.counters(event),
+            }),
     clock,
     random,
     timings: { ...syncTimings, verifyMs: flags['verify-every'] },
@@ -130,6 +148,10 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     run,
     families: settings.families,
     nodePorts: () => agent.nodePorts(),
+    limits: () => kit.limits(tracker.decisions()),
+    range: choice.nodePortRange,
+    answersAt: () => agent.nodePortAddresses(),
+    healthPorts: () => (settings.scope === 'all' ? agent.healthPorts() : undefined),
     clock,
     found: (finding) => telemetry.found(finding),
   });
@@ -138,7 +160,11 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
   try {
     const server = await startServer(flags.listen, {
       ...agentView({ door, agent, announce, clock }).server,
-      metrics: async () => ({ text: await metrics.text(), contentType: metrics.contentType }),
+      counters: async () => countsReport(settings.nodeName, mode, await agent.counters()),
+      metrics: async () => {
+        await countSeries(metrics, agent, log);
+        return { text: await metrics.text(), contentType: metrics.contentType };
+      },
     });
     closers.push(() => server.close());
     // kube-proxy may still hold the port while it is being replaced: the rules do not wait for that.
@@ -176,6 +202,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
         await begun;
       });
     }
+    agent.prepare();
     await untilStopped(
       door.start().then(() => doorReady.resolve()),
       stop,
@@ -188,7 +215,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
       closers.push(async () => checks.stop());
       log.info('serving', { services: [...door.services()].length });
       await untilStopped(
-        agent.written().then(() => leaveOthers(kit, log)),
+        agent.written().then(() => leaveOthers(kit, mode, log)),
         stop,
       );
       await untilStopped(new Promise(() => undefined), stop);
@@ -206,8 +233,10 @@ function leaves(node: NodeObject | undefined): boolean {
 }
 
 /** Rules of ours that another backend has written would translate a second time. */
-async function leaveOthers(kit: BackendKit, log: Log): Promise<void> {
+async function leaveOthers(kit: BackendKit, mode: AgentFlags['counters'], log: Log): Promise<void> {
   try {
+    // Counting that was asked for before, and is no more.
+    if (mode === 'off') for (const line of (await removeCounting(systemSpawn)).removed) log.info(line);
     for (const line of await kit.removeOthers()) log.info(line);
   } catch (thrown) {
     log.warn('rules that another backend of ours has left could not be removed', {

@@ -4,26 +4,36 @@
  * A write is a line at level debug: a busy cluster has many a second. What a person may have to look at is a warning
  * and an event on the object that it is about: the Service, or the node.
  */
-import type { AgentTelemetry } from '../agent/agent.ts';
+import type { CounterReport } from '../agent/counters/counters.ts';
+import type { AgentTelemetry } from '../agent/telemetry.ts';
 import type { IpFamily, NodeName, ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import type { EventRecorder } from '../kube/events.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import { describeProblem } from '../core/problems.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+
+/** Within this time all nodes have said what all of them see. */
+const spreadMs = 10_000;
 
 export interface AgentTelemetryParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly events: Pick<EventRecorder, 'event' | 'record'>;
   readonly clock: Clock;
+  readonly random: Random;
   readonly backend: 'nftables' | 'iptables';
   readonly node: { readonly name: NodeName; uid(): string | undefined };
   readonly service: (key: ObjectKey) => ServiceObject | undefined;
+  /** Fires when the agent ends: what has not been told by then is not. */
+  readonly stop?: AbortSignal;
 }
 
-export function agentTelemetry(parts: AgentTelemetryParts): AgentTelemetry {
-  const { log, metrics, events, clock, backend, node, service } = parts;
+export function agentTelemetry(
+  parts: AgentTelemetryParts,
+): AgentTelemetry & { counters(event: CounterReport): void } {
+  const { log, metrics, events, clock, random, backend, node, service, stop } = parts;
 
   const onService = (
     key: ObjectKey,
@@ -34,6 +44,15 @@ export function agentTelemetry(parts: AgentTelemetryParts): AgentTelemetry {
   ): void => {
     const object = service(key);
     if (object) events.event(object, { type, reason, action, note: `node ${node.name}: ${note}` });
+  };
+  /** Every node sees this and says the same: one event, and not all nodes at once. */
+  const onServiceByAll = (key: ObjectKey, reason: ReasonCode, action: string, note: string): void => {
+    const cancel = clock.schedule(random() * spreadMs, () => {
+      stop?.removeEventListener('abort', cancel);
+      const object = service(key);
+      if (object) events.event(object, { type: 'Warning', reason, action, note, shared: true });
+    });
+    stop?.addEventListener('abort', cancel, { once: true });
   };
   const onNode = (reason: ReasonCode, action: string, note: string): void => {
     const uid = node.uid();
@@ -110,7 +129,10 @@ export function agentTelemetry(parts: AgentTelemetryParts): AgentTelemetry {
           const { differences, ms } = event;
           metrics.time('verifySeconds', label(family), ms);
           metrics.set('kernelDifferences', label(family), differences.length);
-          if (differences.length === 0) break;
+          if (differences.length === 0) {
+            log.debug('the kernel is as it was written', { family, ms });
+            break;
+          }
           const shown = differences.slice(0, 5).map(({ kind, object }) => `${kind} ${object}`);
           log.warn('the kernel is not as it was written', { family, differences: differences.length, shown });
           onNode(
@@ -143,6 +165,31 @@ export function agentTelemetry(parts: AgentTelemetryParts): AgentTelemetry {
       else log.warn('stale flows could not be cleaned up', { family, protocol, error, retryInMs });
     },
 
+    counters: (event) => {
+      switch (event.kind) {
+        case 'written': {
+          const { family, operations, ms } = event;
+          log.debug('wrote counters', { family, operations, ms: Number(ms.toFixed(2)) });
+          break;
+        }
+        case 'failed': {
+          const { family, error, retryInMs } = event;
+          log.warn('connections are not counted; everything is served', { family, error, retryInMs });
+          break;
+        }
+        case 'differs': {
+          const { family, differences } = event;
+          const shown = differences.slice(0, 5).map(({ kind, object }) => `${kind} ${object}`);
+          log.warn('the table that counts is not as it was written', {
+            family,
+            differences: differences.length,
+            shown,
+          });
+          break;
+        }
+      }
+    },
+
     changes: (kind, count) => {
       metrics.count(kind === 'services' ? 'proxyServiceChanges' : 'proxyEndpointChanges', {}, count);
     },
@@ -167,14 +214,18 @@ export function agentTelemetry(parts: AgentTelemetryParts): AgentTelemetry {
 
     addresses: (count) => log.info('addresses of the node read', { count }),
 
-    // Every node sees these: they are told in the log, and not as an event from each of a thousand nodes.
-    problem: (key, { severity, reason, field, message, cure }) => {
+    problem: (key, problem) => {
+      const { severity, reason, field, message, cure } = problem;
       const fields = { service: key, reason, field, cure };
       if (severity === 'error') log.error(message, fields);
       else log.warn(message, fields);
+      onServiceByAll(key, reason, 'ReadService', describeProblem(problem));
     },
 
-    conflict: ({ reason, winner, loser, message }) => log.warn(message, { reason, winner, loser }),
+    conflict: ({ reason, winner, loser, message }) => {
+      log.warn(message, { reason, winner, loser });
+      onServiceByAll(serviceOf(loser), reason, 'Claim', message);
+    },
   };
 }
 

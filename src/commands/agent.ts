@@ -15,7 +15,7 @@ export const agentCommand = command({
   description:
     'Watches Services, EndpointSlices and its own Node, and keeps the rules of the kernel in step: cluster IPs, external IPs, balancer IPs and node ports, by nftables or iptables. It runs as root on the network of the node.\n\n' +
     'Beside kube-proxy (the default) it serves the Services that carry the label service.kubernetes.io/service-proxy-name=sluice, which kube-proxy leaves alone. With --scope all it takes the place of kube-proxy; it then needs an address of the API server that is no cluster IP.\n\n' +
-    'Nothing is written before the first complete lists. Rules stay when it ends, and while the API server is away. It only ever touches what is its own: nft tables named sluice, iptables chains and ipsets that begin with SLUICE-. --cleanup removes them.',
+    'Nothing is written before the first complete lists. Rules stay when it ends, and while the API server is away. It only ever touches what is its own: nft tables named sluice and sluice-counters, iptables chains and ipsets that begin with SLUICE-. --cleanup removes them.',
   words: '',
   wordCount: [0, 0],
   flags: agentFlags,

@@ -12,6 +12,7 @@ import { asSluiceError } from '../core/errors.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { Elector, type Term } from '../kube/lease.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
+import { collectWhenIdle } from '../observe/collect.ts';
 import { createLog, logLevels, type Log } from '../observe/log.ts';
 import type { ReaderReport } from '../kube/reader.ts';
 import { ensureHeartbeatSecret } from '../kube/heartbeat-secret.ts';
@@ -174,10 +175,18 @@ export const controllerCommand = command({
           );
         }
         log.info('serving');
+        const endCollecting = collectWhenIdle({
+          clock,
+          idle: () => {
+            const { ready, inFlight } = controller.queue.state;
+            return ready === 0 && inFlight === 0;
+          },
+        });
         await new Promise<void>((resolve) => {
           if (ended.aborted) resolve();
           ended.addEventListener('abort', () => resolve(), { once: true });
         });
+        endCollecting();
         disconnect();
         leading = undefined;
         await keeping?.();

@@ -9,6 +9,7 @@ import { command, exit } from './table.ts';
 
 /** By the name under which people know the other controller. */
 const sources = {
+  'alibaba-cloud-controller-manager': async () => (await import('./migrate-alibaba.ts')).fromAlibaba,
   metallb: async () => (await import('./migrate-metallb.ts')).fromMetallb,
 } as const satisfies Readonly<Record<string, () => Promise<MigrationSource>>>;
 
@@ -19,6 +20,12 @@ export const migrateCommand = command({
   summary: 'Take over what another controller serves',
   description:
     'First it prints everything that will be done, then it asks. It can be broken off and run again at any point.\n\n' +
+    '--from alibaba-cloud-controller-manager: Classic Load Balancers of the cloud provider’s own controller. Tags and name of a ' +
+    'balancer become ours; its address, listeners, groups and members are not written to, and a balancer that the first ' +
+    'pass afterwards would have to change is left where it is. The Service gets our finalizer and the annotation ' +
+    'service.beta.kubernetes.io/class: sluice.dev/alibaba, by which the other controller leaves it alone. Both can go on ' +
+    'side by side. Without words it looks at all Services that the other controller serves; what cannot be taken over is ' +
+    'left with the reason, and the others go on.\n\n' +
     '--from metallb: reads IPAddressPools and L2Advertisements, from the cluster or with -f from files, and prints the ' +
     'AddressPools that mean the same; what has no counterpart is named. --apply puts them into the cluster, after asking. ' +
     'Nothing of MetalLB is changed, and its annotations on Services go on to work.\n\n' +
@@ -41,6 +48,14 @@ export const migrateCommand = command({
     ...accessFlags,
   },
   examples: [
+    {
+      line: 'sluice migrate --from alibaba-cloud-controller-manager --config config.yaml --plan-only',
+      does: 'see what would be done',
+    },
+    {
+      line: 'sluice migrate --from alibaba-cloud-controller-manager --config config.yaml shop/web',
+      does: 'take one Service over',
+    },
     { line: 'sluice migrate --from metallb > pools.yaml', does: 'the pools of MetalLB in our words' },
     { line: 'sluice migrate --from metallb -f metallb.yaml', does: 'the same from files, without a cluster' },
   ],

@@ -112,7 +112,10 @@ export function planText(document: PlanDocument, paint: (style: Style, text: str
   return `${lines.join('\n')}\n`;
 }
 
-function problemLines(problem: Problem, paint: (style: Style, text: string) => string): readonly string[] {
+export function problemLines(
+  problem: Problem,
+  paint: (style: Style, text: string) => string,
+): readonly string[] {
   const style = problem.severity === 'error' ? 'red' : 'yellow';
   return [
     `    ${paint(style, `${problem.severity}: ${problem.field}`)}`,
@@ -120,7 +123,10 @@ function problemLines(problem: Problem, paint: (style: Style, text: string) => s
   ];
 }
 
-function stepLines(step: PlannedStep, paint: (style: Style, text: string) => string): readonly string[] {
+export function stepLines(
+  step: PlannedStep,
+  paint: (style: Style, text: string) => string,
+): readonly string[] {
   const mark = sign(step.operation);
   const risk = step.risk === 'none' ? '' : `  ${paint('red', `! ${step.risk}`)}`;
   const held = step.held === null ? [] : [`      ${paint('yellow', `held back: ${step.held}`)}`];

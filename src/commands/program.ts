@@ -2,11 +2,13 @@
 import { agentCommand } from './agent.ts';
 import { controllerCommand } from './controller.ts';
 import { demoCommand } from './demo.ts';
+import { drainCommand } from './drain.ts';
 import { explainCommand } from './explain.ts';
 import { localCommands } from './local.ts';
 import { migrateCommand } from './migrate.ts';
 import { planCommand } from './plan.ts';
 import { sandboxCommand, sandboxDumpCommand } from './sandbox.ts';
+import { topCommand } from './top.ts';
 import { uninstallCommand } from './uninstall.ts';
 import { verifyCommand } from './verify.ts';
 import { program } from './table.ts';
@@ -24,6 +26,8 @@ export const sluice = program({
     planCommand,
     explainCommand,
     verifyCommand,
+    topCommand,
+    drainCommand,
     sandboxCommand,
     sandboxDumpCommand,
     demoCommand,

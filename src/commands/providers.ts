@@ -94,7 +94,10 @@ export async function startProviders(settings: Settings, parts: ProviderParts): 
       }
       case 'alibaba': {
         const { startAlibaba } = await import('../../providers/alibaba/start.ts');
-        const running = startAlibaba(section, { ...parts, onCall: (call) => parts.onCall('alibaba', call) });
+        const running = await startAlibaba(section, {
+          ...parts,
+          onCall: (call) => parts.onCall('alibaba', call),
+        });
         providers.set(name, running.provider);
         closers.push(() => running.close());
         break;

@@ -78,7 +78,10 @@ export function program(spec: Omit<Program, 'flags' | 'exitCodes'>): Program {
     exitCodes: [
       { code: exit.ok, means: 'done; for plan: nothing to do' },
       { code: exit.problem, means: 'a problem, named on standard error' },
-      { code: exit.changes, means: 'plan: there are changes to make; verify: there are differences' },
+      {
+        code: exit.changes,
+        means: 'plan: there are changes to make; verify: there are differences; drain: flows were left',
+      },
       { code: exit.usage, means: 'the command line is wrong: unknown command, flag or value' },
     ],
   };

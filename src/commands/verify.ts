@@ -11,7 +11,8 @@ import {
   type FoundDifference,
   type Verification,
 } from '../agent/answers/verification.ts';
-import type { Backend } from '../agent/backend.ts';
+import type { Backend, Difference } from '../agent/backend.ts';
+import type { Decision, NodeDecision } from '../agent/decision.ts';
 import { decideNode } from '../agent/decide/node.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
 import { viewNode } from '../agent/decide/view.ts';
@@ -19,7 +20,8 @@ import { decideWorld } from '../agent/decide/world.ts';
 import { inScope } from '../agent/door.ts';
 import { conntrackIsLiberal, procSysctls } from '../agent/preflight.ts';
 import { systemSpawn, toolRunner } from '../agent/tool.ts';
-import { SluiceError } from '../core/errors.ts';
+import { systemClock } from '../core/clock.ts';
+import { asSluiceError, SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
 import { accessFlags, outputFlag } from './access.ts';
 import { familiesOfKernel, rulesInKernel } from './agent-backends.ts';
@@ -186,6 +188,8 @@ async function look(
     } finally {
       await backend.close();
     }
+    for (const difference of await counterDifferences(nodeDecision, own))
+      differences.push(found(family, difference));
   }
   return {
     apiVersion: 'sluice.dev/v1alpha1',
@@ -197,6 +201,30 @@ async function look(
     differences,
     notes: told,
   };
+}
+
+/** Of the table that counts, where there is one: whether connections are counted is the agent's choice. */
+async function counterDifferences(
+  node: NodeDecision,
+  decisions: readonly Decision[],
+): Promise<readonly Difference[]> {
+  const { countingMode, ServiceCounters } = await import('../agent/counters/counters.ts');
+  const start = readOnly(systemSpawn);
+  const mode = await countingMode(start, node.family).catch((thrown: unknown) => {
+    const error = asSluiceError(thrown);
+    if (error.code === 'ToolMissing') return undefined;
+    throw error;
+  });
+  if (mode === undefined) return [];
+  const counters = new ServiceCounters({
+    family: node.family,
+    mode,
+    start,
+    source: { node: () => node, decisions: () => decisions, decision: () => undefined },
+    clock: systemClock,
+    report: () => undefined,
+  });
+  return await counters.verify();
 }
 
 /** A backend that reads the kernel and believes that it has written. */

@@ -80,14 +80,17 @@ export async function lookAndPlan(
       now: context.clock.now(),
       memory: memory.handOver,
     });
-  const look = async (depth: 'quick' | 'full'): Promise<unknown> =>
-    await provider.observe({ owner: memory.owner, depth, wanted, previous: memory.observed?.value, signal });
+  const look = async (depth: 'quick' | 'full'): Promise<unknown> => {
+    const previous = memory.observed?.value;
+    return await provider.observe({ owner: memory.owner, depth, wanted, previous, routine, signal });
+  };
 
   const inForce =
     memory.appliedSettings ?? settingsInForce(service.conditions.find(({ type }) => type === 'InSync'));
   const applied = inForce === prepared.settingsHash;
   const remembered = memory.observed;
   const { fullDue, liveDue } = memory;
+  const routine = fullDue && !liveDue && applied && remembered?.depth === 'full';
   const needsFull = fullDue || (!applied && remembered?.depth === 'quick');
   if (remembered !== undefined && !needsFull && !liveDue) {
     const plan = planOn(remembered.value);

@@ -25,7 +25,7 @@ const blockedMs = 60_000;
 const quietMs = 120_000;
 
 type Removal =
-  | { readonly kind: 'gone'; readonly changed: boolean }
+  | { readonly kind: 'gone'; readonly changed: boolean; readonly kept: string | undefined }
   | { readonly kind: 'not-yet'; readonly outcome: Outcome; readonly why: string; readonly signature: string };
 
 /** Releases a Service that still exists as an object. */
@@ -43,6 +43,7 @@ export async function release(
       return { kind: 'after', ms: 1_000 };
   }
   let changed = false;
+  let kept: string | undefined;
   for (const provider of providers) {
     const removal = await remove(context, provider, service, memory, signal);
     if (removal.kind === 'not-yet') {
@@ -50,6 +51,7 @@ export async function release(
       return removal.outcome;
     }
     changed ||= removal.changed;
+    kept ??= removal.kept;
   }
   let current = service;
   if (!service.deleting && (service.ingress.length > 0 || service.conditions.length > 0)) {
@@ -61,12 +63,12 @@ export async function release(
   }
   await context.writer.removeFinalizer(current, [servedByAnnotation], signal);
   if (changed)
-    context.writer.event(service, {
-      type: 'Normal',
-      reason: 'DeletedLoadBalancer',
-      action: 'Delete',
-      note: 'Deleted load balancer',
-    });
+    context.writer.event(
+      service,
+      kept === undefined
+        ? { type: 'Normal', reason: 'DeletedLoadBalancer', action: 'Delete', note: 'Deleted load balancer' }
+        : { type: 'Normal', reason: 'PreservedOnDelete', action: 'Delete', note: kept },
+    );
   context.memories.forget(service.uid);
   return { kind: 'done' };
 }
@@ -155,7 +157,7 @@ async function remove(
       signature: '',
     };
   }
-  return { kind: 'gone', changed: execution.done.length > 0 };
+  return { kind: 'gone', changed: execution.done.length > 0, kept: plan.kept };
 }
 
 /** What to say of a refusal: nothing while it may pass by itself. */

@@ -19,6 +19,12 @@ export const agentAnnotation = {
     '',
     'Share of new connections of the endpoints in a zone, on a node or in an address range, 1 to 64; the narrowest range counts before a node, a node before a zone.',
   ),
+  drain: doc(
+    'drain',
+    'ADDRESS, RANGE, node:NAME',
+    '',
+    'Endpoints that get no new connections as long as there are others, as if they were terminating; what is open stays. Written by `sluice drain`.',
+  ),
   guardEverything: doc(
     'guard-everything',
     'true, false',

@@ -198,6 +198,78 @@ describe('claimOf', () => {
     expect(line(claimOf(aService({ annotations }), rules))).toBe('ours: aws');
   });
 
+  describe('on Alibaba Cloud an annotation is a class, too', () => {
+    const cloud: ClaimRules = { ...rules, providers: ['alibaba', 'aws'], defaultProvider: 'alibaba' };
+    const classed = (name: string, change: Change = {}): Change => ({
+      ...change,
+      annotations: { ...change?.annotations, 'service.beta.kubernetes.io/class': name },
+    });
+    const served = { ...held, ...servedBy('alibaba') };
+    const shown = { ingress: [{ ip: '192.0.2.1' }], ingressManagers: ['sluice-controller'] };
+    test.each<[string, Change, string, Partial<ClaimRules>]>([
+      ['ours', classed('sluice.dev/alibaba'), 'ours: alibaba', {}],
+      [
+        'ours, whatever the default',
+        classed('sluice.dev/alibaba'),
+        'ours: alibaba',
+        { defaultProvider: 'aws' },
+      ],
+      [
+        'ours, and class-less ones are not claimed',
+        classed('sluice.dev/alibaba'),
+        'ours: alibaba',
+        { claimClassless: false },
+      ],
+      ['one of the settings', classed('x.io/clb'), 'ours: alibaba', { classes: { alibaba: ['x.io/clb'] } }],
+      [
+        'ours, of a provider that is not configured',
+        classed('sluice.dev/alibaba'),
+        'ClassNotServed',
+        { providers: ['aws'], defaultProvider: 'aws' },
+      ],
+      ["another's", classed('x.io/lb'), 'ClaimedElsewhere', {}],
+      [
+        "another's, beside our class",
+        classed('x.io/lb', { loadBalancerClass: 'sluice.dev/alibaba' }),
+        'ClaimedElsewhere',
+        {},
+      ],
+      [
+        "another's, put on a live Service",
+        classed('x.io/lb', { ...served, ...shown }),
+        'released (class): alibaba',
+        {},
+      ],
+      [
+        "another's, put on a live Service of our class",
+        classed('x.io/lb', { ...served, loadBalancerClass: 'sluice.dev/alibaba' }),
+        'released (class): alibaba',
+        {},
+      ],
+      ['empty: no opinion', classed('', served), 'ours: alibaba', {}],
+      [
+        "another's, on a Service of another cloud",
+        classed('x.io/lb', { ...held, ...servedBy('aws') }),
+        'ours: aws',
+        {},
+      ],
+      [
+        'a tunnel, in the older spelling',
+        { annotations: { 'service.beta.kubernetes.io/alicloud-loadbalancer-tunnel-type': 'x' } },
+        'ClaimedElsewhere',
+        {},
+      ],
+      [
+        "ours, and the cloud's own controller holds it",
+        classed('sluice.dev/alibaba', { finalizers: ['service.k8s.alibaba/resources'] }),
+        'ClaimedElsewhere',
+        {},
+      ],
+    ])('%s', (_idea, change, expected, more) => {
+      expect(line(claimOf(aService(change), { ...cloud, ...more }))).toBe(expected);
+    });
+  });
+
   test.each<[string, Partial<ClaimRules>]>([
     ['class-less Services are not claimed any more', { claimClassless: false }],
     ['another default is set', { defaultProvider: 'local' }],

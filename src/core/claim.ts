@@ -45,10 +45,24 @@ export function claimOf(service: ServiceObject, rules: ClaimRules): Claim {
   const held = service.finalizers.includes(finalizer);
   if (service.deleting) return held ? released(service, 'deleted', rules) : { kind: 'none' };
   if (service.type !== 'LoadBalancer') return held ? released(service, 'type', rules) : { kind: 'none' };
+  const claim = byWhatItSays(service, held, rules);
+  const other =
+    claim.kind === 'ours' && claim.provider === 'alibaba' ? alibabaGivesAway(service, rules) : undefined;
+  if (other === undefined) return claim;
+  if (held) return { kind: 'released', cause: 'class', providers: [recordOf(service) ?? 'alibaba'] };
+  return {
+    kind: 'foreign',
+    reason: 'ClaimedElsewhere',
+    message: `service ${service.key} is left alone: ${other}`,
+  };
+}
+
+function byWhatItSays(service: ServiceObject, held: boolean, rules: ClaimRules): Claim {
   if (service.loadBalancerClass !== undefined)
     return byClass(service, service.loadBalancerClass, held, rules);
   if (!held) {
-    if (!rules.claimClassless) return { kind: 'none' };
+    if (!rules.claimClassless && !isAlibabaClass(service.annotations[alibabaClass] ?? '', rules))
+      return { kind: 'none' };
     const other = otherController(service);
     if (other !== undefined) {
       const message = `service ${service.key} is left alone: ${other}`;
@@ -94,7 +108,8 @@ function byAnnotation(service: ServiceObject, held: boolean, rules: ClaimRules):
   // As with a foreign class: the type went away and came back, and came back as another controller's.
   if (handed !== undefined) return released(service, 'class', rules);
   const key = `${ownPrefix}provider`;
-  const named = service.annotations[key];
+  const ours = isAlibabaClass(service.annotations[alibabaClass] ?? '', rules) ? 'alibaba' : undefined;
+  const named = service.annotations[key] ?? ours;
   if (named !== undefined) {
     const provider = rules.providers.find((name) => name === named);
     if (provider !== undefined) return { kind: 'ours', provider };
@@ -102,7 +117,7 @@ function byAnnotation(service: ServiceObject, held: boolean, rules: ClaimRules):
       return {
         kind: 'foreign',
         reason: 'ClassNotServed',
-        message: `service ${service.key}: annotation ${key} names "${named}"; configured here: ${rules.providers.join(', ')}`,
+        message: `service ${service.key}: annotation ${ours === named ? alibabaClass : key} names "${named}"; configured here: ${rules.providers.join(', ')}`,
       };
     }
   }
@@ -147,6 +162,29 @@ const foreignMarks: Readonly<Record<string, string>> = {
   'metallb.universe.tf/ip-allocated-from-pool': 'MetalLB',
   'kube-vip.io/vipHost': 'kube-vip',
 };
+
+/** Says who serves a Service on Alibaba Cloud, where spec.loadBalancerClass cannot be set any more. */
+export const alibabaClass = 'service.beta.kubernetes.io/class';
+
+function isAlibabaClass(name: string, { classes }: ClaimRules): boolean {
+  return name === classOf('alibaba') || classes?.alibaba?.includes(name) === true;
+}
+
+/**
+ * The user's word that another controller of that cloud shall serve it. Unlike a class it can be put on a live
+ * Service, and then it is meant: what was made goes.
+ */
+function alibabaGivesAway({ annotations }: ServiceObject, rules: ClaimRules): string | undefined {
+  const name = annotations[alibabaClass]?.trim() ?? '';
+  if (name !== '' && !isAlibabaClass(name, rules))
+    return `annotation ${alibabaClass}: ${name} names another controller`;
+  const tunnel = Object.keys(annotations).find((key) =>
+    /^service\.beta\.kubernetes\.io\/(alibaba-cloud-loadbalancer|alicloud-load-?balancer)-tunnel-type$/.test(
+      key,
+    ),
+  );
+  return tunnel === undefined ? undefined : `annotation ${tunnel} hands it to another controller`;
+}
 
 const awsType = 'service.beta.kubernetes.io/aws-load-balancer-type';
 

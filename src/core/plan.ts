@@ -81,6 +81,8 @@ export interface Plan {
   /** What cannot be done on the existing resources: a stranger's resource, a replacement, a protection. */
   readonly problems: readonly Problem[];
   readonly memory: HandOverMemory;
+  /** Of a removal: what stays on purpose, for people. */
+  readonly kept?: string;
 }
 
 export const emptyPlan: Plan = { steps: [], waits: [], problems: [], memory: {} };

@@ -79,6 +79,8 @@ export interface ObserveRequest<Wanted, Observed> {
   readonly wanted: Wanted | undefined;
   /** The last known observation: what was made moments ago may not be visible yet. */
   readonly previous: Observed | undefined;
+  /** Nothing asks for this look but its time: what a survey has seen since the last write may serve instead. */
+  readonly routine?: boolean;
   readonly signal: AbortSignal;
 }
 

@@ -24,6 +24,10 @@ export const reasons = {
   UpdatedLoadBalancer: { means: 'The targets follow a change of nodes or endpoints.', cure: '' },
   DeletingLoadBalancer: { means: 'The balancer is being removed.', cure: '' },
   DeletedLoadBalancer: { means: 'Everything that was made for the Service is gone.', cure: '' },
+  PreservedOnDelete: {
+    means: 'The Service asked for its balancer to be kept: it stays as it is, and is nobody’s now.',
+    cure: 'Delete it by hand when it is not needed any more.',
+  },
   LoadBalancerRecreated: {
     means: 'The balancer had vanished and was made anew; its address has changed.',
     cure: 'Let clients use the new address.',
@@ -171,6 +175,20 @@ export const reasons = {
     means: 'More than one balancer bears the mark of the Service; none of them is changed.',
     cure: 'Take the mark off all but one.',
   },
+  CertificateUnusable: {
+    means:
+      'A certificate that is asked for does not exist or has expired; listeners keep the one that they have.',
+    cure: 'Name another certificate.',
+  },
+  CertificateExpiring: {
+    means: 'A certificate in use has expired or will within 30 days.',
+    cure: 'Upload a new one and name it in the annotation.',
+  },
+  TakeOverDisturbs: {
+    means:
+      'What another controller made is not taken over, since the first pass afterwards would change how traffic flows.',
+    cure: 'Let the other controller catch up, or change the Service so that it says what is there.',
+  },
   ImmutableSetting: { means: 'The setting applies at creation only.', cure: 'Undo the change.' },
   ClassNotServed: {
     means: 'The class or provider named is not configured in this controller.',
@@ -300,6 +318,16 @@ export const reasons = {
   EphemeralPortsOverlap: {
     means: 'Node ports lie in the range from which the node takes source ports.',
     cure: 'Narrow net.ipv4.ip_local_port_range, or reserve the node ports.',
+  },
+  HashNotPossible: {
+    means:
+      'The Service asks to be balanced by a hash, which this node cannot do with iptables; it is balanced at random.',
+    cure: 'Load the kernel module xt_bpf and restart the agent, or use the nftables backend.',
+  },
+  AffinityMemoryFull: {
+    means:
+      'With iptables the kernel remembers a hundred clients of an endpoint; a Service with client affinity has nearly as many.',
+    cure: 'Load the kernel module xt_recent with a larger ip_list_tot, or use the nftables backend.',
   },
   ForwardingOff: {
     means: 'The node does not forward packets of a family.',

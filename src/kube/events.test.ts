@@ -145,6 +145,38 @@ describe('repeats', () => {
 });
 
 describe('limits and failures', () => {
+  test('what every replica says is one event, whoever comes first, and is not counted up', async () => {
+    const shared = { ...failed, shared: true };
+    const other = new EventRecorder({
+      api: {
+        server: 'memory',
+        stream: () => {
+          throw new Error('no streams here');
+        },
+        request: async (method, path, options = {}) => {
+          calls.push({ method, path, body: options.body as Body });
+          throw refusal('conflict', 'AlreadyExists');
+        },
+      },
+      instance: 'agent-2',
+      clock: time,
+      random: seededRandom(2),
+      report: (error) => reported.push(error),
+    });
+    recorder.event(web, shared);
+    other.event(web, shared);
+    await time.advance(120_000);
+    recorder.event(web, shared);
+    other.event(web, shared);
+    await time.advance(120_000);
+    expect(calls.map(({ method }) => method)).toEqual(['POST', 'POST']);
+    expect(calls[0]?.body.metadata?.name).toBe(calls[1]?.body.metadata?.name);
+    expect(reported).toEqual([]);
+    recorder.event(web, { ...shared, note: 'something else' });
+    await time.settle();
+    expect(calls[2]?.body.metadata?.name).not.toBe(calls[0]?.body.metadata?.name);
+  });
+
   test('an object has ten events at once and then one in half a minute; others are not held back', async () => {
     for (let number = 0; number < 15; number += 1) recorder.event(web, { ...failed, note: String(number) });
     recorder.event({ key: 'shop/other' as ObjectKey, uid: 'u2' as Uid }, failed);

@@ -9,6 +9,7 @@ import { systemClock } from '../core/clock.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
 import type { SluiceError } from '../core/errors.ts';
+import { shortHash } from '../core/names.ts';
 import { splitKey } from '../core/objects.ts';
 import type { ServiceObject } from '../core/objects.ts';
 import { fieldManager, patchContentType } from './api.ts';
@@ -35,6 +36,11 @@ export interface Note {
   readonly action: string;
   /** For people. */
   readonly note: string;
+  /**
+   * Many processes say the very same (each node's agent of a Service's annotation): one Event for all of them in an hour,
+   * by a name that follows from what it says; it is not counted up.
+   */
+  readonly shared?: boolean;
 }
 
 export interface EventTimings {
@@ -155,7 +161,7 @@ export class EventRecorder {
     ]);
     const known = this.#series.get(key);
     if (known !== undefined && this.#clock.now() - known.lastAt < this.#timings.seriesIdleMs) {
-      this.#again(known);
+      if (note.shared !== true) this.#again(known);
       return;
     }
     if (!this.#buckets.take(regarding.uid)) {
@@ -167,7 +173,7 @@ export class EventRecorder {
       key,
       regarding,
       note,
-      name: this.#eventName(regarding),
+      name: note.shared === true ? this.#sharedName(regarding, note) : this.#eventName(regarding),
       count: 1,
       lastAt: this.#clock.now(),
       lastWall: this.#clock.wall(),
@@ -281,7 +287,7 @@ export class EventRecorder {
       } catch (thrown) {
         const error = asSluiceError(thrown);
         if (error.kind === 'conflict' && !series.written) {
-          // Ours, from a try whose answer was lost.
+          // Ours, from a try whose answer was lost; or another process has said it already.
           series.written = true;
           series.writtenCount = 1;
           this.#sent += 1;
@@ -351,6 +357,12 @@ export class EventRecorder {
       )
       .join('');
     return `${regarding.name.slice(0, 230)}.${suffix}`;
+  }
+
+  /** The same in every process, for as long as an API server keeps an event. */
+  #sharedName(regarding: Regarding, { type, reason, note }: Note): string {
+    const hour = Math.floor(this.#clock.wall() / 3_600_000);
+    return `${regarding.name.slice(0, 230)}.${shortHash(16, regarding.uid, type, reason, note, String(hour))}`;
   }
 
   #wait(ms: number): Promise<void> {

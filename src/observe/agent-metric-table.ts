@@ -285,4 +285,27 @@ export const agentMetricTable = {
     help: 'Heartbeats that were thrown away: sealed with another key, or not readable.',
     labels: ['code'],
   },
+
+  // ── of Services, with --counters ──
+  serviceConnections: {
+    of: 'agent',
+    type: 'counter',
+    name: 'sluice_service_connections_total',
+    help: 'New connections through this node that were given an endpoint; with --counters=connections or bytes.',
+    labels: ['service', 'port', 'ip_family'],
+  },
+  serviceDropped: {
+    of: 'agent',
+    type: 'counter',
+    name: 'sluice_service_dropped_connections_total',
+    help: 'New connections through this node that were not served: no endpoint (rejected), none that the policy allows here, a source outside the ranges. What is tried again counts again.',
+    labels: ['service', 'port', 'ip_family', 'reason'],
+  },
+  serviceBytes: {
+    of: 'agent',
+    type: 'counter',
+    name: 'sluice_service_bytes_total',
+    help: 'Bytes of whole IP packets through this node, to a Service (in) and back (out); with --counters=bytes.',
+    labels: ['service', 'port', 'ip_family', 'direction'],
+  },
 } as const satisfies Readonly<Record<string, MetricRow>>;

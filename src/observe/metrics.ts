@@ -49,6 +49,11 @@ export interface Metrics {
   /** A duration, given in milliseconds and exported in seconds. */
   readonly time: <Id extends IdOf<'histogram'>>(id: Id, labels: Labels<Id>, ms: number) => void;
   readonly set: <Id extends IdOf<'gauge'>>(id: Id, labels: Labels<Id>, value: number) => void;
+  /** Counts that are kept elsewhere, in place of all series of this metric: what is not named any more is gone. */
+  readonly replace: <Id extends IdOf<'counter'>>(
+    id: Id,
+    series: Iterable<{ readonly labels: Labels<Id>; readonly value: number }>,
+  ) => void;
   /** Sources become known one after another while the process is put together. */
   readonly readFrom: (sources: Sources) => void;
 }
@@ -117,6 +122,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     count: (id, labels, by = 1) => counters.get(id)?.inc(labels, by),
     time: (id, labels, ms) => histograms.get(id)?.observe(labels, ms / 1000),
     set,
+    replace: (id, series) => {
+      const counter = counters.get(id);
+      counter?.reset();
+      for (const { labels, value } of series) counter?.inc(labels, value);
+    },
     readFrom: (more) => {
       sources = { ...sources, ...more };
     },

@@ -137,6 +137,7 @@ describe('metrics', () => {
       'telemetry.ts',
       'metrics.ts',
       '../commands/agent-telemetry.ts',
+      '../commands/agent-counters.ts',
       '../commands/agent-gauges.ts',
       '../commands/agent-run.ts',
       '../commands/agent-announce.ts',

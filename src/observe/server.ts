@@ -6,6 +6,7 @@
  *   /readyz                        200 once everything it needs is there, one line a check
  *   /metrics                       Prometheus text format
  *   /debug/services/<ns>/<name>    the last plan and the reasons, as JSON
+ *   /debug/counters                counts of each Service, as JSON, where they are kept
  *   /debug/queue                   what waits and what is worked on, as JSON
  */
 import { createServer } from 'node:http';
@@ -28,6 +29,8 @@ export interface ServerSources {
   /** Plain data, or undefined when the Service is not known. */
   readonly service: (namespace: string, name: string) => unknown;
   readonly queue: () => unknown;
+  /** Undefined where nothing is counted. */
+  readonly counters?: () => Promise<unknown>;
 }
 
 export interface ObserveServer {
@@ -68,6 +71,13 @@ async function answer(path: string, sources: ServerSources): Promise<Answer> {
     return { status: 200, type: contentType, body: text };
   }
   if (path === '/debug/queue') return json(sources.queue());
+  if (path === '/debug/counters') {
+    const counters = await sources.counters?.();
+    // Names and numbers only, and all of them: nothing to hide, nothing to cut off.
+    return counters === undefined
+      ? notFound('nothing is counted here')
+      : { status: 200, type: 'application/json', body: `${JSON.stringify(counters)}\n` };
+  }
   const service = /^\/debug\/services\/([a-z0-9.-]+)\/([a-z0-9.-]+)$/u.exec(path);
   if (service) {
     const [, namespace = '', name = ''] = service;

@@ -35,6 +35,8 @@ export interface SandboxOptions {
   readonly awsSettings?: object;
   /** Given, there is a simulated Alibaba Cloud account too, and the controller serves it instead of AWS. */
   readonly alibaba?: AlibabaSettingsInput;
+  /** Merged over `providers.alibaba` of the settings file. */
+  readonly alibabaSettings?: object;
   /** Merged over `controller` of the settings file. */
   readonly controllerSettings?: object;
   /** Run the bundle in `dist/` (made by `npm run build`) instead of what `bin/sluice.js` picks. */
@@ -214,6 +216,7 @@ function settingsText(awsUrl: string, alibabaUrl: string | undefined, options: S
     vSwitches: ['vsw-a', 'vsw-b'],
     credentials: { source: 'access-key' },
     rates,
+    ...options.alibabaSettings,
   };
   return stringify({
     apiVersion: 'sluice.dev/v1alpha1',

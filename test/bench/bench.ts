@@ -26,6 +26,8 @@ export interface Row {
 export interface BenchOptions {
   /** What stood behind `--`. */
   readonly args: readonly string[];
+  /** The cloud to measure, where the bench knows more than one. */
+  readonly provider: string;
   /** Says where a long run is, on standard error. */
   readonly progress: (text: string) => void;
   /** Aborted on Ctrl-C: clean up and end. */
@@ -40,6 +42,8 @@ export interface Bench {
   readonly goal: string;
   /** Versions of the peers that it runs, by name. */
   readonly versions?: () => Promise<Readonly<Record<string, string>>>;
+  /** Clouds that it can measure; AWS alone where nothing is said. */
+  readonly providers?: readonly string[];
   readonly run: (options: BenchOptions) => Promise<readonly Row[]>;
 }
 

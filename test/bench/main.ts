@@ -3,6 +3,7 @@
  *
  *   --json     the same as data, on standard output
  *   --check    exit 1 when a goal is missed
+ *   --provider alibaba   measure that cloud instead of AWS, where the bench knows it
  *   -- ARGS    handed to the bench
  *
  * A bench is a file `*.bench.ts` beside this one that exports `bench`.
@@ -12,7 +13,7 @@ import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { judge } from './bench.ts';
-import type { Bench, JudgedRow } from './bench.ts';
+import type { Bench, BenchOptions, JudgedRow } from './bench.ts';
 import { renderTable } from './table.ts';
 
 async function benches(): Promise<readonly Bench[]> {
@@ -42,11 +43,14 @@ function list(all: readonly Bench[]): void {
   console.log('\nRun one with `npm run bench -- NAME [--json] [--check]`.');
 }
 
-async function runBench(bench: Bench, args: readonly string[], signal: AbortSignal) {
+async function runBench(
+  bench: Bench,
+  { args, provider, signal }: Pick<BenchOptions, 'args' | 'provider' | 'signal'>,
+) {
   const progress = (text: string): void => console.error(`${bench.name}: ${text}`);
   const versions = { ...machine(), ...(await bench.versions?.()) };
   const started = performance.now();
-  const rows: readonly JudgedRow[] = (await bench.run({ args, progress, signal })).map(judge);
+  const rows: readonly JudgedRow[] = (await bench.run({ args, progress, provider, signal })).map(judge);
   const seconds = (performance.now() - started) / 1000;
   return { name: bench.name, goal: bench.goal, machine: versions, seconds, rows };
 }
@@ -58,7 +62,11 @@ async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     args: own,
     allowPositionals: true,
-    options: { json: { type: 'boolean', default: false }, check: { type: 'boolean', default: false } },
+    options: {
+      json: { type: 'boolean', default: false },
+      check: { type: 'boolean', default: false },
+      provider: { type: 'string', default: 'aws' },
+    },
   });
   const all = await benches();
   if (positionals.length === 0) {
@@ -76,7 +84,11 @@ async function main(): Promise<void> {
   process.once('SIGINT', () => abort.abort(new Error('interrupted')));
   const results = [];
   for (const bench of chosen) {
-    const result = await runBench(bench, args, abort.signal);
+    const { provider } = values;
+    const measured = bench.providers ?? ['aws'];
+    if (!measured.includes(provider))
+      throw new Error(`${bench.name} measures ${measured.join(', ')} only, not "${provider}"`);
+    const result = await runBench(bench, { args, provider, signal: abort.signal });
     results.push(result);
     if (values.json) continue;
     console.log(`${bench.name}: ${bench.summary}\ngoal: ${bench.goal}\n`);

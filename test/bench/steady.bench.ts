@@ -2,8 +2,8 @@
  * What it costs when little or nothing happens: idle, other people's changes, one node more, a survey, a
  * full comparison, a restart. Counted at the simulated account, whose calls take 50 ms.
  */
+import { benchCloud, callsOf, type BenchCloud } from './cluster/clouds.ts';
 import { merge } from '../../src/sandbox/demo/patch.ts';
-import { nodeManifest } from '../../src/sandbox/objects.ts';
 import type { SandboxOptions } from '../../src/sandbox/sandbox.ts';
 import type { Bench, Row } from './bench.ts';
 import {
@@ -20,10 +20,9 @@ import {
 const callMs = 50;
 
 /** No limits in the way, and no drift passes but those that a row asks for. */
-function options(drift: object): SandboxOptions {
+function options(cloud: BenchCloud, drift: object): SandboxOptions {
   return {
-    aws: { quotas: { networkLoadBalancers: 10_000, targetGroups: 10_000 }, latency: { callMs } },
-    awsSettings: { rates: { read: 100_000, register: 100_000, modify: 100_000 } },
+    ...cloud.options(callMs),
     controllerSettings: { drift: { surveyEvery: '0', fullEvery: '0', ...drift } },
   };
 }
@@ -31,8 +30,8 @@ function options(drift: object): SandboxOptions {
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Things that happen all the time and concern no balancer. */
-async function noise(services: number): Promise<readonly Row[]> {
-  const { sandbox, stop } = await servedCluster(services, options({}));
+async function noise(cloud: BenchCloud, services: number): Promise<readonly Row[]> {
+  const { sandbox, stop } = await servedCluster(services, options(cloud, {}));
   try {
     const rows: Row[] = [];
     const count = async (what: string, happens: () => Promise<void>, ms: number): Promise<void> => {
@@ -45,42 +44,43 @@ async function noise(services: number): Promise<readonly Row[]> {
     await count(`${services} Services idle for 30 s`, () => Promise.resolve(), 30_000);
     await count(
       "somebody else's annotation on a Service",
-      () => merge(sandbox.api, benchService(0), { metadata: { annotations: { 'example.com/note': 'x' } } }),
+      () =>
+        merge(sandbox.api, benchService(0, cloud.provider), {
+          metadata: { annotations: { 'example.com/note': 'x' } },
+        }),
       3_000,
     );
     await count(
       'a label on a Service',
-      () => merge(sandbox.api, benchService(0), { metadata: { labels: { team: 'x' } } }),
+      () => merge(sandbox.api, benchService(0, cloud.provider), { metadata: { labels: { team: 'x' } } }),
       3_000,
     );
     await count(
       'a heartbeat of a node',
       () =>
-        merge(
-          sandbox.api,
-          nodeManifest({ name: 'node-1', instance: 'i-00000000000000001', zone: 'eu-west-1a' }),
-          { metadata: { annotations: { 'example.com/heartbeat': `${Date.now()}` } } },
-        ),
+        merge(sandbox.api, cloud.node(1), {
+          metadata: { annotations: { 'example.com/heartbeat': `${Date.now()}` } },
+        }),
       5_000,
     );
 
     const since = await quiet(sandbox, 2_000);
     await addNodes(sandbox, 4, 4);
     await quiet(sandbox, 2_000);
-    const { calls } = await sandbox.aws.control.calls(since);
+    const calls = await callsOf(sandbox, since);
     const made = await cloudCalls(sandbox, since);
     const last = Math.max(...calls.map(({ at }) => at));
     const first = Math.min(...calls.map(({ at }) => at));
     rows.push(
       {
-        what: `node added, ${services} Services: RegisterTargets`,
+        what: `node added, ${services} Services: ${cloud.targets.add}`,
         unit: 'calls',
-        ours: made.byOperation['RegisterTargets'] ?? 0,
+        ours: made.byOperation[cloud.targets.add] ?? 0,
         peer: { name: 'target groups', value: services },
         goal: { kind: 'at most', value: services },
       },
       {
-        what: `node added, ${services} Services: first to last RegisterTargets`,
+        what: `node added, ${services} Services: first to last ${cloud.targets.add}`,
         unit: 's',
         ours: (last - first) / 1000,
         goal: { kind: 'at most', value: 1 },
@@ -93,15 +93,15 @@ async function noise(services: number): Promise<readonly Row[]> {
   }
 }
 
-async function survey(services: number): Promise<readonly Row[]> {
-  const { sandbox, stop } = await servedCluster(services, options({ surveyEvery: '10s' }));
+async function survey(cloud: BenchCloud, services: number): Promise<readonly Row[]> {
+  const { sandbox, stop } = await servedCluster(services, options(cloud, { surveyEvery: '10s' }));
   try {
     await wait(15_000);
     const since = await lastCall(sandbox);
     await wait(40_000);
-    const { calls } = await sandbox.aws.control.calls(since);
+    const calls = await callsOf(sandbox, since);
     const surveys = calls.filter(
-      ({ operation, input }) => operation === 'DescribeLoadBalancers' && !('Marker' in input),
+      ({ operation, input }) => operation === 'DescribeLoadBalancers' && isFirstPage(input),
     ).length;
     return [
       {
@@ -117,19 +117,27 @@ async function survey(services: number): Promise<readonly Row[]> {
   }
 }
 
-async function full(services: number): Promise<readonly Row[]> {
-  const { sandbox, stop } = await servedCluster(services, options({ fullEvery: '1m' }));
+function isFirstPage(input: object): boolean {
+  return !('Marker' in input) && (!('PageNumber' in input) || input.PageNumber === 1);
+}
+
+async function full(cloud: BenchCloud, services: number): Promise<readonly Row[]> {
+  const { sandbox, stop } = await servedCluster(
+    services,
+    options(cloud, { surveyEvery: cloud.surveyFor.every, fullEvery: '1m' }),
+  );
   try {
+    await wait(cloud.surveyFor.warmUpMs);
     const since = await quiet(sandbox, 5_000);
     await wait(80_000);
-    const { calls } = await sandbox.aws.control.calls(since);
-    const looks = calls.filter(({ operation }) => operation === 'DescribeTargetHealth').length;
+    const calls = (await callsOf(sandbox, since)).filter((call) => !cloud.isSurvey(call));
+    const looks = calls.filter(({ operation }) => operation === cloud.look).length;
     return [
       {
         what: 'full comparison of a one-port Service',
         unit: 'reads',
         ours: calls.length / Math.max(1, looks),
-        goal: { kind: 'at most', value: 7 },
+        goal: { kind: 'at most', value: cloud.fullReads },
       },
       {
         what: 'full comparisons that wrote something',
@@ -143,8 +151,8 @@ async function full(services: number): Promise<readonly Row[]> {
   }
 }
 
-async function restart(services: number): Promise<readonly Row[]> {
-  const { sandbox, stop } = await servedCluster(services, options({}));
+async function restart(cloud: BenchCloud, services: number): Promise<readonly Row[]> {
+  const { sandbox, stop } = await servedCluster(services, options(cloud, {}));
   try {
     const since = await quiet(sandbox, 3_000);
     await sandbox.controllers[0]?.process.stop(5_000);
@@ -152,7 +160,7 @@ async function restart(services: number): Promise<readonly Row[]> {
     const controller = await sandbox.startController();
     const ready = performance.now() - started;
     await quiet(sandbox, 3_000);
-    const { calls } = await sandbox.aws.control.calls(since);
+    const calls = await callsOf(sandbox, since);
     const { reads, writes } = await cloudCalls(sandbox, since);
     const span = Math.max(...calls.map(({ at }) => at)) - Math.min(...calls.map(({ at }) => at));
     const usage = await usageOf(controller);
@@ -191,14 +199,16 @@ export const bench: Bench = {
   name: 'steady',
   summary: 'calls and time when little happens: idle, noise, a node more, survey, full comparison, restart',
   goal: 'no call between drift passes; survey ≤ 1 call per 20 Services; full ≤ 7 reads; restart ≤ 2.5 reads each within 10 s',
-  run: async ({ progress, args }) => {
+  providers: ['aws', 'alibaba'],
+  run: async ({ progress, args, provider }) => {
+    const cloud = benchCloud(provider);
     progress('building the bundle');
     await buildBundle();
     const parts = {
-      noise: () => noise(50),
-      survey: () => survey(200),
-      full: () => full(20),
-      restart: () => restart(200),
+      noise: () => noise(cloud, 50),
+      survey: () => survey(cloud, 200),
+      full: () => full(cloud, 20),
+      restart: () => restart(cloud, 200),
     };
     const rows: Row[] = [];
     for (const [name, part] of Object.entries(parts)) {

@@ -2,8 +2,7 @@
  * The commands as a user runs them: the real program, a real API server, the account over the wire. Every
  * answer is judged by its exit code and by what it tells the user; a stack trace is never an answer.
  */
-import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,48 +11,7 @@ import { statusOf, until } from '../../src/sandbox/demo/stage.ts';
 import { apply, remove } from '../../src/sandbox/objects.ts';
 import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import { finalizer, finalizersOf, Ground } from './ground.ts';
-
-const program = fileURLToPath(new URL('bin/sluice.js', packageRoot));
-
-interface Answer {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-type Environment = Readonly<Record<string, string>>;
-
-/** Nothing of this process leaks into the program but where to find programs. */
-function environment(more: Environment = {}): Environment {
-  const { PATH = '', KUBEBUILDER_ASSETS, XDG_CACHE_HOME, HOME = '' } = process.env;
-  return {
-    PATH,
-    HOME,
-    ...(KUBEBUILDER_ASSETS === undefined ? {} : { KUBEBUILDER_ASSETS }),
-    ...(XDG_CACHE_HOME === undefined ? {} : { XDG_CACHE_HOME }),
-    AWS_ACCESS_KEY_ID: 'user',
-    AWS_SECRET_ACCESS_KEY: 'user',
-    AWS_EC2_METADATA_DISABLED: 'true',
-    ...more,
-  };
-}
-
-function sluice(args: readonly string[], env: Environment = {}): Promise<Answer> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      process.execPath,
-      [program, ...args],
-      { env: environment(env), maxBuffer: 50_000_000, timeout: 120_000 },
-      (error, out, err) => {
-        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
-        // Whatever goes wrong, a user is never shown our insides.
-        expect(out + err).not.toMatch(/\n\s+at .*\(?file:|Node\.js v\d/u);
-        resolve({ code, out, err });
-      },
-    );
-    child.stdin?.end();
-  });
-}
+import { sluice, type Answer } from './program.ts';
 
 describe('on a cluster', () => {
   let ground: Ground;
@@ -331,139 +289,3 @@ providers:
     expect(answer.err).toContain(hint);
   });
 });
-
-describe('sandbox and demo', () => {
-  let folder: string;
-
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'slc-'));
-  });
-
-  afterAll(async () => {
-    await rm(folder, { recursive: true, force: true });
-  });
-
-  /** What a sandbox that has ended may leave in its temporary folder: nothing. */
-  const leftovers = (): Promise<readonly string[]> => readdir(folder);
-
-  test('sandbox -- COMMAND hands through the exit code, and dump inside shows what came of it', async () => {
-    // What a user's CI would do, with Node in place of kubectl.
-    const script = join(folder, 'ci.sh');
-    await writeFile(
-      script,
-      `set -e
-test -n "$KUBECONFIG"
-"$NODE" "$SLUICE" sandbox dump > "$OUT"
-exit 7
-`,
-    );
-    const out = join(folder, 'dump.json');
-    const answer = await sluice(['sandbox', '--', 'sh', script], {
-      TMPDIR: folder,
-      NODE: process.execPath,
-      SLUICE: program,
-      OUT: out,
-    });
-    expect(answer.code).toBe(7);
-    expect(JSON.parse(await readFile(out, 'utf8'))).toMatchObject({
-      account: { loadBalancers: [], targetGroups: [] },
-    });
-    await rm(script);
-    await rm(out);
-    expect(await leftovers()).toEqual([]);
-    const missing = await sluice(['sandbox', '--no-controller', '--', 'no-such-program'], { TMPDIR: folder });
-    expect(missing.code).not.toBe(0);
-    expect(missing.err).toContain('there is no program called no-such-program');
-    expect(await leftovers()).toEqual([]);
-  });
-
-  test('sandbox dump without a sandbox says how to start one', async () => {
-    const answer = await sluice(['sandbox', 'dump'], { TMPDIR: folder });
-    expect(answer).toMatchObject({ code: 1, out: '' });
-    expect(answer.err).toContain('start one with `sluice sandbox`');
-  });
-
-  test.for(['SIGINT', 'SIGTERM'] as const)(
-    'a sandbox that is ended by %s leaves no process and no folder',
-    async (signal) => {
-      const child = spawn(process.execPath, [program, 'sandbox'], {
-        env: environment({ TMPDIR: folder }),
-        stdio: ['ignore', 'pipe', 'ignore'],
-      });
-      let said = '';
-      child.stdout.on('data', (chunk: Buffer) => {
-        said += chunk.toString();
-      });
-      await until('the sandbox to be ready', () => Promise.resolve(said.includes('Ctrl-C') || undefined), {
-        limitMs: 60_000,
-      });
-      const [, kubeconfig = ''] = /KUBECONFIG=(\S+)/u.exec(said) ?? [];
-      expect(kubeconfig.startsWith(folder)).toBe(true);
-      expect((await processesIn(folder)).length).toBeGreaterThan(2);
-      const ended = new Promise<number | null>((resolve) => {
-        child.on('exit', resolve);
-      });
-      child.kill(signal);
-      expect(await ended).toBe(0);
-      expect(await processesIn(folder)).toEqual([]);
-      expect(await leftovers()).toEqual([]);
-    },
-  );
-
-  test.for([
-    ['etcd', []],
-    ['kube-apiserver', []],
-    ['controller', ['--', 'sleep', '100']],
-  ] as const)('a sandbox whose %s ends by itself says so at once and ends with 1', async ([name, rest]) => {
-    const child = spawn(process.execPath, [program, 'sandbox', ...rest], {
-      env: environment({ TMPDIR: folder }),
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let said = '';
-    child.stderr.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-    });
-    const ended = new Promise<number | null>((resolve) => {
-      child.on('exit', resolve);
-    });
-    // What is written once it is up.
-    await until(
-      'the sandbox to be ready',
-      async () => (await leftovers()).find((file) => file.endsWith('.json')),
-      {
-        limitMs: 60_000,
-      },
-    );
-    const isServer = (line: readonly string[]): boolean =>
-      name === 'controller' ? line[2] === 'controller' : line[0]?.endsWith(`/${name}`) === true;
-    const [victim] = (await processesIn(folder)).filter(({ line }) => isServer(line));
-    process.kill(Number(victim?.id), 'SIGKILL');
-    expect(await ended).toBe(1);
-    expect(said).toMatch(
-      new RegExp(`sluice: the sandbox broke down: ${name}\\S* ended \\(signal SIGKILL\\)`, 'u'),
-    );
-    expect(await processesIn(folder)).toEqual([]);
-    expect(await leftovers()).toEqual([]);
-  });
-
-  test('demo --once tells its story to the end and leaves nothing', async () => {
-    const answer = await sluice(['demo', '--once'], { TMPDIR: folder });
-    expect(answer.err).toBe('');
-    expect(answer.code).toBe(0);
-    expect(answer.out).toContain('The whole story held');
-    expect(await leftovers()).toEqual([]);
-  });
-});
-
-/** The processes whose command line names the folder. */
-async function processesIn(
-  folder: string,
-): Promise<readonly { readonly id: string; readonly line: readonly string[] }[]> {
-  const found: { id: string; line: readonly string[] }[] = [];
-  for (const id of await readdir('/proc')) {
-    if (!/^\d+$/u.test(id)) continue;
-    const line = await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '');
-    if (line.includes(folder)) found.push({ id, line: line.split('\0') });
-  }
-  return found;
-}

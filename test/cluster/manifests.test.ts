@@ -29,7 +29,10 @@ afterAll(async () => {
   await ground?.close();
 });
 
-const overlay = fileURLToPath(new URL('manifests/overlays/aws', packageRoot));
+const overlayOf = (name: string): string => fileURLToPath(new URL(`manifests/overlays/${name}`, packageRoot));
+const overlay = overlayOf('aws');
+/** Overlays of the controller, one for each cloud. */
+const clouds = ['aws', 'alibaba'];
 
 async function run(...args: readonly string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(kubectl, args, {
@@ -102,11 +105,11 @@ describe('the manifests', () => {
     await expect(tryOut(misspelt)).rejects.toThrow(/replica/u);
   });
 
-  test('what kustomize makes of the overlay is accepted as a whole', async () => {
-    const objects = await rendered();
+  test.each(clouds)('what kustomize makes of the overlay %s is accepted as a whole', async (cloud) => {
+    const objects = await rendered(overlayOf(cloud));
     for (const object of objects)
       await expect(tryOut(object), object.kind).resolves.toMatchObject({ kind: object.kind });
-    const answer = await run('apply', '--dry-run=server', '--validate=strict', '-k', overlay);
+    const answer = await run('apply', '--dry-run=server', '--validate=strict', '-k', overlayOf(cloud));
     const lines = answer.trimEnd().split('\n');
     expect(lines.length).toBe(objects.length);
     for (const line of lines) expect(line).toMatch(/\(server dry run\)$/u);
@@ -131,11 +134,13 @@ describe('the manifests', () => {
     await expect(create({ ...template.spec, hostNetwork: true })).rejects.toThrow(/restricted|PodSecurity/u);
   });
 
-  test('its Deployment reads the ConfigMap that the overlay makes', async () => {
-    const objects = await rendered();
+  test.each(clouds)('the Deployment of %s reads the ConfigMap that the overlay makes', async (cloud) => {
+    const objects = await rendered(overlayOf(cloud));
     const made = objects.find(({ kind }) => kind === 'ConfigMap')?.metadata?.name ?? '';
     expect(made).toMatch(/^sluice-config-/u);
     expect(JSON.stringify(objects.find(({ kind }) => kind === 'Deployment'))).toContain(`"name":"${made}"`);
+    const config = objects.find(({ kind }) => kind === 'ConfigMap') as { readonly data?: object } | undefined;
+    expect(Object.values(config?.data ?? {}).join('\n')).toContain(`  ${cloud}:`);
   });
 });
 

@@ -6,18 +6,16 @@
  * The Services of the first part live side by side on one controller.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { condition, statusOf, until } from '../../src/sandbox/demo/stage.ts';
+import { condition, statusOf } from '../../src/sandbox/demo/stage.ts';
 import { apply, remove, sliceManifest, type Manifest } from '../../src/sandbox/objects.ts';
 import {
   finalizer,
   finalizersOf,
-  freeze,
   Ground,
   instanceOf,
   nodeOf,
   pause,
   specOf,
-  targetsOf,
   type Balancer,
 } from './ground.ts';
 
@@ -335,98 +333,6 @@ describe.concurrent('a change of annotations', () => {
   });
 });
 
-describe.concurrent('type and class', () => {
-  test('a type that goes away and comes back gets a new balancer', async () => {
-    const service = await ground.served();
-    const first = statusOf(await ground.live(service)).address;
-    await ground.change(service, { spec: { type: 'NodePort', loadBalancerClass: null } });
-    await ground.sees(service, 'is released', (live) => finalizersOf(live).length === 0);
-    expect((await ground.held(service)).balancers).toEqual([]);
-    expect(statusOf(await ground.live(service))).toEqual({ address: '', conditions: [] });
-    await ground.change(service, { spec: { type: 'LoadBalancer', loadBalancerClass: 'sluice.dev/aws' } });
-    const live = await ground.sees(service, 'is served again', (one) => statusOf(one).address !== '');
-    expect(statusOf(live).address).not.toBe(first);
-    await ground.gone(service);
-  });
-
-  test('a type that goes away and comes back at once, under the class of another, is let go', async () => {
-    const service = await ground.served();
-    await ground.change(service, { spec: { type: 'ClusterIP', loadBalancerClass: null } });
-    await ground.change(service, { spec: { type: 'LoadBalancer', loadBalancerClass: 'example.com/other' } });
-    await ground.sees(service, 'is released', (live) => finalizersOf(live).length === 0);
-    expect((await ground.held(service)).balancers).toEqual([]);
-    await remove(ground.api, service);
-  });
-
-  test('a Service without a class is served, and left alone with a word where another controller shows', async () => {
-    const plain = await ground.served({ spec: { loadBalancerClass: null } });
-    const theirs = ground.service({
-      spec: { loadBalancerClass: null },
-      annotations: { 'service.beta.kubernetes.io/aws-load-balancer-type': 'external' },
-    });
-    await apply(ground.api, theirs);
-    expect(await ground.warned(theirs, 'ClaimedElsewhere')).toContain('aws-load-balancer-controller');
-    expect(finalizersOf(await ground.live(theirs))).toEqual([]);
-    await ground.gone(plain);
-    await remove(ground.api, theirs);
-  });
-});
-
-describe.concurrent('what is not ours', () => {
-  test('a listener made by hand on our balancer is kept', async () => {
-    const service = await ground.served();
-    const { balancers } = await ground.held(service);
-    const arn = balancers[0]?.['LoadBalancerArn'];
-    const { TargetGroups } = (await ground.cloud.call('CreateTargetGroup', {
-      Name: 'by-hand',
-      Protocol: 'TCP',
-      Port: 9_999,
-      VpcId: 'vpc-1',
-      TargetType: 'instance',
-    })) as { readonly TargetGroups: readonly { readonly TargetGroupArn: string }[] };
-    const group = TargetGroups[0]?.TargetGroupArn;
-    await ground.cloud.call('CreateListener', {
-      LoadBalancerArn: arn,
-      Protocol: 'TCP',
-      Port: 9_999,
-      DefaultActions: [{ Type: 'forward', TargetGroupArn: group }],
-    });
-    await ground.change(service, withPorts({ name: 'http', port: 81 }));
-    const after = await ground.holds(
-      service,
-      'our listener to move',
-      ({ balancers: [one] }) => listenersOf(one).includes('81/TCP') && !listenersOf(one).includes('80/TCP'),
-    );
-    expect(listenersOf(after.balancers[0])).toEqual(['81/TCP', '9999/TCP']);
-    await ground.gone(service);
-    // Its listener went with our balancer; the group is not ours to delete.
-    const { targetGroups } = await ground.cloud.dump();
-    expect(targetGroups.map((one) => one['TargetGroupArn'])).toContain(group);
-    await ground.cloud.call('DeleteTargetGroup', { TargetGroupArn: group });
-  });
-
-  test('a balancer of the wanted name that somebody else made is refused and never touched', async () => {
-    await ground.cloud.call('CreateLoadBalancer', {
-      Name: 'taken',
-      Type: 'network',
-      Scheme: 'internal',
-      Subnets: ['subnet-c', 'subnet-d'],
-    });
-    const find = async (): Promise<Balancer | undefined> =>
-      (await ground.cloud.dump()).loadBalancers.find((one) => one['LoadBalancerName'] === 'taken');
-    const before = await find();
-    const service = ground.service({
-      annotations: { 'service.beta.kubernetes.io/aws-load-balancer-name': 'taken' },
-    });
-    await apply(ground.api, service);
-    const message = await ground.tells(service, 'Accepted', 'False', 'NameConflict');
-    expect(message).toContain('taken');
-    await ground.gone(service);
-    expect(await find()).toEqual(before);
-    await ground.cloud.call('DeleteLoadBalancer', { LoadBalancerArn: before?.['LoadBalancerArn'] });
-  });
-});
-
 describe('what changes nothing', () => {
   test('labels, selectors, annotations of others, status and heartbeats cost no cloud call', async () => {
     const service = await ground.served();
@@ -455,86 +361,6 @@ describe('what changes nothing', () => {
   });
 });
 
-describe('a Service made anew under its name', () => {
-  test('while the controller is up: the old balancer goes, a new one comes', async () => {
-    const service = await ground.served();
-    const { balancers } = await ground.held(service);
-    await remove(ground.api, service);
-    // The name is free once our finalizer is off.
-    await until('the name to be free', async () =>
-      (await ground.live(service)) === undefined ? true : undefined,
-    );
-    await ground.served(service);
-    const after = await ground.held(service);
-    expect(after.balancers.length).toBe(1);
-    expect(after.balancers[0]?.['LoadBalancerArn']).not.toBe(balancers[0]?.['LoadBalancerArn']);
-    await ground.gone(service);
-  });
-
-  test('by force, while the controller hangs: what it remembers of the old one goes', async () => {
-    const service = await ground.served();
-    const { balancers } = await ground.held(service);
-    const controller = ground.sandbox.controllers.at(-1)?.process;
-    if (!controller) throw new Error('no controller');
-    await freeze(controller);
-    await ground.change(service, { metadata: { finalizers: null } });
-    await remove(ground.api, service);
-    await apply(ground.api, service);
-    controller.signal('SIGCONT');
-    await ground.holds(
-      service,
-      'one balancer, and a new one',
-      (held) =>
-        held.balancers.length === 1 &&
-        held.balancers[0]?.['LoadBalancerArn'] !== balancers[0]?.['LoadBalancerArn'],
-    );
-    await ground.sees(service, 'is served', (live) => statusOf(live).address !== '');
-    await ground.gone(service);
-  });
-
-  test('while the controller is down, by force: the old goes by its UID, the new is served', async () => {
-    const service = await ground.served();
-    const { balancers, groups } = await ground.held(service);
-    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
-    await ground.change(service, { metadata: { finalizers: null } });
-    await remove(ground.api, service);
-    await apply(ground.api, service);
-    await ground.sandbox.startController();
-    const old = balancers[0]?.['LoadBalancerArn'];
-    await ground.sees(service, 'is served', (live) => statusOf(live).address !== '');
-    const after = await ground.holds(
-      service,
-      'the old balancer to be swept',
-      (held) =>
-        held.balancers.length === 1 &&
-        held.balancers[0]?.['LoadBalancerArn'] !== old &&
-        held.groups.length === groups.length,
-      60_000,
-    );
-    expect(after.groups.flatMap(targetsOf).length).toBe(3);
-    await ground.gone(service);
-  });
-
-  test('a finalizer taken off while the controller is down: what is left is found and swept', async () => {
-    const service = await ground.served();
-    const kept = await ground.served();
-    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
-    await ground.change(service, { metadata: { finalizers: null } });
-    await remove(ground.api, service);
-    expect(await ground.live(service)).toBeUndefined();
-    expect((await ground.held(service)).balancers.length).toBe(1);
-    await ground.sandbox.startController();
-    await ground.holds(
-      service,
-      'the stray to be swept',
-      ({ balancers, groups }) => balancers.length + groups.length === 0,
-      60_000,
-    );
-    expect((await ground.held(kept)).balancers.length).toBe(1);
-    await ground.gone(kept);
-  });
-
-  test('in the end nothing is left in the account', async () => {
-    expect(await ground.names()).toEqual([]);
-  });
+test('in the end nothing is left in the account', async () => {
+  expect(await ground.names()).toEqual([]);
 });

@@ -10,7 +10,8 @@ import type { SlbClient } from '../../providers/alibaba/operations.ts';
 import { createAlibabaProvider } from '../../providers/alibaba/provider.ts';
 import { Account } from '../../providers/alibaba/simulator/account.ts';
 import { inMemoryClient } from '../../providers/alibaba/simulator/client.ts';
-import type { FaultEffect as SlbEffect, FaultMatch } from '../../providers/alibaba/simulator/faults.ts';
+import type { FaultEffect as SlbEffect } from '../../providers/alibaba/simulator/faults.ts';
+import type { FaultMatch } from '../../src/core/simulated/faults.ts';
 import { startServer } from '../../providers/alibaba/simulator/server.ts';
 import { clusterTag, protectionTag, uidTag } from '../../providers/alibaba/tags.ts';
 import type { AlibabaWanted } from '../../providers/alibaba/wanted.ts';
@@ -377,8 +378,15 @@ export function alibabaSubject(how: 'in memory' | 'over the wire'): Subject {
         account.byHand('DeleteVServerGroup', { VServerGroupId });
       }),
     ],
-    surveyFinds: ['the balancer is deleted', 'a mark is changed'],
-    surveyCalls: 1,
+    surveyFinds: [
+      'the balancer is deleted',
+      'a mark is changed',
+      'a listener is deleted',
+      'a listener is stopped',
+      'the scheduler is changed',
+      'the listener and its group are deleted',
+    ],
+    surveyCalls: 2,
     // Our record that the protection is ours is gone: whoever wants to keep a balancer takes it off.
     protect: (stage, owner) => {
       const account = accountOf(stage);

@@ -8,7 +8,7 @@ import type { ElbClient } from '../../providers/aws/operations.ts';
 import { createAwsProvider } from '../../providers/aws/provider.ts';
 import { Account } from '../../providers/aws/simulator/account.ts';
 import { inMemoryClient } from '../../providers/aws/simulator/client.ts';
-import type { FaultEffect as AwsEffect, FaultMatch } from '../../providers/aws/simulator/faults.ts';
+import type { FaultEffect as AwsEffect, FaultMatch } from '../../src/core/simulated/faults.ts';
 import { startServer } from '../../providers/aws/simulator/server.ts';
 import { clusterTag, uidTag } from '../../providers/aws/tags.ts';
 import type { AwsWanted } from '../../providers/aws/wanted.ts';

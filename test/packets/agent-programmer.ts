@@ -1,7 +1,7 @@
 /** The agent, as its own process in place of kube-proxy, as a programmer of n1: what a cluster would run. */
 import { cleanUp, startAgent } from './agent-process.ts';
 import { clusterRange } from '../../src/sandbox/bed/topology.ts';
-import type { Settings } from './cases.ts';
+import type { Settings } from './cases/row.ts';
 import { until, type MakeProgrammer, type Programmer } from './check.ts';
 import { serviceRange, type PacketCluster } from './cluster.ts';
 import { newSign } from './reference.ts';

@@ -1,7 +1,8 @@
 /** What the rows of the table notice: rules written by hand, right and with one fault each. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from '../../src/sandbox/bed/bed.ts';
-import { cases, type Expectation, type PacketRow } from './cases.ts';
+import { cases } from './cases.ts';
+import type { Expectation, PacketRow } from './cases/row.ts';
 import { checkRow, prepareBed } from './check.ts';
 import { Atlas, type World } from './world.ts';
 

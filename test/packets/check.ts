@@ -6,7 +6,7 @@ import { unreachable } from '../../src/core/errors.ts';
 import type { IpFamily } from '../../src/core/objects.ts';
 import type { Bed } from '../../src/sandbox/bed/bed.ts';
 import type { Destination, Tally } from '../../src/sandbox/bed/traffic.ts';
-import type { Case, Expectation, PacketRow, Settings, Target } from './cases.ts';
+import type { Case, Expectation, PacketRow, Settings, Target } from './cases/row.ts';
 import type { Atlas } from './world.ts';
 
 /** Who writes the rules of n1. */

@@ -91,7 +91,7 @@ describe.each(variants)('the %s variant', (variant) => {
     const saved = await space.dump(variant, 'IPv4');
 
     const again = await open(space, variant);
-    expect(await again.replace(node, services)).toEqual({ operations: 0, quarantined: [] });
+    expect(await again.replace(node, services)).toEqual({ operations: 0, quarantined: [], left: [] });
     // With their handles: a rule written anew would have another.
     expect(await space.must('nft', '-a', 'list', 'ruleset')).toBe(before);
     expect(await space.dump(variant, 'IPv4')).toBe(saved);
@@ -275,4 +275,17 @@ test('while another program holds the lock a write fails clearly, leaves no half
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test('in a pid namespace of its own, as in a pod, own writes of the nft variant are never taken for foreign ones', async () => {
+  await using space = await Namespace.open();
+  const script = new URL('./iptables-watch.ts', import.meta.url).pathname;
+  const told = JSON.parse(
+    await space.must('unshare', '--pid', '--fork', '--mount-proc', process.execPath, script),
+  ) as { pid: number; own: unknown; looks: number; foreign: ForeignChange[] };
+  expect(told.pid).toBe(1);
+  expect(told.own).toEqual([]);
+  // Forty writes are not forty looks at the kernel: nat and filter, a few times.
+  expect(told.looks).toBeLessThan(20);
+  expect(told.foreign[0]?.process).toMatch(/^iptables(?:-nft)? \(\d+\)$/);
 });

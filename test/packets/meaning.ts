@@ -14,7 +14,7 @@ import { makeIntern } from '../../src/kube/intern.ts';
 import type { RawService, RawSlice } from '../../src/kube/raw.ts';
 import { slimNode, slimService, slimSlice } from '../../src/kube/slim.ts';
 import { clusterRange } from '../../src/sandbox/bed/topology.ts';
-import type { Case, Expectation, PacketRow, Settings } from './cases.ts';
+import type { Case, Expectation, PacketRow, Settings } from './cases/row.ts';
 import { destination, servedPorts } from './check.ts';
 import { bedNode, serviceRange } from './cluster.ts';
 import type { Atlas } from './world.ts';

@@ -255,8 +255,7 @@ test('a full table of sticky clients falls back to plain balancing', async () =>
   await withRules(v4, [serve(v4, 7, [0, 1, 2], { affinitySeconds: 600 })], () => {
     const elements = Array.from(
       { length: 131_072 },
-      (_, number) =>
-        `20.${number >> 16}.${(number >> 8) & 255}.${number & 255} . 10.96.0.7 . 6 . 80 timeout 1h : 0:1`,
+      (_, number) => `20.${number >> 16}.${(number >> 8) & 255}.${number & 255} . 7:0 timeout 1h : 7:1`,
     );
     node.run('nft', ['-f', '-'], `add element ip sluice sticky-clients { ${elements.join(', ')} }\n`);
     const answers = ask(client, '10.96.0.7', 80, 60);

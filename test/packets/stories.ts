@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { IpFamily } from '../../src/core/objects.ts';
 import type { Bed } from '../../src/sandbox/bed/bed.ts';
 import type { Attempt, Destination } from '../../src/sandbox/bed/traffic.ts';
-import type { Reference, Settings } from './cases.ts';
+import type { Reference, Settings } from './cases/row.ts';
 import type { Atlas, World } from './world.ts';
 
 export interface Scene {
@@ -48,6 +48,13 @@ function clusterIP({ atlas, family }: Scene, name: string, port = 80): Destinati
 
 function nodePort({ atlas, family }: Scene, name: string): Destination {
   return { address: atlas.place('n1', family), port: atlas.nodePort(name) };
+}
+
+/** Every destination of the first port of a Service from outside and inside. */
+function everywhere(scene: Scene, name: string): readonly Destination[] {
+  const { atlas, family } = scene;
+  const at = (spot: 'E' | 'L'): Destination => ({ address: atlas.address(name, spot, family), port: 80 });
+  return [clusterIP(scene, name), nodePort(scene, name), at('E'), at('L')];
 }
 
 /** What the last half of a list says, as one word where all say the same. */
@@ -174,6 +181,47 @@ export const stories: readonly Story[] = [
         ...(steady.size === 1 ? [] : [`within the time-out it met ${[...steady].join(' ')}`]),
         ...(seen.size > 1 ? [] : [`it was remembered: ${[...seen].join(' ')}`]),
       ];
+    },
+  },
+  {
+    rule: 'A1',
+    says: 'a client stays with one endpoint of a port, whether it asks the cluster IP, the node port or a balancer IP',
+    world: [{ name: 'sticky', balancerIPs: 1, externalIPs: 1, affinitySeconds: 60, endpoints: three }],
+    run: async (scene) => {
+      const wrong: string[] = [];
+      for (const from of ['x1', 'x2', 'n1']) {
+        const met = new Set<string>();
+        for (let turn = 0; turn < 4; turn += 1) {
+          for (const to of everywhere(scene, 'sticky')) met.add((await scene.bed.dial(from, to)).self ?? '');
+        }
+        // As many endpoints as destinations would be met by chance but once in 3 to the power of 9.
+        if (met.size !== 1 || met.has('')) wrong.push(`${from} met ${[...met].join(' ')}`);
+      }
+      return wrong;
+    },
+  },
+  {
+    rule: 'A1 A3 T c',
+    says: 'under policy Local a client that was elsewhere before stays with the local endpoint that it got',
+    world: [
+      {
+        name: 'sticky',
+        balancerIPs: 1,
+        externalTrafficPolicy: 'Local',
+        affinitySeconds: 60,
+        endpoints: three,
+      },
+    ],
+    run: async (scene) => {
+      const to = clusterIP(scene, 'sticky');
+      await scene.bed.many('x1', to, 3, { parallel: 1 });
+      const outside = await scene.bed.many('x1', nodePort(scene, 'sticky'), 10, { parallel: 1 });
+      const back = await scene.bed.many('x1', to, 10, { parallel: 1 });
+      const met = [outside, back].map(({ self }) => Object.keys(self).join(' '));
+      // Which of two remembered endpoints a client of the cluster IP gets is no promise; that it is one of them is.
+      return met[0] === 'n1-a' && ['n1-a', 'n2-a', 'n3-a'].includes(met[1] ?? '')
+        ? []
+        : [`it met ${met.join(', then ')}`];
     },
   },
   {

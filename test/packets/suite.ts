@@ -5,8 +5,10 @@
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Bed } from '../../src/sandbox/bed/bed.ts';
-import { cases, type Case, type Reference, type Settings } from './cases.ts';
+import { cases } from './cases.ts';
+import type { Case, Reference, Settings } from './cases/row.ts';
 import { checkRow, prepareBed, type MakeProgrammer, type Programmer } from './check.ts';
+import { rawStories } from './stories-raw.ts';
 import { stories, type Story } from './stories.ts';
 import { Atlas, type World } from './world.ts';
 
@@ -32,7 +34,9 @@ type Item = (
 
 const items: readonly Item[] = [
   ...cases.map((given) => ({ kind: 'case', name: given.name, given }) as const),
-  ...stories.map((given) => ({ kind: 'story', name: `${given.rule}: ${given.says}`, given }) as const),
+  ...[...stories, ...rawStories].map(
+    (given) => ({ kind: 'story', name: `${given.rule}: ${given.says}`, given }) as const,
+  ),
 ].map((item, block) => ({ ...item, block, settings: item.given.settings ?? {} }));
 
 const groups = [...Map.groupBy(items, ({ settings }) => JSON.stringify(settings)).entries()];

@@ -27,12 +27,17 @@ export const slots = [
   'ops/a-name-that-is-quite-long-for-a-service',
 ] as const;
 
+/** The name that some Services ask for; a stranger's balancer, or another Service's, may have it already. */
+export const takenName = 'wanted-by-many';
+
 export class People {
   readonly #server: ApiServer;
+  readonly #providerID: (number: number) => string;
   #nodes = 0;
 
-  constructor(server: ApiServer) {
+  constructor(server: ApiServer, providerID: (number: number) => string) {
     this.#server = server;
+    this.#providerID = providerID;
     // What the endpoint slice controller does when a Service is gone.
     server.listen('services', () => {
       const last = server.journal('services').at(-1);
@@ -137,7 +142,7 @@ export class People {
         name,
         labels: { 'topology.kubernetes.io/zone': 'eu-west-1a', pool: this.#nodes % 2 ? 'odd' : 'even' },
       },
-      spec: { providerID: providerID ?? `aws:///eu-west-1a/${instanceId(this.#nodes)}` },
+      spec: { providerID: providerID ?? this.#providerID(this.#nodes) },
       status: {
         conditions: [{ type: 'Ready', status: 'True' }],
         addresses: [{ type: 'InternalIP', address: `10.1.0.${this.#nodes}` }],
@@ -179,8 +184,8 @@ export class People {
   fillProviderID(name: string | undefined): void {
     this.changeNode(name, (node) => {
       if (node.spec?.providerID !== '') return node;
-      const id = instanceId(Number(name?.slice(1)));
-      return { ...node, spec: { ...node.spec, providerID: `aws:///eu-west-1a/${id}` } };
+      const providerID = this.#providerID(Number(name?.slice(1)));
+      return { ...node, spec: { ...node.spec, providerID } };
     });
   }
 
@@ -216,8 +221,9 @@ export class People {
 
 export const excludeLabel = 'node.kubernetes.io/exclude-from-external-load-balancers';
 
-export function instanceId(number: number): string {
-  return `i-${number.toString(16).padStart(17, '0')}`;
+/** The instance that a node stands on, whether it may be a target or not. */
+export function instanceOf(node: RawNode | undefined): string | undefined {
+  return /(i-[0-9a-f]+)$/.exec(node?.spec?.providerID ?? '')?.[1];
 }
 
 export function nameOf(object: RawService): string {

@@ -4,11 +4,6 @@
  *
  * `Plants` replaces a part by a broken one: that is how planted bugs show what the simulation can catch.
  */
-import { createAwsProvider } from '../../providers/aws/provider.ts';
-import { parseAwsConfig } from '../../providers/aws/config.ts';
-import type { ElbClient } from '../../providers/aws/operations.ts';
-import { inMemoryClient } from '../../providers/aws/simulator/client.ts';
-import type { Account } from '../../providers/aws/simulator/account.ts';
 import type { ClusterView, ClusterWriter } from '../../src/controller/cluster.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerOptions } from '../../src/controller/context.ts';
@@ -24,8 +19,9 @@ import { guardRules } from '../../src/core/guard.ts';
 import type { VirtualClock } from '../support/virtual-clock.ts';
 import { SimApi, type Wire } from './api-client.ts';
 import type { ApiServer } from './api-server.ts';
+import type { Cloud, CloudClient, SimAccount } from './cloud.ts';
 import { clockOf, Life } from './life.ts';
-import { clusterId } from './monitor.ts';
+import { clusterId } from './marks.ts';
 
 /** Parts to replace. Each is given the right one and returns what is used instead. */
 export interface Plants {
@@ -33,7 +29,7 @@ export interface Plants {
   readonly writer?: (writer: ClusterWriter, view: ClusterView) => ClusterWriter;
   readonly view?: (view: ClusterView) => ClusterView;
   readonly permit?: (permit: () => void) => () => void;
-  readonly client?: (client: ElbClient) => ElbClient;
+  readonly client?: (client: CloudClient) => CloudClient;
   readonly options?: Partial<ControllerOptions>;
   /** The end of a term is not heard of. */
   readonly deaf?: boolean;
@@ -42,7 +38,8 @@ export interface Plants {
 export interface ProcessParts {
   readonly clock: VirtualClock;
   readonly server: ApiServer;
-  readonly account: Account;
+  readonly cloud: Cloud;
+  readonly account: SimAccount;
   /** Names the process: its identity in the lease and in records of calls. */
   readonly name: string;
   readonly seed: number;
@@ -58,23 +55,10 @@ export interface ProcessParts {
 
 /** Longer than in production, so that an hour costs fewer renewals; the proportions are the same. */
 export const leaseTimings = { durationMs: 60_000, renewDeadlineMs: 40_000, retryMs: 8_000 };
-/** How long the SDK's client waits for an answer (providers/aws/client.ts). */
-const answerMs = 20_000;
 export const fullEveryMs = 600_000;
 export const surveyEveryMs = 120_000;
 
-const { config } = parseAwsConfig({
-  region: 'eu-west-1',
-  subnets: { 'internet-facing': ['subnet-a', 'subnet-b'], internal: ['subnet-c', 'subnet-d'] },
-});
-
-const options: ControllerOptions = {
-  claim: {
-    providers: ['aws'],
-    defaultProvider: 'aws',
-    classes: { aws: ['sluice.dev/aws'], alibaba: [], local: [] },
-    claimClassless: true,
-  },
+const options: Omit<ControllerOptions, 'claim'> = {
   guard: guardRules,
   publishEarly: false,
   driftPolicy: 'correct',
@@ -129,20 +113,21 @@ export class Process {
   }
 
   async #main(): Promise<void> {
-    const { plants } = this.#parts;
+    const { plants, cloud, account } = this.#parts;
     const clock = clockOf(this.life, this.#parts.clock);
     const random = this.#random;
     const { api } = this;
     const cluster = { name: 'sim', id: clusterId };
     const client = this.#client();
-    const own = createAwsProvider({
-      client: plants.client?.(client) ?? client,
-      config,
-      clock,
-      random,
-    }) as AnyProvider;
+    const own = account.provider(plants.client?.(client) ?? client, clock, random);
     const provider = plants.provider?.(own) ?? own;
-    const providers = new Map<ProviderName, AnyProvider>([['aws', provider]]);
+    const providers = new Map<ProviderName, AnyProvider>([[cloud.provider, provider]]);
+    const claim = {
+      providers: [cloud.provider],
+      defaultProvider: cloud.provider,
+      classes: { aws: [], alibaba: [], local: [], [cloud.provider]: [cloud.className] },
+      claimClassless: true,
+    };
     const events = new EventRecorder({ api, instance: this.name, clock, random });
     const door = new Door({ api, clock, random, report: () => {} });
     const elector = new Elector({
@@ -164,7 +149,7 @@ export class Process {
         view: plants.view?.(door) ?? door,
         writer: plants.writer?.(writer, door) ?? writer,
         providers,
-        options: { ...options, ...plants.options },
+        options: { ...options, claim, ...plants.options },
         workers: 16,
         permit: plants.permit?.(permit) ?? permit,
         ...(this.#parts.telemetry === undefined ? {} : { telemetry: this.#parts.telemetry }),
@@ -191,13 +176,13 @@ export class Process {
   }
 
   /** The account as this process reaches it: what arrives while it is frozen waits, and it may die at a call. */
-  #client(): ElbClient {
+  #client(): CloudClient {
     const { account, clock, cloudFault, onCloudWrite } = this.#parts;
-    const inner = inMemoryClient(account, this.name);
+    const inner = account.client(this.name);
     const { life } = this;
     return {
       call: (operation, input, signal) => {
-        const mutating = !operation.startsWith('Describe');
+        const mutating = account.isWrite(operation);
         const death = cloudFault(mutating);
         if (mutating) onCloudWrite(operation);
         return new Promise((resolve, reject) => {
@@ -210,9 +195,8 @@ export class Process {
             if (death === 'after') this.kill();
             else life.enter(finish);
           };
-          const cancelLimit = clock.schedule(answerMs, () => {
-            const late = Object.assign(new Error('no answer in time'), { name: 'TimeoutError' });
-            settle(() => reject(late));
+          const cancelLimit = clock.schedule(account.answerMs, () => {
+            settle(() => reject(account.noAnswer()));
           });
           inner.call(operation, input, signal).then(
             (answer) => settle(() => resolve(answer)),

@@ -1,6 +1,10 @@
 import { it } from 'vitest';
+import { clouds } from './clouds/named.ts';
 import { runShare } from './histories.ts';
 
-it('keeps every invariant through random histories (share 2 of 2)', async () => {
-  await runShare(1, 2);
-});
+it.each(clouds)(
+  'keeps every invariant through random histories on $provider (share 2 of 2)',
+  async (cloud) => {
+    await runShare(cloud, 1, 2);
+  },
+);

@@ -5,37 +5,28 @@
  * process, all together), because a fault shows best when not everything breaks at once.
  */
 import { seededRandom, type Random } from '../../src/core/clock.ts';
+import type { Cloud } from './cloud.ts';
 import type { EventKind, History, HistoryStep, SimEvent, Surroundings } from './events.ts';
-import type { Port, Shape } from './people.ts';
-import { brokenAnnotations, prefix, takenName } from './truth.ts';
+import { takenName, type Port, type Shape } from './people.ts';
+import { handedKey } from './truth.ts';
 
 const leastSteps = 30;
 const mostSteps = 40;
 
-/** Annotations of the AWS provider's table, with values that take effect or are reported. */
-export const annotationValues: readonly (readonly [string, readonly string[]])[] = [
-  [
-    `${prefix}attributes`,
-    ['load_balancing.cross_zone.enabled=true', 'load_balancing.cross_zone.enabled=false'],
-  ],
-  [
-    `${prefix}target-group-attributes`,
-    ['deregistration_delay.timeout_seconds=30', 'preserve_client_ip.enabled=true'],
-  ],
-  [`${prefix}healthcheck-interval`, ['10', '30']],
-  [`${prefix}healthcheck-healthy-threshold`, ['2', '5']],
-  [`${prefix}additional-resource-tags`, ['team=a', 'team=b,cost=7']],
-  [`${prefix}target-node-labels`, ['pool=odd', 'pool=even']],
-  [`${prefix}proxy-protocol`, ['*']],
-  // A typo: reported, without effect.
-  [`${prefix}shceme`, ['internal']],
-  // Somebody else's: no business of ours.
-  ['example.com/deployed-at', ['monday', 'tuesday']],
-  ['sluice.dev/paused', ['true']],
-  ['sluice.dev/plan-only', ['true']],
-  ['sluice.dev/drift-policy', ['correct', 'report']],
-  ...Object.entries(brokenAnnotations).map(([key, value]) => [key, [value]] as const),
-];
+type Annotations = readonly (readonly [key: string, values: readonly string[]])[];
+
+/** Annotations of the provider's table, and those that are the same on every cloud. */
+function annotationsOf({ words }: Cloud): Annotations {
+  return [
+    ...words.annotations,
+    // Somebody else's: no business of ours.
+    ['example.com/deployed-at', ['monday', 'tuesday']],
+    ['sluice.dev/paused', ['true']],
+    ['sluice.dev/plan-only', ['true']],
+    ['sluice.dev/drift-policy', ['correct', 'report']],
+    ...Object.entries(words.broken).map(([key, value]) => [key, [value]] as const),
+  ];
+}
 
 type Maker = (dice: Dice) => SimEvent;
 
@@ -209,26 +200,15 @@ const moods: readonly (readonly Mood[])[] = [
 
 export const eventKinds = Object.keys(makers) as readonly EventKind[];
 
-const operations = [
-  'CreateLoadBalancer',
-  'CreateTargetGroup',
-  'CreateListener',
-  'RegisterTargets',
-  'DeregisterTargets',
-  'DeleteLoadBalancer',
-  'DeleteTargetGroup',
-  'DeleteListener',
-  'ModifyTargetGroupAttributes',
-  'DescribeLoadBalancers',
-  'DescribeTargetHealth',
-  'DescribeTags',
-] as const;
-
 class Dice {
   readonly #random: Random;
+  readonly #cloud: Cloud;
+  readonly #annotations: Annotations;
 
-  constructor(random: Random) {
+  constructor(random: Random, cloud: Cloud) {
     this.#random = random;
+    this.#cloud = cloud;
+    this.#annotations = annotationsOf(cloud);
   }
 
   /** 0 to below `limit`. */
@@ -262,7 +242,7 @@ class Dice {
   }
 
   operation(): string {
-    return this.of(operations);
+    return this.of(this.#cloud.words.operations);
   }
 
   maybeOperation(): { operation?: string } {
@@ -275,9 +255,7 @@ class Dice {
 
   oddProviderID(): { providerID?: string } {
     if (this.chance(0.8)) return {};
-    return {
-      providerID: this.of(['', 'gce://project/zone/vm', 'aws:///eu-west-1a/fargate-ip-10-1-2-3', 'nonsense']),
-    };
+    return { providerID: this.of(this.#cloud.words.oddProviderIDs) };
   }
 
   endpoints(): readonly { node: number; state: 'ready' | 'not-ready' | 'terminating' }[] {
@@ -288,7 +266,7 @@ class Dice {
   }
 
   annotation(): SimEvent {
-    const [key, values] = this.of(annotationValues);
+    const [key, values] = this.of(this.#annotations);
     return {
       kind: 'annotate',
       pick: this.int(8),
@@ -299,7 +277,7 @@ class Dice {
 
   typeChange(): SimEvent {
     const type = this.of(['ClusterIP', 'NodePort', 'LoadBalancer', 'LoadBalancer']);
-    const loadBalancerClass = this.of(['sluice.dev/aws', 'example.com/other', undefined, undefined]);
+    const loadBalancerClass = this.of([this.#cloud.className, 'example.com/other', undefined, undefined]);
     const named = type === 'LoadBalancer' && loadBalancerClass !== undefined;
     return { kind: 'type', pick: this.int(8), type, ...(named ? { loadBalancerClass } : {}) };
   }
@@ -318,14 +296,15 @@ class Dice {
       [{ name: 'dns', port: 53, protocol: 'UDP' }],
     ];
     const annotations: Record<string, string> = {};
-    if (this.chance(0.2)) annotations[`${prefix}scheme`] = 'internet-facing';
+    const { words, className } = this.#cloud;
+    if (this.chance(0.2)) annotations[words.side[0]] = words.side[1];
     for (let i = this.int(3); i > 0; i -= 1) {
-      const [key, values] = this.of(annotationValues);
+      const [key, values] = this.of(this.#annotations);
       if (this.chance(0.6)) annotations[key] = this.of(values);
     }
-    if (this.chance(0.04)) annotations[`${prefix}type`] = 'external';
-    if (this.chance(0.08)) annotations[`${prefix}name`] = takenName;
-    const loadBalancerClass = this.of(['sluice.dev/aws', undefined, undefined, undefined]);
+    if (this.chance(0.04)) annotations[handedKey] = 'external';
+    if (this.chance(0.08)) annotations[words.nameKey] = takenName;
+    const loadBalancerClass = this.of([className, undefined, undefined, undefined]);
     return {
       ports: this.of(portSets),
       policy: this.chance(0.45) ? 'Local' : 'Cluster',
@@ -350,8 +329,8 @@ class Dice {
   }
 }
 
-export function randomHistory(seed: number): History {
-  const dice = new Dice(seededRandom(seed));
+export function randomHistory(seed: number, cloud: Cloud): History {
+  const dice = new Dice(seededRandom(seed), cloud);
   const mood = dice.of(moods);
   const choices = eventKinds.filter(
     (kind) => makers[kind][1] === 'any' || mood.some((one) => one === makers[kind][1]),

@@ -1,4 +1,5 @@
 /** Runs one history from birth to judgement, and says what was found. */
+import type { Cloud } from './cloud.ts';
 import { describeEvent, type History } from './events.ts';
 import { judge } from './judge.ts';
 import type { Violation } from './monitor.ts';
@@ -14,13 +15,14 @@ export interface Result {
 }
 
 export interface RunOptions {
+  readonly cloud: Cloud;
   readonly plants?: Plants;
   readonly checkSchema?: boolean;
   /** Told of every event, call and violation, one line each. */
   readonly trace?: (line: string) => void;
 }
 
-export async function runHistory(history: History, options: RunOptions = {}): Promise<Result> {
+export async function runHistory(history: History, options: RunOptions): Promise<Result> {
   const { seed, surroundings, steps } = history;
   const world = new World({ seed, surroundings, ...options });
   try {

@@ -2,6 +2,7 @@
  * Makes a failing history small: takes out steps, alone and in runs, as long as the same invariant breaks.
  * The seed stays, so chance falls nearly as before.
  */
+import type { Cloud } from './cloud.ts';
 import { describeHistory, type History, type HistoryStep } from './events.ts';
 import type { Invariant, Violation } from './monitor.ts';
 import { runHistory, type RunOptions } from './run.ts';
@@ -14,7 +15,7 @@ export interface Shrunk {
   readonly violation: Violation;
 }
 
-export async function shrink(history: History, first: Violation, options: RunOptions = {}): Promise<Shrunk> {
+export async function shrink(history: History, first: Violation, options: RunOptions): Promise<Shrunk> {
   let best: Shrunk = { history, violation: first };
   let runs = 0;
   const tryWith = async (steps: readonly HistoryStep[]): Promise<boolean> => {
@@ -55,10 +56,10 @@ async function broken(
 }
 
 /** What a person needs: what broke, the least that breaks it, and how to see it again. */
-export function report({ history, violation }: Shrunk): string {
+export function report(cloud: Cloud, { history, violation }: Shrunk): string {
   return [
     `${violation.invariant} broken at ${Math.round(violation.at)} ms: ${violation.message}`,
     describeHistory(history),
-    `see it again: SLUICE_SEED=${history.seed} npx vitest run --project sim test/sim/replay.test.ts`,
+    `see it again: SLUICE_CLOUD=${cloud.provider} SLUICE_SEED=${history.seed} npx vitest run --project sim test/sim/replay.test.ts`,
   ].join('\n');
 }

@@ -2,10 +2,10 @@
  * The faults of the sweep, after the rows of the field's list of faults: what each is, on which calls it can
  * fall, and what happens then.
  */
-import type { FaultEffect } from '../../providers/aws/simulator/faults.ts';
 import type { ApiFault } from './api-client.ts';
+import type { Cloud, CloudEffect } from './cloud.ts';
 import type { SimEvent, Surroundings } from './events.ts';
-import { prefix } from './truth.ts';
+import { takenName } from './people.ts';
 
 /** One call of the clean run. */
 export interface Point {
@@ -22,7 +22,7 @@ export interface Point {
 /** What is done at a point. */
 export type Blow =
   /** With `forMs`, the same happens to all calls of that operation for so long. */
-  | { readonly kind: 'cloud'; readonly effect: FaultEffect; readonly forMs?: number }
+  | { readonly kind: 'cloud'; readonly effect: CloudEffect; readonly forMs?: number }
   | { readonly kind: 'api'; readonly fault: ApiFault }
   | { readonly kind: 'events'; readonly events: readonly SimEvent[] };
 
@@ -40,10 +40,11 @@ const apiWrite = ({ side, write }: Point): boolean => side === 'api' && write;
 const serviceWrite = ({ side, call }: Point): boolean => side === 'api' && call.startsWith('PATCH services');
 const cloud = ({ side }: Point): boolean => side === 'cloud';
 const cloudWrite = ({ side, write }: Point): boolean => side === 'cloud' && write;
+const cloudRead = ({ side, write }: Point): boolean => side === 'cloud' && !write;
 const calls =
-  (word: string) =>
+  (operations: readonly string[]) =>
   (point: Point): boolean =>
-    cloud(point) && point.call.startsWith(word);
+    cloud(point) && operations.includes(point.call);
 const anywhere = (): boolean => true;
 const inLife = ({ late }: Point): boolean => !late;
 
@@ -51,14 +52,19 @@ const meet =
   (...events: SimEvent[]) =>
   (): Blow => ({ kind: 'events', events });
 const answer = (fault: ApiFault) => (): Blow => ({ kind: 'api', fault });
-const cloudDoes = (effect: FaultEffect, forMs?: number) => (): Blow => ({
+const cloudDoes = (effect: CloudEffect, forMs?: number) => (): Blow => ({
   kind: 'cloud',
   effect,
   ...(forMs === undefined ? {} : { forMs }),
 });
 const refuse = (code: string, forMs?: number) => cloudDoes({ kind: 'error', code }, forMs);
 
-export const faults: readonly SweptFault[] = [
+/** All rows for a cloud. */
+export function faultsOf({ words }: Cloud): readonly SweptFault[] {
+  return [...everywhere, ...onCalls(words), ...words.sweep];
+}
+
+const everywhere: readonly SweptFault[] = [
   { row: 1, name: 'watches cut', at: anywhere, blow: meet({ kind: 'watch-cut' }) },
   { row: 2, name: '410 Gone on the watches', at: anywhere, blow: meet({ kind: 'watch-expire' }) },
   { row: 3, name: 'a rival writes first (409)', at: serviceWrite, blow: answer({ kind: 'rival' }) },
@@ -146,7 +152,6 @@ export const faults: readonly SweptFault[] = [
     blow: cloudDoes({ kind: 'lost-answer' }),
   },
   { row: 12, name: 'cloud request lost', at: cloud, blow: cloudDoes({ kind: 'lost-request' }) },
-  { row: 12, name: 'cloud answers 503', at: cloud, blow: refuse('ServiceUnavailable') },
   { row: 12, name: 'cloud never answers', at: cloud, blow: cloudDoes({ kind: 'hang' }) },
   {
     row: 13,
@@ -168,12 +173,6 @@ export const faults: readonly SweptFault[] = [
   },
   {
     row: 14,
-    name: 'what is made is unseen for 10 s',
-    at: calls('Create'),
-    blow: cloudDoes({ kind: 'hide-created', ms: 10_000 }),
-  },
-  {
-    row: 14,
     name: 'reads lag by up to 10 s for a minute',
     at: cloud,
     blow: meet({ kind: 'cloud-read-lag', lagMs: 10_000, ms: 60_000 }),
@@ -183,57 +182,6 @@ export const faults: readonly SweptFault[] = [
     name: 'references lag by 10 s for a minute',
     at: cloud,
     blow: meet({ kind: 'cloud-reference-lag', lagMs: 10_000, ms: 60_000 }),
-  },
-  {
-    row: 14,
-    name: 'one read answered empty',
-    at: calls('Describe'),
-    blow: cloudDoes({ kind: 'empty-list' }),
-  },
-  {
-    row: 14,
-    name: 'one read cut short',
-    at: calls('Describe'),
-    blow: cloudDoes({ kind: 'truncated-list', keep: 1 }),
-  },
-  {
-    row: 15,
-    name: 'in use on deletion for 60 s',
-    at: calls('DeleteTargetGroup'),
-    blow: refuse('ResourceInUse', 60_000),
-  },
-  {
-    row: 16,
-    name: 'a listener refused',
-    at: calls('CreateListener'),
-    blow: refuse('InvalidConfigurationRequest'),
-  },
-  {
-    row: 17,
-    name: 'quota of balancers',
-    at: calls('CreateLoadBalancer'),
-    blow: refuse('TooManyLoadBalancers', 30_000),
-  },
-  {
-    row: 17,
-    name: 'quota of target groups',
-    at: calls('CreateTargetGroup'),
-    blow: refuse('TooManyTargetGroups', 30_000),
-  },
-  {
-    row: 17,
-    name: 'quota of listeners',
-    at: calls('CreateListener'),
-    blow: refuse('TooManyListeners', 30_000),
-  },
-  { row: 17, name: 'quota of targets', at: calls('RegisterTargets'), blow: refuse('TooManyTargets', 30_000) },
-  { row: 18, name: 'access denied on one action for 30 s', at: cloud, blow: refuse('AccessDenied', 30_000) },
-  { row: 18, name: 'access denied on one call', at: cloud, blow: refuse('AccessDenied') },
-  {
-    row: 19,
-    name: 'a stranger has the name',
-    at: anywhere,
-    blow: meet({ kind: 'stranger' }, annotate('name', 'wanted-by-many')),
   },
   {
     row: 20,
@@ -323,6 +271,76 @@ export const faults: readonly SweptFault[] = [
   },
 ];
 
-export function annotate(word: string, value: string): SimEvent {
-  return { kind: 'annotate', pick: 0, key: `${prefix}${word}`, value };
+/** Rows on calls that have another name at each cloud. */
+function onCalls(words: Cloud['words']): readonly SweptFault[] {
+  const { calls: create, codes } = words;
+  return [
+    { row: 12, name: 'cloud answers 503', at: cloud, blow: refuse('ServiceUnavailable') },
+    {
+      row: 14,
+      name: 'what is made is unseen for 10 s',
+      at: calls([...create.createBalancer, ...create.createGroup, ...create.createListener]),
+      blow: cloudDoes({ kind: 'hide-created', ms: 10_000 }),
+    },
+    {
+      row: 14,
+      name: 'one read answered empty',
+      at: cloudRead,
+      blow: cloudDoes({ kind: 'empty-list' }),
+    },
+    {
+      row: 14,
+      name: 'one read cut short',
+      at: cloudRead,
+      blow: cloudDoes({ kind: 'truncated-list', keep: 1 }),
+    },
+    {
+      row: 15,
+      name: 'in use on deletion for 60 s',
+      at: calls(create.deleteGroup),
+      blow: refuse(codes.inUse, 60_000),
+    },
+    {
+      row: 16,
+      name: 'a listener refused',
+      at: calls(create.createListener),
+      blow: refuse(codes.badListener),
+    },
+    {
+      row: 17,
+      name: 'quota of balancers',
+      at: calls(create.createBalancer),
+      blow: refuse(codes.quotaOfBalancers, 30_000),
+    },
+    {
+      row: 17,
+      name: 'quota of groups',
+      at: calls(create.createGroup),
+      blow: refuse(codes.quotaOfGroups, 30_000),
+    },
+    {
+      row: 17,
+      name: 'quota of listeners',
+      at: calls(create.createListener),
+      blow: refuse(codes.quotaOfListeners, 30_000),
+    },
+    {
+      row: 17,
+      name: 'quota of targets',
+      at: calls(create.register),
+      blow: refuse(codes.quotaOfTargets, 30_000),
+    },
+    { row: 18, name: 'access denied on one action for 30 s', at: cloud, blow: refuse(codes.denied, 30_000) },
+    { row: 18, name: 'access denied on one call', at: cloud, blow: refuse(codes.denied) },
+    {
+      row: 19,
+      name: 'a stranger has the name',
+      at: anywhere,
+      blow: meet({ kind: 'stranger' }, annotate(words.nameKey, takenName)),
+    },
+  ];
+}
+
+export function annotate(key: string, value: string): SimEvent {
+  return { kind: 'annotate', pick: 0, key, value };
 }

@@ -4,8 +4,8 @@
  * A point is a call: the nth request of the controller to the API server or to the cloud. So a fault falls
  * between any two effects that the controller has, which random histories hit only by luck.
  */
-import type { FaultEffect } from '../../providers/aws/simulator/faults.ts';
 import type { ApiFault } from './api-client.ts';
+import type { Cloud, CloudEffect } from './cloud.ts';
 import type { HistoryStep, Surroundings } from './events.ts';
 import { judge } from './judge.ts';
 import type { Violation } from './monitor.ts';
@@ -25,7 +25,7 @@ const surroundings: Surroundings = {
 };
 
 /** Everything that happens to an ordinary Service, from birth to death. */
-const life: readonly HistoryStep[] = [
+const lifeOn = ({ words }: Cloud): readonly HistoryStep[] => [
   {
     gapMs: 1_000,
     event: {
@@ -42,7 +42,7 @@ const life: readonly HistoryStep[] = [
     },
   },
   { gapMs: 40_000, event: { kind: 'node-join' } },
-  { gapMs: 25_000, event: annotate('attributes', 'load_balancing.cross_zone.enabled=true') },
+  { gapMs: 25_000, event: annotate(...words.tune) },
   { gapMs: 10_000, event: { kind: 'port-add', pick: 0, port: 443, protocol: 'TCP' } },
   { gapMs: 30_000, event: { kind: 'node-leave', pick: 0 } },
   {
@@ -74,10 +74,10 @@ const life: readonly HistoryStep[] = [
 ];
 
 const seed = 7;
-const lifeMs = life.reduce((sum, { gapMs }) => sum + gapMs, 0);
 
 /** The calls of the clean run, in order. Throws when the clean run is not clean. */
-export async function cleanPoints(): Promise<readonly Point[]> {
+export async function cleanPoints(cloud: Cloud): Promise<readonly Point[]> {
+  const lifeMs = lifeOn(cloud).reduce((sum, { gapMs }) => sum + gapMs, 0);
   const points: Point[] = [];
   const counts = { api: 0, cloud: 0 };
   let now = (): number => 0;
@@ -86,6 +86,7 @@ export async function cleanPoints(): Promise<readonly Point[]> {
     points.push({ side, nth: counts[side], call, write, late: now() > lifeMs });
   };
   const violations = await live(
+    cloud,
     surroundings,
     (world) => {
       now = () => world.clock.now();
@@ -105,9 +106,9 @@ export async function cleanPoints(): Promise<readonly Point[]> {
 }
 
 /** One life with one blow. Throws when the life has no such point: nothing would be shown by it. */
-export async function strike(fault: SweptFault, point: Point): Promise<readonly Violation[]> {
+export async function strike(cloud: Cloud, fault: SweptFault, point: Point): Promise<readonly Violation[]> {
   let fell = false;
-  const violations = await live({ ...surroundings, ...fault.surroundings }, (world) => {
+  const violations = await live(cloud, { ...surroundings, ...fault.surroundings }, (world) => {
     const blow = fault.blow(point);
     const run = (): void => {
       if (blow.kind === 'events') for (const event of blow.events) perform(world, event);
@@ -170,7 +171,7 @@ export async function strike(fault: SweptFault, point: Point): Promise<readonly 
   return violations;
 }
 
-function lieOf(world: World, effect: FaultEffect): void {
+function lieOf(world: World, effect: CloudEffect): void {
   const lies =
     effect.kind === 'empty-list' || effect.kind === 'truncated-list' || effect.kind === 'hide-created';
   if (lies) world.lie(60_000);
@@ -182,14 +183,20 @@ function isPoint({ resource }: { readonly resource: string }): boolean {
 }
 
 async function live(
+  cloud: Cloud,
   around: Surroundings,
   prepare: (world: World) => void,
   onApiCall?: (call: { method: string; resource: string; write: boolean }) => void,
 ): Promise<readonly Violation[]> {
-  const world = new World({ seed, surroundings: around, ...(onApiCall === undefined ? {} : { onApiCall }) });
+  const world = new World({
+    cloud,
+    seed,
+    surroundings: around,
+    ...(onApiCall === undefined ? {} : { onApiCall }),
+  });
   try {
     prepare(world);
-    for (const { gapMs, event } of life) {
+    for (const { gapMs, event } of lifeOn(cloud)) {
       await world.clock.advance(gapMs);
       perform(world, event);
     }

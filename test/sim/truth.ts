@@ -1,21 +1,17 @@
 /**
  * What should be true of each Service, worked out naively from the API objects as they are.
  *
- * Written against the documentation and not against the code under test: it shares no function with it. It
- * knows the few annotations that histories use, and says `unclear` where it does not want to judge.
+ * Written against the documentation and not against the code under test: it shares no function with it. What
+ * depends on the cloud is said by its rules (cloud.ts).
  */
 import type { RawNode, RawService } from '../../src/kube/raw.ts';
 import type { ApiServer } from './api-server.ts';
-import { excludeLabel, nameOf, type Port } from './people.ts';
+import type { Cloud, ListenerTruth } from './cloud.ts';
+import { excludeLabel, nameOf } from './people.ts';
 
-export const prefix = 'service.beta.kubernetes.io/aws-load-balancer-';
 export const finalizer = 'sluice.dev/balancer';
-
-export interface ListenerTruth {
-  readonly port: number;
-  readonly protocol: 'TCP' | 'UDP' | 'TCP_UDP';
-  readonly nodePort: number;
-}
+/** Hands a Service without a class to another controller when it says `external`, on whatever cloud. */
+export const handedKey = 'service.beta.kubernetes.io/aws-load-balancer-type';
 
 export interface ServiceTruth {
   readonly uid: string;
@@ -29,98 +25,86 @@ export interface ServiceTruth {
   /** The user has to mend something first. */
   readonly broken: boolean;
   readonly listeners: readonly ListenerTruth[];
-  /** Instances, by the nodes that may be targets and, under policy Local, hold an endpoint. */
-  readonly targets: ReadonlySet<string>;
+  /**
+   * Instances, by the nodes that may be targets and, under policy Local, hold an endpoint, with the number of
+   * their endpoints that are ready.
+   */
+  readonly targets: ReadonlyMap<string, number>;
+  readonly local: boolean;
   readonly annotations: Readonly<Record<string, string>>;
   readonly addresses: readonly string[];
 }
 
-/** The name that some Services ask for; a stranger's balancer, or another Service's, may have it already. */
-export const takenName = 'wanted-by-many';
-
-/** Annotation values of histories that a user has to mend. */
-export const brokenAnnotations: Readonly<Record<string, string>> = {
-  [`${prefix}healthcheck-interval`]: 'often',
-  [`${prefix}nlb-target-type`]: 'ip',
-  [`${prefix}attributes`]: 'no_such_attribute=1',
-  'service.beta.kubernetes.io/load-balancer-source-ranges': '10.0.0.0/8',
-};
-
-export function truthOf(server: ApiServer): ReadonlyMap<string, ServiceTruth> {
+export function truthOf(server: ApiServer, cloud: Cloud): ReadonlyMap<string, ServiceTruth> {
   const truths = new Map<string, ServiceTruth>();
   const nodes = [...server.all('nodes')];
   for (const service of server.all('services')) {
-    const truth = serviceTruth(server, service, nodes);
+    const truth = serviceTruth(server, cloud, service, nodes);
     truths.set(truth.uid, truth);
   }
   return truths;
 }
 
-function serviceTruth(server: ApiServer, service: RawService, nodes: readonly RawNode[]): ServiceTruth {
+function serviceTruth(
+  server: ApiServer,
+  cloud: Cloud,
+  service: RawService,
+  nodes: readonly RawNode[],
+): ServiceTruth {
   const { metadata = {}, spec = {}, status = {} } = service;
   const annotations = metadata.annotations ?? {};
   const key = nameOf(service);
-  const byClass = spec.loadBalancerClass ?? 'sluice.dev/aws';
-  const handed = spec.loadBalancerClass === undefined && annotations[`${prefix}type`] === 'external';
+  const byClass = spec.loadBalancerClass ?? cloud.className;
+  const handed = spec.loadBalancerClass === undefined && annotations[handedKey] === 'external';
   const deleting = metadata.deletionTimestamp !== undefined;
-  const { listeners, broken } = listenersOf(spec.ports ?? []);
+  const { listeners, broken } = cloud.rules.listenersOf(spec.ports ?? [], annotations);
   return {
     uid: metadata.uid ?? '',
     key,
     deleting,
     finalized: (metadata.finalizers ?? []).includes(finalizer),
-    ours: spec.type === 'LoadBalancer' && !deleting && byClass === 'sluice.dev/aws' && !handed,
+    ours: spec.type === 'LoadBalancer' && !deleting && byClass === cloud.className && !handed,
     held: annotations['sluice.dev/paused'] !== undefined || annotations['sluice.dev/plan-only'] !== undefined,
-    broken: broken || Object.entries(brokenAnnotations).some(([name, value]) => annotations[name] === value),
+    broken: broken || Object.entries(cloud.words.broken).some(([name, value]) => annotations[name] === value),
     listeners,
-    targets: targetsOf(server, key, spec, annotations, nodes),
+    targets: targetsOf(server, cloud, service, nodes),
+    local: spec.externalTrafficPolicy === 'Local',
     annotations,
     addresses: (status.loadBalancer?.ingress ?? []).map(({ hostname = '', ip = '' }) => hostname || ip),
   };
 }
 
-function listenersOf(ports: readonly Port[]): { listeners: readonly ListenerTruth[]; broken: boolean } {
-  const byNumber = new Map<number, ListenerTruth>();
-  let broken = false;
-  for (const { port = 0, nodePort = 0, protocol = 'TCP' } of ports) {
-    if ((protocol !== 'TCP' && protocol !== 'UDP') || nodePort === 0) {
-      broken = true;
-      continue;
-    }
-    const other = byNumber.get(port);
-    if (other !== undefined && other.nodePort !== nodePort) broken = true;
-    byNumber.set(port, { port, nodePort, protocol: other === undefined ? protocol : 'TCP_UDP' });
-  }
-  return { listeners: [...byNumber.values()], broken };
-}
-
 function targetsOf(
   server: ApiServer,
-  key: string,
-  spec: NonNullable<RawService['spec']>,
-  annotations: Readonly<Record<string, string>>,
+  cloud: Cloud,
+  service: RawService,
   nodes: readonly RawNode[],
-): ReadonlySet<string> {
-  const [label, value] = (annotations[`${prefix}target-node-labels`] ?? '').split('=');
-  const holders = new Set<string>();
-  for (const { nodeName = '', conditions = {} } of server.get('endpointslices', `${key}-x1`)?.endpoints ?? [])
-    if (conditions.terminating !== true) holders.add(nodeName);
-  const targets = new Set<string>();
+): ReadonlyMap<string, number> {
+  const { annotations = {} } = service.metadata ?? {};
+  const [label, value] = (annotations[cloud.rules.nodeLabelKey] ?? '').split('=');
+  const holders = new Map<string, number>();
+  const slice = server.get('endpointslices', `${nameOf(service)}-x1`);
+  for (const { nodeName = '', conditions = {} } of slice?.endpoints ?? []) {
+    if (conditions.terminating === true) continue;
+    holders.set(nodeName, (holders.get(nodeName) ?? 0) + (conditions.ready === true ? 1 : 0));
+  }
+  const targets = new Map<string, number>();
   for (const node of nodes) {
-    const instance = eligibleInstance(node);
+    const instance = eligibleInstance(node, cloud);
+    const ready = holders.get(node.metadata?.name ?? '');
     if (instance === undefined) continue;
-    if (spec.externalTrafficPolicy === 'Local' && !holders.has(node.metadata?.name ?? '')) continue;
+    if (service.spec?.externalTrafficPolicy === 'Local' && ready === undefined) continue;
     if (label !== undefined && label !== '' && node.metadata?.labels?.[label] !== value) continue;
-    targets.add(instance);
+    targets.set(instance, ready ?? 0);
   }
   return targets;
 }
 
 /** The instance of a node that may be a target (KEP-3458), undefined for any other. */
-export function eligibleInstance(node: RawNode): string | undefined {
+function eligibleInstance(node: RawNode, cloud: Cloud): string | undefined {
   const label = node.metadata?.labels?.[excludeLabel];
   if (node.metadata?.deletionTimestamp !== undefined) return undefined;
   if (label !== undefined && label !== 'false') return undefined;
   if ((node.spec?.taints ?? []).some(({ key }) => key === 'ToBeDeletedByClusterAutoscaler')) return undefined;
-  return /(?:^|\/)(i-[0-9a-f]+)$/.exec(node.spec?.providerID ?? '')?.[1];
+  return cloud.rules.instanceOf(node.spec?.providerID ?? '');
 }

@@ -3,11 +3,11 @@
  *
  * All chance comes from one seed, in separate streams for what must not disturb each other.
  */
-import { Account } from '../../providers/aws/simulator/account.ts';
 import { seededRandom, type Random } from '../../src/core/clock.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import type { ApiCall, ApiFault, Wire } from './api-client.ts';
 import { ApiServer } from './api-server.ts';
+import type { Cloud, SimAccount } from './cloud.ts';
 import type { Surroundings } from './events.ts';
 import { Monitor } from './monitor.ts';
 import { People } from './people.ts';
@@ -29,6 +29,7 @@ interface StandingApiFault {
 export const blowId = 'blow';
 
 export interface WorldOptions {
+  readonly cloud: Cloud;
   readonly seed: number;
   readonly surroundings: Surroundings;
   readonly plants?: Plants;
@@ -54,7 +55,8 @@ const liveLagMs = 5_000;
 export class World {
   readonly clock: VirtualClock;
   readonly server: ApiServer;
-  readonly account: Account;
+  readonly cloud: Cloud;
+  readonly account: SimAccount;
   readonly people: People;
   readonly monitor: Monitor;
   readonly surroundings: Surroundings;
@@ -85,22 +87,25 @@ export class World {
   #ended = false;
 
   constructor(options: WorldOptions) {
-    const { seed, surroundings } = options;
+    const { seed, surroundings, cloud } = options;
+    this.cloud = cloud;
     this.#options = options;
     this.surroundings = surroundings;
     this.#random = seededRandom(seed ^ 0x5eed);
     this.clock = new VirtualClock({ random: seededRandom(seed ^ 0x0c10), limit: 400_000 });
     this.server = new ApiServer(() => this.clock.wall());
-    this.account = new Account({
+    this.account = cloud.open({
       clock: this.clock,
       random: seededRandom(seed ^ 0xacc7),
-      settings: { checkSchema: options.checkSchema ?? false, ...calmAccount(surroundings) },
+      surroundings,
+      checkSchema: options.checkSchema ?? false,
     });
-    this.people = new People(this.server);
+    this.people = new People(this.server, (number) => cloud.rules.providerID(number));
     this.#traceCalls();
     this.monitor = new Monitor({
       clock: this.clock,
       server: this.server,
+      cloud,
       account: this.account,
       lagMs: () => (this.clock.now() < this.#disturbedUntil ? disturbedLagMs : calmLagMs),
       liveLagMs: () => (this.clock.now() < this.#slowUntil ? disturbedLagMs : liveLagMs),
@@ -217,6 +222,7 @@ export class World {
     const process: Process = new Process({
       clock: this.clock,
       server: this.server,
+      cloud: this.cloud,
       account: this.account,
       name,
       seed: Math.floor(this.#random() * 2 ** 32),
@@ -307,7 +313,7 @@ export class World {
     const after = (): void => {
       for (const call of this.account.calls(seq)) {
         seq = call.seq;
-        const answer = call.error?.code ?? (call.answered ? 'ok' : 'no answer');
+        const answer = call.refusal ?? (call.answered ? 'ok' : 'no answer');
         this.trace(`${call.by} ${call.operation} → ${answer}`, call.input);
       }
     };
@@ -326,23 +332,4 @@ export class World {
 
 export function describeError(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : JSON.stringify(error);
-}
-
-/** The account without faults. */
-export function calmAccount(surroundings: Surroundings) {
-  return {
-    pageSize: surroundings.pageSize,
-    latency: { callMs: surroundings.cloudLatencyMs },
-    delays: {
-      provisioningMs: surroundings.provisioningMs,
-      registrationMs: surroundings.registrationMs,
-      initialCheckMs: 0,
-      becomesHealthyMs: 0,
-      becomesUnhealthyMs: 0,
-      targetGroupReleaseMs: 0,
-    },
-    consistency: { readLagMs: 0, readLagVaries: false, referenceLagMs: 0 },
-    recordLimit: 500,
-    historyLimit: 400,
-  };
 }

@@ -178,6 +178,7 @@ export function serviceNamed(name: string): fc.Arbitrary<ServiceObject> {
         { 'sluice.dev/weights': 'zone:z1=3,node:n3=2' },
         { 'sluice.dev/guard-everything': 'true' },
         { 'sluice.dev/guard-everything': 'false' },
+        { 'sluice.dev/drain': 'node:n2, 10.244.1.0/31' },
       ),
       ports: servicePorts,
       externalTrafficPolicy: fc.constantFrom<ServiceObject['externalTrafficPolicy']>('Cluster', 'Local'),

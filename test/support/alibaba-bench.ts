@@ -5,8 +5,9 @@
 import { parseAlibabaConfig } from '../../providers/alibaba/config.ts';
 import type { AlibabaConfig } from '../../providers/alibaba/config.ts';
 import type { AlibabaObserved } from '../../providers/alibaba/observed.ts';
-import { createAlibabaProvider } from '../../providers/alibaba/provider.ts';
-import type { AlibabaProvider } from '../../providers/alibaba/provider.ts';
+import { createAlibaba } from '../../providers/alibaba/provider.ts';
+import type { Alibaba, AlibabaProvider } from '../../providers/alibaba/provider.ts';
+import type { TakeOver } from '../../providers/alibaba/take-over.ts';
 import type { AlibabaSettings } from '../../providers/alibaba/settings.ts';
 import { Account } from '../../providers/alibaba/simulator/account.ts';
 import { inMemoryClient } from '../../providers/alibaba/simulator/client.ts';
@@ -59,8 +60,8 @@ const never = new AbortController().signal;
 export class AlibabaBench {
   readonly clock = new VirtualClock();
   readonly account: Account;
-  provider: AlibabaProvider;
-  readonly #make: () => AlibabaProvider;
+  alibaba: Alibaba;
+  readonly #make: () => Alibaba;
   readonly #memory = new Map<string, HandOverMemory>();
   readonly #last = new Map<string, AlibabaObserved>();
 
@@ -74,18 +75,22 @@ export class AlibabaBench {
     });
     this.account = account;
     this.#make = () =>
-      createAlibabaProvider({
+      createAlibaba({
         client: inMemoryClient(account),
         config: testAlibabaConfig(options.config),
         clock,
         random,
       });
-    this.provider = this.#make();
+    this.alibaba = this.#make();
+  }
+
+  get provider(): AlibabaProvider {
+    return this.alibaba.provider;
   }
 
   /** Another process takes over: nothing is remembered. */
   restart(): void {
-    this.provider = this.#make();
+    this.alibaba = this.#make();
     this.#memory.clear();
     this.#last.clear();
   }
@@ -100,6 +105,16 @@ export class AlibabaBench {
 
   async remove(state: ClusterState, settings?: AlibabaSettings): Promise<Pass> {
     return await this.#pass(ownerOf(state), { kind: 'absent', settings }, 'removal');
+  }
+
+  /** What `sluice migrate` would call for the Service. */
+  async planTakeOver(state: ClusterState): Promise<TakeOver> {
+    const request = { owner: ownerOf(state), wanted: this.wanted(state), signal: never };
+    return await this.drive(this.alibaba.takeOver(request));
+  }
+
+  async carryOut(steps: readonly Step[]): Promise<void> {
+    for (const step of steps) await this.drive(this.provider.apply(step, step.parameters, never));
   }
 
   async drive<Value>(promise: Promise<Value>): Promise<Value> {

@@ -12,8 +12,9 @@ import type { Context } from './context.ts';
 import { describeAccount, listResources } from './dump.ts';
 import type { AccountDump, ResourceView } from './dump.ts';
 import { CloudError } from './errors.ts';
-import { Faults } from './faults.ts';
-import type { FaultEffect, IncomingCall } from './faults.ts';
+import { Faults } from '../../../src/core/simulated/faults.ts';
+import type { IncomingCall } from '../../../src/core/simulated/faults.ts';
+import type { FaultEffect } from './faults.ts';
 import { simulatedOperations } from './operations.ts';
 import { earlyOutcome, lateOutcome, resultOf, shorten } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
@@ -45,7 +46,7 @@ const BY_HAND = 'hand';
 
 export class Account {
   readonly clock: Clock;
-  readonly faults = new Faults();
+  readonly faults = new Faults<FaultEffect>();
   readonly #random: Random;
   readonly #initial: Settings;
   #settings: Settings;

@@ -30,8 +30,15 @@ export function isVisible(context: Context, record: AnyRecord): boolean {
 /** Throws InvalidLoadBalancerId.NotFound. */
 export function findLoadBalancer(context: Context, id: string): LoadBalancerRecord {
   const found = context.store.get('load-balancer', id);
-  if (found !== undefined && isVisible(context, found)) return found;
+  if (found !== undefined && isVisible(context, found)) return inForce(context, found);
   throw new CloudError('InvalidLoadBalancerId.NotFound', `The specified LoadBalancerId ${id} does not exist`);
+}
+
+/** With what was ordered and counts by now. */
+export function inForce({ wall }: Context, record: LoadBalancerRecord): LoadBalancerRecord {
+  const { ordered, ...rest } = record;
+  if (ordered === undefined || wall < ordered.from) return record;
+  return { ...rest, internetChargeType: ordered.internetChargeType, bandwidth: ordered.bandwidth };
 }
 
 /** Throws ResourceNotFound.VServerGroup. */

@@ -1,7 +1,8 @@
 /** The control endpoints (control.ts) as functions: how a demo, a command or a test drives a simulator in another process. */
 
 import type { AccountDump } from './dump.ts';
-import type { FaultOrder, OrderedFault } from './faults.ts';
+import type { OrderedFault } from '../../../src/core/simulated/faults.ts';
+import type { FaultEffect, FaultOrder } from './faults.ts';
 import type { RecordedCall } from './record.ts';
 import type { Settings, SettingsInput } from './settings.ts';
 import type { LoadBalancerRecord } from './store.ts';
@@ -14,7 +15,7 @@ export interface ControlClient {
     seq?: number,
   ): Promise<{ readonly calls: readonly RecordedCall[]; readonly counts: Readonly<Record<string, number>> }>;
   forgetCalls(): Promise<void>;
-  faults(): Promise<readonly OrderedFault[]>;
+  faults(): Promise<readonly OrderedFault<FaultEffect>[]>;
   /** Returns the order's id. */
   orderFault(order: FaultOrder): Promise<string>;
   /** Takes back one order, or all. */
@@ -54,7 +55,7 @@ export function controlClient(url: string): ControlClient {
         counts: Readonly<Record<string, number>>;
       },
     forgetCalls: () => tell('DELETE', 'calls'),
-    faults: async () => (await send('GET', 'faults'))['faults'] as readonly OrderedFault[],
+    faults: async () => (await send('GET', 'faults'))['faults'] as readonly OrderedFault<FaultEffect>[],
     orderFault: async (order) => String((await send('POST', 'faults', order))['id']),
     clearFaults: (id) => tell('DELETE', id === undefined ? 'faults' : `faults/${id}`),
     settings: async () => (await send('GET', 'settings')) as unknown as Settings,

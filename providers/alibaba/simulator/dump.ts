@@ -2,7 +2,7 @@
 import type { LoadBalancer } from '../client-types.ts';
 import type { BackendServer } from '../client-types-groups.ts';
 import type { DomainExtension, Listener } from '../client-types-listeners.ts';
-import { groupsOf, listenersOf } from './context.ts';
+import { groupsOf, inForce, listenersOf } from './context.ts';
 import type { Context } from './context.ts';
 import { describeDomainExtensions } from './domain-extensions.ts';
 import { showListener } from './listeners.ts';
@@ -51,7 +51,7 @@ export function describeAccount(context: Context): AccountDump {
   return {
     region: context.settings.region,
     loadBalancers: context.store.all('load-balancer').map((record) => ({
-      ...show(record, false),
+      ...show(inForce(context, record), false),
       TagsByKey: record.tags,
       Listeners: listenersOf(context, record.id).map((listener) => ({
         ...showListener(context, listener),

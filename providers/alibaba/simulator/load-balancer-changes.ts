@@ -37,10 +37,12 @@ export function modifyInternetSpec(context: Context, input: In<'ModifyLoadBalanc
     }
     const internetChargeType = input.InternetChargeType ?? record.internetChargeType;
     if (internetChargeType === 'paybybandwidth' && input.Bandwidth === undefined) throw missing('Bandwidth');
-    return {
+    const asked = {
       internetChargeType,
       bandwidth: internetChargeType === 'paybybandwidth' ? (input.Bandwidth ?? record.bandwidth) : 5_120,
     };
+    const later = context.settings.chargesNextDay && internetChargeType !== record.internetChargeType;
+    return later ? { ordered: { ...asked, from: nextDay(context.wall) } } : asked;
   });
 }
 
@@ -69,6 +71,12 @@ export function modifyInstanceChargeType(
       spec: input.InstanceChargeType === 'PayBySpec' ? (input.LoadBalancerSpec ?? record.spec) : '',
     };
   });
+}
+
+/** The next midnight at UTC+8. */
+function nextDay(wall: number): number {
+  const [day, zone] = [24 * 3_600_000, 8 * 3_600_000];
+  return (Math.floor((wall + zone) / day) + 1) * day - zone;
 }
 
 function change(

@@ -1,14 +1,6 @@
 /** Balancers: made, found, read, deleted. */
 import type { Calls, LoadBalancer } from '../client-types.ts';
-import {
-  configure,
-  findLoadBalancer,
-  groupsOf,
-  isVisible,
-  listenersOf,
-  newId,
-  requireIdle,
-} from './context.ts';
+import { configure, findLoadBalancer, inForce, isVisible, newId, requireIdle } from './context.ts';
 import type { Context } from './context.ts';
 import { CloudError, invalid, missing } from './errors.ts';
 import type { LoadBalancerRecord } from './store.ts';
@@ -212,7 +204,9 @@ export function describeLoadBalancers(
     PageNumber: page,
     PageSize: size,
     LoadBalancers: {
-      LoadBalancer: found.slice((page - 1) * size, page * size).map((record) => show(record, true)),
+      LoadBalancer: found
+        .slice((page - 1) * size, page * size)
+        .map((record) => show(inForce(context, record), true)),
     },
   };
 }
@@ -233,8 +227,10 @@ export function deleteLoadBalancer(
   if (record.deleteProtection === 'on') {
     throw new CloudError('OperationDenied.DeleteProtectionIsOn', 'Deletion protection is on');
   }
-  for (const listener of listenersOf(context, record.id)) store.remove(listener, now);
-  for (const group of groupsOf(context, record.id)) store.remove(group, now);
+  // Also what a fault hides: it goes with its balancer.
+  for (const kind of ['listener', 'group'] as const) {
+    for (const one of store.all(kind)) if (one.loadBalancerId === record.id) store.remove(one, now);
+  }
   for (const extension of store.all('domain-extension')) {
     if (extension.loadBalancerId === record.id) store.remove(extension, now);
   }

@@ -68,6 +68,10 @@ export interface Settings {
   readonly vswitches: readonly VSwitchSetting[];
   /** `any`: every id is accepted. */
   readonly certificates: 'any' | readonly string[];
+  /** Milliseconds from now until certificates end. */
+  readonly certificateLifeMs: number;
+  /** Of them, those that ended yesterday. */
+  readonly expiredCertificates: readonly string[];
   readonly acls: 'any' | readonly string[];
   /** False: only servers that were set (`setServer`) can be added to a group. */
   readonly acceptUnknownServers: boolean;
@@ -79,6 +83,8 @@ export interface Settings {
   readonly healthFlag: 'HealthCheck' | 'HealthCheckSwitch';
   /** The account has bills to pay: nothing can be made. */
   readonly arrears: boolean;
+  /** A change of what internet traffic is charged by counts from the next midnight in China, as in the cloud. */
+  readonly chargesNextDay: boolean;
   readonly quotas: Quotas;
   readonly delays: Delays;
   readonly consistency: Consistency;
@@ -104,12 +110,15 @@ export const defaultSettings: Settings = {
     { id: 'vsw-b', vpcId: 'vpc-1', zone: 'cn-hangzhou-i' },
   ],
   certificates: 'any',
+  certificateLifeMs: 90 * 86_400_000,
+  expiredCertificates: [],
   acls: 'any',
   acceptUnknownServers: true,
   addExisting: 'refused',
   fuzzyNames: true,
   healthFlag: 'HealthCheck',
   arrears: false,
+  chargesNextDay: false,
   quotas: {
     loadBalancers: 60,
     listenersPerLoadBalancer: 50,

@@ -40,6 +40,10 @@ export interface LoadBalancerRecord extends Resource {
   readonly modificationReason: string;
   /** `locked` for unpaid bills. */
   readonly status: 'active' | 'inactive' | 'locked';
+  /** Ordered, and in force from that wall-clock time on. */
+  readonly ordered?:
+    | (Pick<LoadBalancerRecord, 'internetChargeType' | 'bandwidth'> & { readonly from: number })
+    | undefined;
 }
 
 export type Protocol = 'tcp' | 'udp' | 'http' | 'https';

@@ -7,7 +7,6 @@ type In<O extends keyof Calls> = Calls[O][0];
 type Out<O extends keyof Calls> = Calls[O][1];
 
 const pageSize = 10;
-const certificateLife = 90 * 86_400_000;
 
 /** The free addresses of a vswitch, those of our balancers taken off. */
 function freeAddresses(context: Context, id: string, free = 250): number {
@@ -63,7 +62,7 @@ export function describeServerCertificates(
   context: Context,
   input: In<'DescribeServerCertificates'>,
 ): Out<'DescribeServerCertificates'> {
-  const { certificates } = context.settings;
+  const { certificates, certificateLifeMs, expiredCertificates } = context.settings;
   const asked = input.ServerCertificateId;
   const known = certificates === 'any' ? (asked === undefined ? [] : [asked]) : certificates;
   return {
@@ -73,7 +72,8 @@ export function describeServerCertificates(
         .map((id) => ({
           ServerCertificateId: id,
           ServerCertificateName: id,
-          ExpireTimeStamp: context.wall + certificateLife,
+          ExpireTimeStamp:
+            context.wall + (expiredCertificates.includes(id) ? -86_400_000 : certificateLifeMs),
         })),
     },
   };

@@ -14,7 +14,7 @@ import { Buckets } from './buckets.ts';
 import { notFound, type Context } from './context.ts';
 import { describeAccount, listResources, type AccountDump, type ResourceView } from './dump.ts';
 import { CloudError, isCommonCode } from './errors.ts';
-import { Faults, type FaultEffect, type IncomingCall } from './faults.ts';
+import { Faults, type FaultEffect, type IncomingCall } from '../../../src/core/simulated/faults.ts';
 import { simulatedOperations } from './operations.ts';
 import {
   checkInput,

@@ -3,7 +3,7 @@ import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import { seededRandom } from '../../../src/core/clock.ts';
 import { Account } from './account.ts';
 import { inMemoryClient } from './client.ts';
-import type { FaultEffect } from './faults.ts';
+import type { FaultEffect } from '../../../src/core/simulated/faults.ts';
 
 const create = { Name: 'web', Type: 'network', Subnets: ['subnet-a'] };
 

@@ -1,7 +1,7 @@
 /** The control endpoints (control.ts) as functions: how a demo, a command or a test drives a simulator in another process. */
 
 import type { AccountDump } from './dump.ts';
-import type { FaultOrder, OrderedFault } from './faults.ts';
+import type { FaultOrder, OrderedFault } from '../../../src/core/simulated/faults.ts';
 import type { RecordedCall } from './record.ts';
 import type { Settings, SettingsInput } from './settings.ts';
 import type { LoadBalancerRecord } from './store.ts';

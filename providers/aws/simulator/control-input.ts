@@ -4,7 +4,7 @@
  */
 
 import { validation } from './errors.ts';
-import type { FaultEffect, FaultOrder } from './faults.ts';
+import type { FaultEffect, FaultOrder } from '../../../src/core/simulated/faults.ts';
 import { simulatedOperations } from './operations.ts';
 import { defaultSettings, type SettingsInput } from './settings.ts';
 import type { Condition, TargetSelector } from './world.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AnswerLost } from './errors.ts';
-import type { FaultOrder } from './faults.ts';
+import type { FaultOrder } from '../../../src/core/simulated/faults.ts';
 import { bench } from './testing.ts';
 
 const create = { Name: 'web', Type: 'network', Subnets: ['subnet-a'] };

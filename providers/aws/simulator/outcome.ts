@@ -5,7 +5,7 @@
 
 import { SluiceError, unreachable } from '../../../src/core/errors.ts';
 import { AnswerLost, CloudError } from './errors.ts';
-import type { FaultEffect } from './faults.ts';
+import type { FaultEffect } from '../../../src/core/simulated/faults.ts';
 import { simulatedOperations, type Operation } from './operations.ts';
 import { checkShape } from './schema/check.ts';
 import { operationSchemas, type OperationSchema } from './schema/model.ts';

@@ -201,7 +201,7 @@ function endpointsOf(
   const left = new Map(to.map((one) => [endpointText(one.endpoint), one]));
   return (port?.endpoints ?? []).map((endpoint): AnsweredEndpoint => {
     const reason = local ? endpoint.local : endpoint.cluster;
-    const good = reason === 'Used' || reason === 'UsedTerminating';
+    const good = reason === 'Used' || reason === 'UsedTerminating' || reason === 'UsedDraining';
     const chosen = good ? left.get(endpointText(endpoint)) : undefined;
     return {
       address: endpoint.address,

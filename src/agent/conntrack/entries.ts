@@ -14,6 +14,8 @@ export interface ConntrackEntry {
   /** Who answers: behind a translation another one than was asked. */
   readonly replySource: string;
   readonly replyPort: number;
+  /** Of TCP: `ESTABLISHED`, `TIME_WAIT` …; undefined elsewhere. */
+  readonly state?: string | undefined;
   /** Undefined: the default zone. */
   readonly zone: number | undefined;
 }
@@ -25,9 +27,13 @@ export function parseEntry(line: string): ConntrackEntry | undefined {
   const sourcePorts: number[] = [];
   const ports: number[] = [];
   let zone: number | undefined;
+  let state: string | undefined;
   for (const word of line.split(' ')) {
     const equals = word.indexOf('=');
-    if (equals === -1) continue;
+    if (equals === -1) {
+      if (sources.length === 0 && /^[A-Z][A-Z_0-9]*$/u.test(word)) state = word;
+      continue;
+    }
     const value = word.slice(equals + 1);
     switch (word.slice(0, equals)) {
       case 'src':
@@ -60,5 +66,5 @@ export function parseEntry(line: string): ConntrackEntry | undefined {
     port === undefined
   )
     return undefined;
-  return { source, destination, sourcePort, port, replySource, replyPort, zone };
+  return { source, destination, sourcePort, port, replySource, replyPort, state, zone };
 }

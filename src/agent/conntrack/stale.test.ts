@@ -68,6 +68,7 @@ describe('reading the table', () => {
         port: 443,
         replySource: '10.0.0.2',
         replyPort: 6443,
+        state: 'ESTABLISHED',
         zone: undefined,
       },
     ],

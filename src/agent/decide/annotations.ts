@@ -4,7 +4,7 @@
  * What cannot be read has no effect and is a problem with a cure; it never takes the Service down. Weights tell
  * endpoints apart by what a slice says about them (address, node, zone), since slices do not carry pod labels.
  */
-import { parseBool, parseInteger, parseKeyValues } from '../../core/annotations.ts';
+import { parseBool, parseInteger, parseKeyValues, parseList } from '../../core/annotations.ts';
 import { agentAnnotation } from '../../core/agent-annotations.ts';
 import type { ServiceObject, SliceEndpoint } from '../../core/objects.ts';
 import { annotationField } from '../../core/problems.ts';
@@ -21,15 +21,29 @@ export interface WeightRule {
   readonly weight: number;
 }
 
+/** Endpoints that are to be left alone. */
+export interface DrainRule {
+  readonly by: 'range' | 'node';
+  /** A canonical range, a node's name. */
+  readonly value: string;
+}
+
 export interface ServiceOptions {
   readonly balancing: 'random' | 'hash';
   /** Empty: everybody has the same. */
   readonly weights: readonly WeightRule[];
+  /** Empty: nothing is drained. */
+  readonly drain: readonly DrainRule[];
   /** Undefined: the agent's setting decides. */
   readonly guardEverything: boolean | undefined;
 }
 
-const plain: ServiceOptions = { balancing: 'random', weights: [], guardEverything: undefined };
+const plain: ServiceOptions = {
+  balancing: 'random',
+  weights: [],
+  drain: [],
+  guardEverything: undefined,
+};
 
 export interface ReadOptions {
   readonly options: ServiceOptions;
@@ -38,12 +52,14 @@ export interface ReadOptions {
 
 const plainly: ReadOptions = { options: plain, problems: [] };
 
-/** Reads the three annotations, with every problem. */
+/** Reads the annotations, with every problem. */
 export function serviceOptions({ annotations }: Pick<ServiceObject, 'annotations'>): ReadOptions {
   const balancing = annotations[agentAnnotation.balancing.key];
   const weights = annotations[agentAnnotation.weights.key];
   const guard = annotations[agentAnnotation.guardEverything.key];
-  if (balancing === undefined && weights === undefined && guard === undefined) return plainly;
+  const drain = annotations[agentAnnotation.drain.key];
+  if (balancing === undefined && weights === undefined && guard === undefined && drain === undefined)
+    return plainly;
   const problems: Problem[] = [];
   const wrong = (key: string, message: string): void => {
     problems.push({
@@ -74,6 +90,9 @@ export function serviceOptions({ annotations }: Pick<ServiceObject, 'annotations
           : weightRules(weights, (message) => {
               wrong(agentAnnotation.weights.key, message);
             }),
+      drain: drainRules(drain ?? '', (message) => {
+        wrong(agentAnnotation.drain.key, message);
+      }),
       guardEverything,
     },
     problems,
@@ -98,6 +117,25 @@ function weightRules(text: string, wrong: (message: string) => void): readonly W
     else rules.push({ ...who, weight });
   }
   return good ? rules.toSorted((a, b) => precedence(a) - precedence(b)) : [];
+}
+
+/** What can be read counts, whatever stands beside it: each part stands for itself. */
+function drainRules(text: string, wrong: (message: string) => void): readonly DrainRule[] {
+  return parseList(text).flatMap((part): readonly DrainRule[] => {
+    const who = selector(part);
+    if (who?.by === 'range' || who?.by === 'node') return [{ by: who.by, value: who.value }];
+    wrong(`"${part}" is neither an address, an address range nor node:NAME; the rest of the list counts`);
+    return [];
+  });
+}
+
+/** Whether an endpoint is to get no new connections while there are others. */
+export function isDrained(
+  rules: readonly DrainRule[],
+  address: string,
+  { nodeName }: Pick<SliceEndpoint, 'nodeName'>,
+): boolean {
+  return rules.some(({ by, value }) => (by === 'node' ? nodeName === value : inRanges(address, [value])));
 }
 
 /** Addresses and the narrowest ranges first, then nodes, zones, and the default. */

@@ -13,8 +13,8 @@ import type {
 } from '../../core/objects.ts';
 import type { Endpoint } from '../decision.ts';
 import { byText, canonical } from './addresses.ts';
-import { weightOf } from './annotations.ts';
-import type { WeightRule } from './annotations.ts';
+import { isDrained, weightOf } from './annotations.ts';
+import type { DrainRule, WeightRule } from './annotations.ts';
 import type { NodeView } from './view.ts';
 
 /** How fit for new connections an endpoint is: ready; serving while it terminates, as a last resort; not at all. */
@@ -67,6 +67,12 @@ export function fitnessOf({ ready, serving, terminating }: SliceEndpoint): Fitne
   return serving && terminating ? 'last-resort' : 'unfit';
 }
 
+/** An endpoint that is drained is one that terminates and still serves. */
+export function drainedFitness(endpoint: SliceEndpoint, drained: boolean): Fitness {
+  const fitness = fitnessOf(endpoint);
+  return drained && fitness === 'ready' ? 'last-resort' : fitness;
+}
+
 const rank: Readonly<Record<Fitness, number>> = { ready: 2, 'last-resort': 1, unfit: 0 };
 
 /**
@@ -82,6 +88,7 @@ export function candidates(
   query: PortQuery,
   nodeName: NodeName,
   weights: readonly WeightRule[],
+  drain: readonly DrainRule[] = [],
 ): readonly Candidate[] {
   const found = new Map<string, Candidate>();
   const list: Candidate[] = [];
@@ -96,9 +103,10 @@ export function candidates(
           address,
           port,
           local: from.nodeName === nodeName,
+          ...(from.nodeName === undefined ? { nodeUnknown: true } : {}),
           weight: weights.length === 0 ? 1 : weightOf(weights, address, from),
         },
-        fitness: fitnessOf(from),
+        fitness: drainedFitness(from, drain.length > 0 && isDrained(drain, address, from)),
         serving: from.ready || from.serving,
         hintZones: from.hintZones,
         hintNodes: from.hintNodes,
@@ -133,10 +141,16 @@ function byEndpoint(a: Candidate, b: Candidate): number {
 
 function merge(a: Candidate, b: Candidate): Candidate {
   const best = rank[b.fitness] > rank[a.fitness] ? b : a;
+  const { nodeUnknown: _, ...known } = best.endpoint;
+  const unknown = a.endpoint.nodeUnknown === true && b.endpoint.nodeUnknown === true;
   return {
     ...best,
     serving: a.serving || b.serving,
-    endpoint: { ...best.endpoint, local: a.endpoint.local || b.endpoint.local },
+    endpoint: {
+      ...known,
+      local: a.endpoint.local || b.endpoint.local,
+      ...(unknown ? { nodeUnknown: true } : {}),
+    },
   };
 }
 
@@ -234,6 +248,7 @@ export function sameEndpoints(a: readonly Endpoint[], b: readonly Endpoint[]): b
     if (x === undefined || y === undefined) return false;
     if (x.address !== y.address || x.port !== y.port || x.local !== y.local || x.weight !== y.weight)
       return false;
+    if (x.nodeUnknown !== y.nodeUnknown) return false;
   }
   return true;
 }

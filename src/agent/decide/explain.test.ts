@@ -103,7 +103,7 @@ describe('why an endpoint is used or left out', () => {
         const used = (list: 'cluster' | 'local') =>
           new Set(
             port?.endpoints
-              .filter((one) => one[list] === 'Used' || one[list] === 'UsedTerminating')
+              .filter((one) => one[list].startsWith('Used'))
               .map(({ address, port: number }) => `${address} ${number}`),
           );
         const held = (list: 'cluster' | 'local') =>

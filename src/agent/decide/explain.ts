@@ -8,11 +8,12 @@ import type { EndpointSliceObject, IpFamily, ObjectKey, ServiceObject } from '..
 import type { DecisionKey } from '../decision.ts';
 import { decisionKey } from '../decision.ts';
 import { byText, canonical } from './addresses.ts';
-import { serviceOptions } from './annotations.ts';
+import { isDrained, serviceOptions } from './annotations.ts';
+import type { DrainRule } from './annotations.ts';
 import {
   candidates,
   endpointLists,
-  fitnessOf,
+  drainedFitness,
   hinted,
   hintsInForce,
   portNumber,
@@ -29,6 +30,8 @@ export const endpointReasons = {
   NotReady: 'It is not ready.',
   NotServing: 'It is terminating and does not serve any more.',
   TerminatingOthersReady: 'It is terminating, and others are ready.',
+  DrainingOthersReady: 'It is being drained, and others are ready.',
+  UsedDraining: 'It is being drained, and there is no other, so it gets new connections.',
   OtherNodeHint: 'Hints give this node endpoints of its own.',
   OtherZoneHint: 'Hints give the zone of this node other endpoints.',
   NotLocal: 'It is on another node, and the policy is Local.',
@@ -84,8 +87,8 @@ export function explainEndpoints(
     ports: families.flatMap((family) =>
       service.ports.map(({ name, protocol }): ExplainedPort => {
         const query = { name, protocol, family };
-        const { weights } = serviceOptions(service).options;
-        const all = candidates(usableSlices(slices, family), query, view.settings.nodeName, weights);
+        const { weights, drain } = serviceOptions(service).options;
+        const all = candidates(usableSlices(slices, family), query, view.settings.nodeName, weights, drain);
         const force = hintsInForce(
           all.filter(({ fitness }) => fitness === 'ready'),
           view,
@@ -98,7 +101,7 @@ export function explainEndpoints(
           endpoints: slices
             .filter(({ addressType }) => addressType === family || addressType === 'FQDN')
             .toSorted((a, b) => byText(a.key, b.key))
-            .flatMap((slice) => explainSlice(slice, query, reasons)),
+            .flatMap((slice) => explainSlice(slice, query, reasons, drain)),
         };
       }),
     ),
@@ -144,9 +147,11 @@ class Reasons {
       case 'unfit':
         return { cluster: unfit, local: unfit };
       case 'last-resort': {
-        const here: EndpointReason = this.#ready.local ? 'TerminatingOthersReady' : 'UsedTerminating';
+        const others: EndpointReason = terminating ? 'TerminatingOthersReady' : 'DrainingOthersReady';
+        const used: EndpointReason = terminating ? 'UsedTerminating' : 'UsedDraining';
+        const here = this.#ready.local ? others : used;
         return {
-          cluster: this.#ready.cluster ? 'TerminatingOthersReady' : 'UsedTerminating',
+          cluster: this.#ready.cluster ? others : used,
           local: local ? here : 'NotLocal',
         };
       }
@@ -165,6 +170,7 @@ function explainSlice(
   slice: EndpointSliceObject,
   query: Parameters<typeof portNumber>[1],
   reasons: Reasons,
+  drain: readonly DrainRule[],
 ): readonly ExplainedEndpoint[] {
   const port = portNumber(slice, query);
   return slice.endpoints.map((endpoint): ExplainedEndpoint => {
@@ -173,7 +179,12 @@ function explainSlice(
     const whole = sliceReason(slice, query, port) ?? (first === '' ? 'NoAddress' : undefined);
     const known =
       whole === undefined && address !== undefined && port !== undefined
-        ? reasons.of(address, port, fitnessOf(endpoint), endpoint.terminating)
+        ? reasons.of(
+            address,
+            port,
+            drainedFitness(endpoint, isDrained(drain, address, endpoint)),
+            endpoint.terminating,
+          )
         : undefined;
     const left = whole ?? 'BadAddress';
     return {

@@ -7,6 +7,7 @@
  */
 import type { EndpointSliceObject, IpFamily, ObjectKey } from '../../core/objects.ts';
 import type { Decision, DecisionKey } from '../decision.ts';
+import { isDrained } from './annotations.ts';
 import { addressOf, candidates, portNumber, usableSlices } from './endpoints.ts';
 import type { Frame } from './service.ts';
 import type { NodeView } from './view.ts';
@@ -17,7 +18,7 @@ export interface HealthCheck {
   readonly family: IpFamily;
   /** Where it listens. */
   readonly port: number;
-  /** Ready local endpoints, unique by address; terminating ones do not count, even where they still serve. */
+  /** Ready local endpoints, unique by address; terminating and drained ones do not count, even where they still serve. */
   readonly ready: number;
 }
 
@@ -57,7 +58,7 @@ export function localReady(
     for (const endpoint of slice.endpoints) {
       if (!endpoint.ready || endpoint.nodeName !== settings.nodeName) continue;
       const address = addressOf(endpoint, family);
-      if (address !== undefined) seen.add(address);
+      if (address !== undefined && !isDrained(frame.drain, address, endpoint)) seen.add(address);
     }
   }
   return seen.size;

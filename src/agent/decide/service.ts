@@ -10,7 +10,7 @@ import { decisionKey } from '../decision.ts';
 import type { Decision, Endpoint, Fate } from '../decision.ts';
 import { canonical, sortedSet } from './addresses.ts';
 import { serviceOptions } from './annotations.ts';
-import type { WeightRule } from './annotations.ts';
+import type { DrainRule, WeightRule } from './annotations.ts';
 import { candidates, endpointLists, usableSlices } from './endpoints.ts';
 import { allowedSources } from './ranges.ts';
 import type { NodeView } from './view.ts';
@@ -56,6 +56,7 @@ export interface Frame {
   readonly families: readonly FamilyFrame[];
   readonly ports: readonly ServicePort[];
   readonly weights: readonly WeightRule[];
+  readonly drain: readonly DrainRule[];
   readonly balancing: 'random' | 'hash';
 }
 
@@ -78,6 +79,7 @@ export function frameOf(service: ServiceObject, view: NodeView): Frame | undefin
       return true;
     }),
     weights: options.weights,
+    drain: options.drain,
     balancing: options.balancing,
   };
 }
@@ -168,12 +170,18 @@ function decidePort(
   slices: readonly EndpointSliceObject[],
   view: NodeView,
 ): Decision {
-  const { service, weights, balancing } = frame;
+  const { service, weights, drain, balancing } = frame;
   const accessible = externalIPs.length > 0 || balancerIPs.length > 0 || port.nodePort !== 0;
   const internalLocal = service.internalTrafficPolicy === 'Local';
   const externalLocal = accessible && service.externalTrafficPolicy === 'Local';
   const lists = endpointLists(
-    candidates(slices, { name: port.name, protocol: port.protocol, family }, view.settings.nodeName, weights),
+    candidates(
+      slices,
+      { name: port.name, protocol: port.protocol, family },
+      view.settings.nodeName,
+      weights,
+      drain,
+    ),
     view,
     { cluster: !internalLocal || accessible, local: internalLocal || externalLocal },
   );

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { SluiceError } from '../../core/errors.ts';
-import type { SyncState } from '../sync.ts';
+import type { SyncState } from '../sync-report.ts';
 import { isEligible, judgeHealth, staleAfterMs } from './judge.ts';
 
 const well: SyncState = {

@@ -1,6 +1,6 @@
 /** Is the agent well? Decided from the state of its writers and of its node; pure. */
 import type { NodeObject } from '../../core/objects.ts';
-import type { SyncState } from '../sync.ts';
+import type { SyncState } from '../sync-report.ts';
 import type { ProxyHealth } from './answer.ts';
 
 /** A change that has waited this long says that the kernel does not follow. kube-proxy: twice its sync period. */

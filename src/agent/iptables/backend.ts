@@ -10,11 +10,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { asSluiceError, SluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
-import type { Backend, Difference, ForeignChange, Quarantined, Written } from '../backend.ts';
+import type { Backend, Difference, ForeignChange, Left, Quarantined, Written } from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
 import { differences } from './differences.ts';
 import type { Abilities, Layout } from './layout.ts';
 import { ownerOf, rulesRefused, wrongType } from './blame.ts';
+import { leftBehind } from './left.ts';
 import { emptyDelta, Model, type Delta } from './model.ts';
 import { setNames, type SetName } from './names.ts';
 import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
@@ -54,6 +55,9 @@ type Held = readonly [SavedTables, ReadonlyMap<SetName, SavedSet>];
 /** The listing programs stand still while nobody reads what they say. */
 const decisionsBetweenReads = 100;
 
+/** What was read ahead is used for so long. Whatever came between is found by the first look of the writer. */
+const freshMs = 10_000;
+
 export class IptablesBackend implements Backend {
   readonly name = 'iptables';
   readonly family: IpFamily;
@@ -64,6 +68,7 @@ export class IptablesBackend implements Backend {
   readonly #ownPids = new Set<number>();
   readonly #closed = new AbortController();
   #model: Model | undefined;
+  #ahead: { readonly at: number; readonly held: Promise<Held> } | undefined;
   /** Grows at the start and the end of each write, so it is odd while one runs: a watcher then accuses nobody. */
   #writes = 0;
   /** Monotonic milliseconds of the end of the last write. */
@@ -92,10 +97,25 @@ export class IptablesBackend implements Backend {
     }
   }
 
+  prepare(): void {
+    const held = this.#read();
+    // Whoever needs it reads again, and tells.
+    held.catch(() => undefined);
+    this.#ahead = { at: this.#clock.now(), held };
+  }
+
+  #readFresh(): Promise<Held> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    return ahead !== undefined && this.#clock.now() - ahead.at < freshMs
+      ? ahead.held.catch(() => this.#read())
+      : this.#read();
+  }
+
   async replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
     const layout: Layout = { family: this.family, node, abilities: this.#options.abilities };
     // The kernel lists while the model is made.
-    let reading: Promise<Held> | undefined = this.#read();
+    let reading: Promise<Held> | undefined = this.#readFresh();
     reading.catch(() => undefined);
     const model = new Model(layout);
     const quarantined: Quarantined[] = [];
@@ -112,9 +132,11 @@ export class IptablesBackend implements Backend {
     // Until the end nothing is known about the kernel: a failure on the way must not leave a model that lies.
     this.#model = undefined;
     let operations = 0;
+    let left: readonly Left[] | undefined;
     for (;;) {
       const held = await (reading ?? this.#read());
       reading = undefined;
+      left ??= leftBehind(model, held[1]);
       const result = await this.#writing(() => this.#reconcile(model, held));
       operations += result.operations;
       if (result.refused === undefined) break;
@@ -127,7 +149,7 @@ export class IptablesBackend implements Backend {
     }
     model.forgetTexts();
     this.#model = model;
-    return { operations, quarantined };
+    return { operations, quarantined, left: left ?? [] };
   }
 
   async apply(changes: readonly DecisionChange[]): Promise<Written> {

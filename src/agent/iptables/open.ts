@@ -4,6 +4,7 @@ import type { IpFamily } from '../../core/objects.ts';
 import { IptablesBackend } from './backend.ts';
 import { cleanUp } from './cleanup.ts';
 import { detectVariant, probe } from './detect.ts';
+import type { Abilities } from './layout.ts';
 import { prefix } from './names.ts';
 import { saveTables, type Spawn, type Variant } from './programs.ts';
 
@@ -21,6 +22,7 @@ export interface Opened {
   readonly backend: IptablesBackend;
   /** Why this variant, for the log. */
   readonly reason: string;
+  readonly abilities: Abilities;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function openIptables(options: OpenOptions): Promise<Opened> {
       ? await detectVariant(spawn, family)
       : { variant: options.variant, reason: 'it was asked for' };
   const abilities = await probe(spawn, variant, family);
-  return { backend: new IptablesBackend({ ...options, variant, abilities }), reason };
+  return { backend: new IptablesBackend({ ...options, variant, abilities }), reason, abilities };
 }
 
 /**

@@ -13,23 +13,15 @@ import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../dec
 import { shapeMap, type Chain } from './chains.ts';
 import { differences, mend, sameFrame } from './compare.ts';
 import { clashes, elements, layoutOf, type Layout } from './layout.ts';
+import { leftBehind } from './left.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
-import { ListingReader, type Listed } from './listing.ts';
-import { Marks, markSet } from './marks.ts';
+import { refused, TableKernel } from './kernel.ts';
+import type { Listed } from './listing.ts';
 import { watchTable } from './monitor.ts';
 import { first, hasFullyRandom, missingPiece } from './probes.ts';
-import { Session, runNft, spawnPiped, type SpawnPiped } from './process.ts';
+import { spawnPiped, type SpawnPiped } from './process.ts';
 import { allFeatures, tableShape, type Features, type TableShape } from './table.ts';
-import {
-  chainCommands,
-  chunks,
-  commands,
-  elementCommands,
-  markCommands,
-  oneLine,
-  tableText,
-  wholeTable,
-} from './text.ts';
+import { chainCommands, chunks, commands, elementCommands, tableText, wholeTable } from './text.ts';
 import { wordsOf } from './words.ts';
 
 export interface NftablesOptions {
@@ -38,9 +30,6 @@ export interface NftablesOptions {
   readonly start?: SpawnPiped;
   readonly clock?: Clock;
 }
-
-/** A line that is longer goes through a file: the line reader of `nft -i` is slow with long lines. */
-const longestLine = 40_000;
 
 /** Chains that no decision leads to any more go when nothing was written for so long. */
 const reapAfterMs = 5_000;
@@ -53,15 +42,18 @@ interface Held {
   readonly ledger: Ledger;
 }
 
+/** What was read ahead is used for so long. Whatever came between is found by the first look of the writer. */
+const freshMs = 10_000;
+
 export class NftablesBackend implements Backend {
   readonly name = 'nftables';
   readonly family: IpFamily;
   readonly #start: SpawnPiped;
   readonly #clock: Clock;
-  readonly #session: Session;
-  readonly #marks = new Marks();
+  readonly #kernel: TableKernel;
   #features: Features = allFeatures;
   #held: Held | undefined;
+  #ahead: { readonly at: number; readonly listed: Promise<Listed | undefined> } | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
 
@@ -69,7 +61,14 @@ export class NftablesBackend implements Backend {
     this.family = family;
     this.#clock = clock;
     this.#start = start;
-    this.#session = new Session(start);
+    this.#kernel = new TableKernel(family, start);
+  }
+
+  prepare(): void {
+    const listed = this.#inTurn(() => this.#kernel.list());
+    // Whoever needs it asks again, and tells.
+    listed.catch(() => undefined);
+    this.#ahead = { at: this.#clock.now(), listed };
   }
 
   replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
@@ -85,7 +84,7 @@ export class NftablesBackend implements Backend {
   verify(): Promise<readonly Difference[]> {
     return this.#inTurn(async () => {
       const { shape, ledger } = this.#mustHold('verify');
-      const listed = await this.#list();
+      const listed = await this.#kernel.list();
       if (listed === undefined) {
         return [{ kind: 'missing', object: `table ${tableText(shape)}`, key: undefined }];
       }
@@ -121,7 +120,7 @@ export class NftablesBackend implements Backend {
       start: this.#start,
       clock: this.#clock,
       header: wordsOf(this.family).header,
-      isOurs: (mark) => this.#marks.heard(mark),
+      isOurs: (mark) => this.#kernel.isOurs(mark),
       onChange,
       signal,
     });
@@ -132,16 +131,7 @@ export class NftablesBackend implements Backend {
     await this.#inTurn(async () => {
       this.#cancelReap?.();
       this.#held = undefined;
-      const table = tableText({ words: wordsOf(this.family) });
-      const { error, code } = await runNft(
-        this.#start,
-        ['-f', '-'],
-        [
-          `add table ${table}\nadd set ${table} ${markSet} { type classid; }\n`,
-          `${markCommands(table, this.#marks.next()).join('\n')}\ndelete table ${table}\n`,
-        ],
-      );
-      if (code !== 0) throw refused(error);
+      await this.#kernel.remove();
     });
   }
 
@@ -153,7 +143,7 @@ export class NftablesBackend implements Backend {
   async close(): Promise<void> {
     this.#cancelReap?.();
     await this.#queue;
-    await this.#session.close();
+    await this.#kernel.close();
   }
 
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
@@ -175,7 +165,9 @@ export class NftablesBackend implements Backend {
     const shape = tableShape(node, this.#features);
     this.#held = undefined;
     const listed = await this.#list();
-    if (listed === undefined || !sameFrame(listed, shape)) return this.#load(node, decisions);
+    if (listed === undefined) return this.#load(node, decisions);
+    const left = leftBehind(listed, decisions);
+    if (!sameFrame(listed, shape)) return { ...(await this.#load(node, decisions)), left };
     const ledger = new Ledger(layoutOf(node));
     const quarantined: Quarantined[] = [];
     const mending = mend(listed, shape, ledger, decisions, (one) => quarantined.push(one));
@@ -184,16 +176,30 @@ export class NftablesBackend implements Backend {
       const lines = commands(table, mending.transaction);
       for (const chain of mending.rewrite) lines.push(...chainCommands(table, chain));
       if (lines.length > 0) {
-        const error = await this.#write(lines);
+        const error = await this.#kernel.write(lines);
         if (error !== '') {
           // Somebody wrote between the listing and now, or a decision is refused: see once more, then load whole.
-          return again ? this.#replace(node, decisions, false) : this.#load(node, decisions);
+          const written = again ? this.#replace(node, decisions, false) : this.#load(node, decisions);
+          return { ...(await written), left };
         }
       }
       await this.#deleteChains(table, mending.surplus);
     }
     this.#held = { shape, ledger };
-    return { operations: mending.operations, quarantined };
+    return { operations: mending.operations, quarantined, left };
+  }
+
+  async #list(): Promise<Listed | undefined> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead !== undefined && this.#clock.now() - ahead.at < freshMs) {
+      try {
+        return await ahead.listed;
+      } catch {
+        // Asked again below, which tells the error.
+      }
+    }
+    return this.#kernel.list();
   }
 
   /** The whole table in place of whatever is there, in one transaction. */
@@ -206,14 +212,11 @@ export class NftablesBackend implements Backend {
       const good = decisions.filter(({ key }) => !bad.has(key));
       const refusedNow = new Map<DecisionKey, Quarantined>();
       let operations = 0;
-      const mark = this.#marks.next();
       const pieces = (function* (): Generator<string> {
         operations = yield* wholeTable(shape, ledger, good, (one) => refusedNow.set(one.key, one));
-        for (const line of markCommands(tableText(shape), mark)) yield `${line}\n`;
       })();
-      const { code, error } = await runNft(this.#start, ['-f', '-'], chunks(pieces));
-      if (code !== 0) this.#marks.forget(mark);
-      else {
+      const { taken, error } = await this.#kernel.load(pieces);
+      if (taken) {
         this.#held = { shape, ledger };
         return { operations, quarantined: [...bad.values(), ...refusedNow.values()] };
       }
@@ -234,10 +237,7 @@ export class NftablesBackend implements Backend {
     bad: Map<DecisionKey, Quarantined>,
     error: string,
   ): Promise<void> {
-    const check = async (text: Iterable<string>): Promise<string> => {
-      const done = await runNft(this.#start, ['-c', '-f', '-'], text);
-      return done.code === 0 ? '' : done.error || 'refused without a word';
-    };
+    const check = (text: Iterable<string>): Promise<string> => this.#kernel.check(text);
     const words = wordsOf(node.family);
     const whole = (some: readonly Decision[]): Iterable<string> =>
       chunks(wholeTable(tableShape(node, this.#features), new Ledger(layout), some, () => undefined));
@@ -323,68 +323,11 @@ export class NftablesBackend implements Backend {
 
   async #writeTransaction(held: Held, transaction: Transaction): Promise<string> {
     try {
-      return await this.#write(commands(tableText(held.shape), transaction));
+      return await this.#kernel.write(commands(tableText(held.shape), transaction));
     } catch (error) {
       this.#held = undefined;
       throw asSluiceError(error);
     }
-  }
-
-  /** One transaction. Gives what nft said against it: then nothing has changed. */
-  async #write(changes: readonly string[]): Promise<string> {
-    if (changes.length === 0) return '';
-    const mark = this.#marks.next();
-    const table = tableText({ words: wordsOf(this.family) });
-    const against = await this.#send([...markCommands(table, mark), ...changes], mark);
-    if (against !== '') this.#marks.forget(mark);
-    return against;
-  }
-
-  async #send(lines: readonly string[], mark: string): Promise<string> {
-    const line = oneLine(lines);
-    if (line.length <= longestLine) {
-      try {
-        return await this.#session.execute(line);
-      } catch (error) {
-        const why = asSluiceError(error);
-        if (why.code === 'ToolMissing') throw why;
-        // The child died: whether with its work done is seen from what the kernel says to the same work again.
-        this.#marks.expect(mark);
-        const { code, error: said } = await runNft(this.#start, ['-f', '-'], [`${lines.join('\n')}\n`]);
-        if (code === 0) return '';
-        throw new SluiceError('ambiguous', `nft ended in the middle of a change: ${first(said)}`, {
-          code: why.code,
-          cause: error,
-        });
-      }
-    }
-    const { code, error } = await runNft(this.#start, ['-f', '-'], chunks(lines.map((each) => `${each}\n`)));
-    return code === 0 ? '' : error || 'refused without a word';
-  }
-
-  async #list(): Promise<Listed | undefined> {
-    const reader = new ListingReader();
-    const table = tableText({ words: wordsOf(this.family) });
-    let failure: unknown;
-    const { code, error } = await runNft(
-      this.#start,
-      ['-p', '-y', 'list', 'table', ...table.split(' ')],
-      [],
-      (text) => {
-        try {
-          reader.push(text);
-        } catch (thrown) {
-          failure ??= thrown;
-        }
-      },
-    );
-    if (code !== 0) {
-      if (/no such file or directory/i.test(error)) return undefined;
-      throw refused(error);
-    }
-    // A table of ours in a form that we cannot read is written anew.
-    if (failure !== undefined) return { sets: new Map(), chains: new Map() };
-    return reader.end();
   }
 
   #reapLater(): void {
@@ -400,7 +343,7 @@ export class NftablesBackend implements Backend {
     const unused = held.ledger.unusedChains();
     const numbers = unused.flatMap((name) => held.ledger.layout.chains.get(name)?.number ?? []);
     const table = tableText(held.shape);
-    if ((await this.#write(elementCommands('delete', table, shapeMap, numbers))) !== '') return;
+    if ((await this.#kernel.write(elementCommands('delete', table, shapeMap, numbers))) !== '') return;
     held.ledger.forgetChains(unused);
     await this.#deleteChains(table, unused);
   }
@@ -412,7 +355,7 @@ export class NftablesBackend implements Backend {
       ...names.map((name) => `flush chain ${table} ${name}`),
       ...names.map((name) => `delete chain ${table} ${name}`),
     ];
-    return (await this.#write(lines)) === '';
+    return (await this.#kernel.write(lines)) === '';
   }
 }
 
@@ -423,21 +366,4 @@ function unwritable(layout: Layout, decision: Decision): string {
   } catch (error) {
     return asSluiceError(error).message;
   }
-}
-
-function refused(error: string): SluiceError {
-  if (/operation not permitted|permission denied/i.test(error)) {
-    return new SluiceError(
-      'denied',
-      `nft may not read or change rules here: the agent needs NET_ADMIN (${first(error)})`,
-      {
-        code: 'NotPermitted',
-        action: 'nft',
-      },
-    );
-  }
-  return new SluiceError('transient', `nft refused our table: ${first(error) || 'without a word'}`, {
-    code: 'NftRefused',
-    cause: error,
-  });
 }

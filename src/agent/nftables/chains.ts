@@ -95,10 +95,12 @@ export function rowMaps(place: Place, list: List): { rows: string; draws: string
   };
 }
 
-/** The dynamic map of clients and their slots. */
-export function clientMap(place: Place): string {
-  return place === 'address' ? 'sticky-clients' : 'nodeport-sticky-clients';
-}
+/** The dynamic map of clients, by port with affinity, and their slots. */
+export const clientMap = 'sticky-clients';
+
+/** The half of a number that says the port, and the half that says the slot. */
+const portHalf = 'meta priority & ffff:0';
+const slotHalf = 'meta priority & 0:ffff';
 
 export function guardSet(place: Place): string {
   return place === 'address' ? 'source-ranges' : 'nodeport-source-ranges';
@@ -215,25 +217,27 @@ export class Chains {
   }
 
   /**
-   * The client's slot is kept in a map that the kernel fills. A full map makes `update` fail, which ends that rule
-   * alone: plain balancing remains. A slot whose endpoint is gone leads nowhere: the client is forgotten and draws again.
+   * The client's slot is kept in a map that the kernel fills, by the number of the port: whichever of its destinations
+   * the client comes to, it is the same client (rule A1). Bucket 0 tells that number. A full map makes `update` fail,
+   * which ends that rule alone: plain balancing remains. A slot whose endpoint is gone, or is not in this list, leads
+   * nowhere: the client is forgotten and draws again.
    */
   #sticky({ place, list, buckets, hash }: Balancing, seconds: number): string[] {
     const { header } = this.#words;
     const key = this.#key(place);
     const maps = rowMaps(place, list);
-    const clients = clientMap(place);
-    const client = clientKey(this.#words, place);
-    const remember = `update @${clients} { ${client} timeout ${timeText(seconds)} : meta priority }`;
+    const known = `${slotHalf} != none`;
+    const client = clientKey(this.#words, portHalf);
+    const remember = `update @${clientMap} { ${client} timeout ${timeText(seconds)} : meta priority }`;
     const go = `dnat ${header} to ${key} . meta priority map @${maps.slots}`;
     const draw = (bucket: string): string =>
       `meta priority set ${bucket} meta priority set ${key} . meta priority map @${maps.draws}`;
     return [
-      'meta priority set none',
-      `meta priority set ${client} map @${clients}`,
-      `meta priority != none ${remember}`,
-      `meta priority != none ${go}`,
-      `meta priority != none delete @${clients} { ${client} : meta priority }`,
+      `${draw('none')} meta priority set ${portHalf}`,
+      `meta priority set ${clientKey(this.#words, 'meta priority')} map @${clientMap}`,
+      `${known} ${remember}`,
+      `${known} ${go}`,
+      `${known} delete @${clientMap} { ${client} : meta priority }`,
       draw(this.#draw(buckets, hash)),
       remember,
       go,
@@ -249,11 +253,11 @@ export function destinationKey(words: Words, place: Place): string {
 }
 
 /**
- * A client of one destination. nft 1.0.6 dies over an `update` whose key is longer than 16 bytes, so over IPv6 the key
- * is a hash: of 131,072 clients some four share theirs with another, and with it the endpoint.
+ * A client of one port. nft 1.0.6 dies over an `update` whose key is longer than 16 bytes, so over IPv6 the key is a
+ * hash: of 131,072 clients some four share theirs with another, and with it the endpoint.
  */
-export function clientKey(words: Words, place: Place): string {
-  const whole = `${words.header} saddr . ${destinationKey(words, place)}`;
+function clientKey(words: Words, port: string): string {
+  const whole = `${words.header} saddr . ${port}`;
   return words.family === 'IPv4' ? whole : `jhash ${whole} mod 4294967295 seed ${hashSeed}`;
 }
 

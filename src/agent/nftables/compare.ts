@@ -7,7 +7,7 @@ import type { Decision, DecisionKey } from '../decision.ts';
 import { asSluiceError } from '../../core/errors.ts';
 import type { Chain, List, Place } from './chains.ts';
 import { gotoText, refuse, rowMaps, shapeMap } from './chains.ts';
-import { numberText, type Placement, type Placements } from './layout.ts';
+import { numberText, type Order, type Placements } from './layout.ts';
 import type { Ledger, Transaction } from './ledger.ts';
 import type { Listed } from './listing.ts';
 import { sameRules } from './normal.ts';
@@ -105,16 +105,22 @@ export function mend(
 /** Where the endpoints of a decision stand in the kernel. */
 function standing(listed: Listed, decision: Decision): Placements | undefined {
   if (decision.balancing === 'hash' && decision.affinitySeconds === undefined) return undefined;
-  const found: Partial<Record<List, Placement>> = {};
+  const orders: Partial<Record<List, Order>> = {};
+  const slots = new Map<string, number>();
+  let port: number | undefined;
   for (const list of ['cluster', 'local'] as const) {
     for (const [place, key] of destinationsOf(decision)) {
-      const placement = standingAt(listed, decision, list, place, key);
-      if (placement === undefined) continue;
-      found[list] = placement;
+      const found = standingAt(listed, decision, list, place, key);
+      if (found === undefined) continue;
+      orders[list] = found.order;
+      for (const [id, number] of found.numbers) {
+        port ??= Math.trunc(number / 65_536);
+        slots.set(id, number % 65_536);
+      }
       break;
     }
   }
-  return found;
+  return port === undefined ? orders : { ...orders, sticky: { port, slots } };
 }
 
 export function destinationsOf(decision: Decision): (readonly [Place, string])[] {
@@ -128,27 +134,30 @@ export function destinationsOf(decision: Decision): (readonly [Place, string])[]
   ];
 }
 
+/** What stands in the buckets of one destination, and with affinity the number of each endpoint. */
 function standingAt(
   listed: Listed,
   decision: Decision,
   list: List,
   place: Place,
   key: string,
-): Placement | undefined {
+): { readonly order: Order; readonly numbers: ReadonlyMap<string, number> } | undefined {
   const maps = rowMaps(place, list);
   const sticky = decision.affinitySeconds !== undefined;
   const rows = listed.sets.get(sticky ? maps.draws : maps.rows)?.elements;
   const slotRows = listed.sets.get(maps.slots)?.elements;
   const order: (string | undefined)[] = [];
-  const slots = new Map<string, number>();
+  const numbers = new Map<string, number>();
   for (let bucket = 0; ; bucket += 1) {
     const value = rows?.get(`${key} . ${numberText(bucket)}`);
     if (value === undefined) break;
     const id = sticky ? slotRows?.get(`${key} . ${value}`) : value;
     order.push(id);
-    if (sticky && id !== undefined) slots.set(id, Number.parseInt(value.slice(2), 16));
+    const [high = '', low = ''] = value.split(':');
+    if (sticky && id !== undefined)
+      numbers.set(id, Number.parseInt(high, 16) * 65_536 + Number.parseInt(low, 16));
   }
-  return order.length === 0 ? undefined : { order, slots: sticky ? slots : undefined };
+  return order.length === 0 ? undefined : { order, numbers };
 }
 
 export interface Found {

@@ -13,6 +13,7 @@ import type { Decision, DecisionKey, Endpoint, Fate, NodeDecision } from '../dec
 import { hashOrder, numberSlots, place as placeInBuckets, plainOrder } from './buckets.ts';
 import { Chains, dispatchMaps, guardSet, refuse, rowMaps, silence } from './chains.ts';
 import type { Chain, List, Masquerade, Place } from './chains.ts';
+import { StickyPorts } from './sticky-ports.ts';
 import {
   checkedAddress,
   checkedPort,
@@ -28,20 +29,26 @@ import {
  */
 export type Emit = (set: string, key: string, value: string, shared?: string) => void;
 
-/** Where the endpoints of one list stand, where that is not what a cold start would choose. */
-export interface Placement {
-  readonly order: readonly (string | undefined)[];
-  /** Only for a decision with affinity. */
-  readonly slots: ReadonlyMap<string, number> | undefined;
+/** What stands in each bucket of a list. */
+export type Order = readonly (string | undefined)[];
+
+/** What the kernel's memory of clients holds of a port with affinity. */
+export interface Sticky {
+  /** The port's own number (`StickyPorts`). */
+  readonly port: number;
+  /** By endpoint, of both lists: one that is in both has one number, so a client keeps it whichever list serves. */
+  readonly slots: ReadonlyMap<string, number>;
 }
 
-export type Placements = Readonly<Partial<Record<List, Placement>>>;
+/** Where the endpoints of a decision stand: an order only where it is not what a cold start would choose. */
+export type Placements = Readonly<Partial<Record<List, Order>>> & { readonly sticky?: Sticky };
 
 /** The settings of a node, read once. */
 export interface Layout {
   readonly node: NodeDecision;
   readonly words: Words;
   readonly chains: Chains;
+  readonly stickyPorts: StickyPorts;
   /** Ranges of pods; undefined where nobody's source is changed at a cluster IP, or interfaces tell who is a pod. */
   readonly podRanges: readonly Cidr[];
 }
@@ -53,7 +60,7 @@ export function layoutOf(node: NodeDecision): Layout {
     const read = parseCidr(text);
     return read.kind === 'cidr' && read.cidr.family === node.family ? [read.cidr] : [];
   });
-  return { node, words, chains: new Chains(node), podRanges };
+  return { node, words, chains: new Chains(node), stickyPorts: new StickyPorts(), podRanges };
 }
 
 /**
@@ -103,8 +110,9 @@ class Pen {
   readonly #decision: Decision;
   readonly #before: Placements | undefined;
   readonly #emit: Emit;
-  readonly #lists = new Map<List, { order: readonly string[]; slots: ReadonlyMap<string, number> }>();
-  readonly #placements: Partial<Record<List, Placement>> = {};
+  readonly #lists = new Map<List, readonly string[]>();
+  readonly #orders: Partial<Record<List, Order>> = {};
+  #sticky: Sticky | undefined;
 
   constructor(layout: Layout, decision: Decision, before: Placements | undefined, emit: Emit) {
     this.#layout = layout;
@@ -151,7 +159,9 @@ class Pen {
       this.#external('port', key, sourceRanges !== undefined && guardEverything);
     }
     this.#hairpin();
-    return (this.#placements.cluster ?? this.#placements.local) ? this.#placements : undefined;
+    const sticky = this.#sticky;
+    if ((sticky ?? this.#orders.cluster ?? this.#orders.local) === undefined) return undefined;
+    return sticky === undefined ? this.#orders : { ...this.#orders, sticky };
   }
 
   #external(place: Place, key: string, guarded: boolean): void {
@@ -181,7 +191,7 @@ class Pen {
       case 'drop':
         return silence;
       case 'balance': {
-        const buckets = this.#list(fate.to).order.length;
+        const buckets = this.#list(fate.to).length;
         // Endpoints that the decision promises but does not hold: what has no row must not leak.
         if (buckets === 0) return silence;
         return this.#layout.chains.balance({
@@ -204,55 +214,67 @@ class Pen {
       if (fate.kind !== 'balance' || written.has(fate.to)) continue;
       written.add(fate.to);
       const { rows, draws, slots: slotMap } = rowMaps(place, fate.to);
-      const { order, slots } = this.#list(fate.to);
+      const order = this.#list(fate.to);
       if (this.#decision.affinitySeconds === undefined) {
         for (const [bucket, id] of order.entries()) this.#emit(rows, `${key} . ${numberText(bucket)}`, id);
         continue;
       }
+      const { port, slots } = this.#stickiness();
+      const slotOf = (id: string): string => slotText(port, slots.get(id) ?? 0);
       for (const [bucket, id] of order.entries()) {
-        this.#emit(draws, `${key} . ${numberText(bucket)}`, numberText(slots.get(id) ?? 0));
+        this.#emit(draws, `${key} . ${numberText(bucket)}`, slotOf(id));
       }
-      for (const [id, slot] of slots) this.#emit(slotMap, `${key} . ${numberText(slot)}`, id);
+      for (const id of new Set(order)) this.#emit(slotMap, `${key} . ${slotOf(id)}`, id);
     }
   }
 
-  #list(list: List): { order: readonly string[]; slots: ReadonlyMap<string, number> } {
+  #list(list: List): readonly string[] {
     const known = this.#lists.get(list);
     if (known !== undefined) return known;
-    const { words } = this.#layout;
-    const { balancing, affinitySeconds, [list]: endpoints } = this.#decision;
-    const ids = endpoints.map((endpoint) => endpointText(words, endpoint));
+    const { balancing, [list]: endpoints } = this.#decision;
+    const ids = this.#ids(list);
     const hash = balancing === 'hash';
     const cold = (hash && ids.length > 0 ? hashOrder(endpoints) : plainOrder(endpoints)).map(
       (index) => ids[index] ?? '',
     );
     const before = this.#before?.[list];
-    const order = before === undefined || hash ? cold : placeInBuckets(before.order, cold);
-    const slots = affinitySeconds === undefined ? noSlots : numberSlots(before?.slots ?? noSlots, ids);
-    const moved = order !== cold && order.some((id, bucket) => id !== cold[bucket]);
-    const renumbered = ids.some((id, index) => slots.get(id) !== index + 1) && affinitySeconds !== undefined;
-    if (moved || renumbered) this.#placements[list] = { order, slots: slots === noSlots ? undefined : slots };
-    const made = { order, slots };
-    this.#lists.set(list, made);
-    return made;
+    const order = before === undefined || hash ? cold : placeInBuckets(before, cold);
+    if (order !== cold && order.some((id, bucket) => id !== cold[bucket])) this.#orders[list] = order;
+    this.#lists.set(list, order);
+    return order;
+  }
+
+  #ids(list: List): string[] {
+    return this.#decision[list].map((endpoint) => endpointText(this.#layout.words, endpoint));
+  }
+
+  #stickiness(): Sticky {
+    const before = this.#before?.sticky;
+    this.#sticky ??= {
+      port: this.#layout.stickyPorts.allot(this.#decision.key, before?.port),
+      slots: numberSlots(before?.slots ?? new Map(), [
+        ...new Set([...this.#ids('cluster'), ...this.#ids('local')]),
+      ]),
+    };
+    return this.#sticky;
   }
 
   /**
    * Endpoints that might be picked for themselves with the source kept (M3). Who is not known to be a pod is
-   * masqueraded anyhow at the cluster IP, and by shortcuts; so an endpoint elsewhere is of no interest then.
+   * masqueraded anyhow at the cluster IP, and by shortcuts. A pod of another node asks a cluster IP of its own node, so
+   * only endpoints here matter for that; a node port of this node it may well ask here.
    */
   #hairpin(): void {
     const { node, podRanges } = this.#layout;
     const { internal, external, shortcut, clusterIP } = this.#decision;
     const { nodePort, externalIPs, balancerIPs } = this.#decision;
-    const pods: Fate[] = [];
-    if (clusterIP !== undefined && !node.masqueradeAll) pods.push(internal);
-    if (shortcut !== undefined && nodePort + externalIPs.length + balancerIPs.length > 0) {
-      if (node.localSource.kind !== 'none') pods.push(shortcut);
-      if (external.kind === 'balance') this.#emitHairpin(external.to, () => true);
-    }
-    const lists = new Set(pods.flatMap((fate) => (fate.kind === 'balance' ? [fate.to] : [])));
-    for (const list of lists) this.#emitHairpin(list, (endpoint) => mayKeepSource(node, podRanges, endpoint));
+    const mayBePod = (endpoint: Endpoint): boolean => countsAsPod(node, podRanges, endpoint);
+    if (clusterIP !== undefined && !node.masqueradeAll && internal.kind === 'balance')
+      this.#emitHairpin(internal.to, (endpoint) => mayBeHere(endpoint) && mayBePod(endpoint));
+    if (shortcut === undefined || nodePort + externalIPs.length + balancerIPs.length === 0) return;
+    if (node.localSource.kind !== 'none' && shortcut.kind === 'balance')
+      this.#emitHairpin(shortcut.to, mayBePod);
+    if (external.kind === 'balance') this.#emitHairpin(external.to, () => true);
   }
 
   #emitHairpin(list: List, counts: (endpoint: Endpoint) => boolean): void {
@@ -263,37 +285,40 @@ class Pen {
   }
 }
 
+function mayBeHere({ local, nodeUnknown }: Endpoint): boolean {
+  return local || nodeUnknown === true;
+}
+
 /**
- * Whether this endpoint, as a client, is taken for a pod: by its address, or by an interface, which pods of other nodes
- * do not come in by. Where nobody can tell, sources are kept for all.
+ * Whether this endpoint, as a client, may be taken for a pod: by its address, or by an interface, which pods of other
+ * nodes do not come in by. Where nobody can tell, sources are kept for all.
  */
-function mayKeepSource(
-  node: NodeDecision,
-  podRanges: readonly Cidr[],
-  { address, local }: Endpoint,
-): boolean {
+function countsAsPod(node: NodeDecision, podRanges: readonly Cidr[], endpoint: Endpoint): boolean {
   switch (node.localSource.kind) {
     case 'none':
       return true;
     case 'cidrs':
-      return inRanges(podRanges, address);
+      return inRanges(podRanges, endpoint.address);
     case 'interface':
     case 'interface-prefix':
-      return local;
+      return mayBeHere(endpoint);
     default:
       return unreachable(node.localSource);
   }
 }
 
-const noSlots: ReadonlyMap<string, number> = new Map();
-
 function endpointText(words: Words, { address, port }: Endpoint): string {
   return `${checkedAddress(words, address)} . ${checkedPort(port)}`;
 }
 
-/** A bucket or slot, below 65,536, as nft lists a traffic class. */
+/** A bucket, below 65,536, as nft lists a traffic class. */
 export function numberText(number: number): string {
   return number === 0 ? 'none' : `0:${number.toString(16)}`;
+}
+
+/** A slot of a port with affinity, as nft lists a traffic class: the port's number, then the slot's, neither 0. */
+function slotText(port: number, slot: number): string {
+  return `${port.toString(16)}:${slot.toString(16)}`;
 }
 
 function inRanges(ranges: readonly Cidr[], address: string): boolean {

@@ -8,7 +8,7 @@
 import type { Decision, DecisionKey } from '../decision.ts';
 import { plainOrder } from './buckets.ts';
 import { dispatchMaps, gotoText, shapeMap, type Chain } from './chains.ts';
-import { elements, type Emit, type Layout, type Placements } from './layout.ts';
+import { elements, type Emit, type Layout, type Order, type Placements } from './layout.ts';
 
 /** One transaction, ordered so that it can be written as it stands: chains, deletions, additions. */
 export interface Transaction {
@@ -178,7 +178,7 @@ export class Ledger {
         entries.set(key, undefined);
         continue;
       }
-      const hints = before === undefined ? undefined : hintsOf(before, after);
+      const hints = before === undefined ? undefined : hintsOf(before);
       entries.set(key, {
         decision: after,
         placements: elements(this.layout, after, hints, count(fresh, 1)),
@@ -190,6 +190,7 @@ export class Ledger {
         for (const [key, entry] of entries) {
           if (entry === undefined) this.entries.delete(key);
           else this.entries.set(key, entry);
+          if (entry?.placements?.sticky === undefined) this.layout.stickyPorts.release(key);
         }
         for (const { set, address, step } of shared.values()) bump(this.#sharedIn(set), address, step);
         for (const [name, step] of uses) {
@@ -257,24 +258,19 @@ export class Ledger {
 }
 
 /** Where the endpoints of a decision stand, spelled out also where it is the order of a cold start. */
-function hintsOf(before: Entry, after: Decision): Placements | undefined {
-  const hints: Partial<Record<'cluster' | 'local', Placements['cluster'] & {}>> = {};
-  for (const list of ['cluster', 'local'] as const) {
-    const known = before.placements?.[list];
-    if (known !== undefined) {
-      hints[list] = known;
-      continue;
-    }
-    const ids = before.decision[list].map(({ address, port }) => `${address} . ${port}`);
-    hints[list] = {
-      order: before.decision[list].every(({ weight }) => weight === 1)
-        ? ids
-        : weighted(before.decision[list]),
-      slots:
-        after.affinitySeconds === undefined ? undefined : new Map(ids.map((id, index) => [id, index + 1])),
-    };
-  }
-  return hints;
+function hintsOf({ decision, placements }: Entry): Placements {
+  const orderOf = (list: 'cluster' | 'local'): Order => {
+    const endpoints = decision[list];
+    return (
+      placements?.[list] ??
+      (endpoints.every(({ weight }) => weight === 1)
+        ? endpoints.map(({ address, port }) => `${address} . ${port}`)
+        : weighted(endpoints))
+    );
+  };
+  const sticky = placements?.sticky;
+  const orders = { cluster: orderOf('cluster'), local: orderOf('local') };
+  return sticky === undefined ? orders : { ...orders, sticky };
 }
 
 function weighted(endpoints: Decision['cluster']): string[] {

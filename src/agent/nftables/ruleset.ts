@@ -4,7 +4,7 @@
  */
 import { SluiceError } from '../../core/errors.ts';
 
-export type Field = 'saddr' | 'daddr' | 'l4proto' | 'dport' | 'sport' | 'priority';
+export type Field = 'saddr' | 'daddr' | 'l4proto' | 'dport' | 'sport' | 'priority' | 'port-number';
 
 /** A value looked up by a key of fields. */
 interface Lookup {
@@ -17,11 +17,11 @@ export type Statement =
   | { readonly kind: 'not-in-range'; readonly field: Field; readonly range: string }
   | { readonly kind: 'interface'; readonly pattern: string; readonly not: boolean }
   | { readonly kind: 'local'; readonly field: Field; readonly not: boolean }
-  | { readonly kind: 'has-priority' }
+  | { readonly kind: 'has-slot' }
   | { readonly kind: 'translated' }
   | { readonly kind: 'marked'; readonly mask: number }
   | { readonly kind: 'mark'; readonly how: 'set' | 'flip'; readonly mask: number }
-  | { readonly kind: 'priority'; readonly from: 'none' | { readonly draw: number } | Lookup }
+  | { readonly kind: 'priority'; readonly from: 'none' | 'port-number' | { readonly draw: number } | Lookup }
   | { readonly kind: 'translate'; readonly lookup: Lookup }
   | { readonly kind: 'remember' | 'forget'; readonly lookup: Lookup }
   | { readonly kind: 'dispatch'; readonly lookup: Lookup }
@@ -153,7 +153,7 @@ function must<T>(value: T | undefined, line: string): T {
 }
 
 const address = String.raw`ip6? [sd]addr`;
-const field = `(?:${address}|meta l4proto|th dport|meta priority)`;
+const field = `(?:${address}|meta l4proto|th dport|meta priority(?: & ffff:0)?)`;
 const concat = String.raw`(${field}(?: \. ${field})*)`;
 /** A key that is remembered may be hashed. */
 const client = String.raw`(?:jhash )?${concat}(?: mod 4294967295 seed 0x[0-9a-f]+)?`;
@@ -184,7 +184,8 @@ const forms: readonly (readonly [RegExp, (match: readonly string[]) => Statement
       not: not !== undefined,
     }),
   ],
-  [/^meta priority != none(?= |$)/, () => ({ kind: 'has-priority' })],
+  [/^meta priority & 0:ffff != none(?= |$)/, () => ({ kind: 'has-slot' })],
+  [/^meta priority set meta priority & ffff:0(?= |$)/, () => ({ kind: 'priority', from: 'port-number' })],
   [/^ct status dnat(?= |$)/, () => ({ kind: 'translated' })],
   [/^meta mark & (0x[0-9a-f]{8}) == \1(?= |$)/, ([, mask = '']) => ({ kind: 'marked', mask: Number(mask) })],
   [
@@ -253,6 +254,8 @@ function fieldOf(text: string): Field {
       return 'dport';
     case 'meta priority':
       return 'priority';
+    case 'meta priority & ffff:0':
+      return 'port-number';
     default:
       throw strange(text);
   }

@@ -88,28 +88,26 @@ function setShapes(node: NodeDecision, words: Words): SetShape[] {
     set(guardSet('port'), `inet_proto . inet_service . ${address}`, undefined, true),
     ...places.flatMap((place) => {
       const key = `${place === 'address' ? `${address} . ` : ''}inet_proto . inet_service`;
-      return [
-        ...lists.flatMap((list) => {
-          const { rows, draws, slots } = rowMaps(place, list);
-          return [
-            map(rows, `type ${key} . classid : ${address} . inet_service`),
-            map(draws, `type ${key} . classid : classid`),
-            map(slots, `type ${key} . classid : ${address} . inet_service`),
-          ];
-        }),
-        {
-          ...map(
-            clientMap(place),
-            words.family === 'IPv4'
-              ? `type ${address} . ${key} : classid`
-              : 'typeof numgen random mod 2 : meta priority',
-            `size ${mostClients}`,
-            'flags dynamic,timeout',
-          ),
-          dynamic: true,
-        },
-      ];
+      return lists.flatMap((list) => {
+        const { rows, draws, slots } = rowMaps(place, list);
+        return [
+          map(rows, `type ${key} . classid : ${address} . inet_service`),
+          map(draws, `type ${key} . classid : classid`),
+          map(slots, `type ${key} . classid : ${address} . inet_service`),
+        ];
+      });
     }),
+    {
+      ...map(
+        clientMap,
+        words.family === 'IPv4'
+          ? `type ${address} . classid : classid`
+          : 'typeof numgen random mod 2 : meta priority',
+        `size ${mostClients}`,
+        'flags dynamic,timeout',
+      ),
+      dynamic: true,
+    },
   ];
 }
 

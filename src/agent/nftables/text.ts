@@ -144,9 +144,9 @@ export function* chunks(pieces: Iterable<string>, size = 65_536): Generator<stri
   if (parts.length > 0) yield parts.join('');
 }
 
-/** For a command that must not be longer than nft's line reader likes. */
+/** For a command that must not be longer than nft's line reader likes. nft knows no traffic class right before a semicolon. */
 export function oneLine(lines: readonly string[]): string {
-  const line = lines.join('; ');
+  const line = lines.join(' ; ');
   if (line.includes('\n')) throw new SluiceError('bug', 'a command has a line break', { code: 'BadCommand' });
   return line;
 }

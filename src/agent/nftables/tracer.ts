@@ -227,8 +227,8 @@ class Walk {
           this.#facts.addresses.has(address) || address === '::1' || within(address, '127.0.0.0/8');
         return local !== statement.not;
       }
-      case 'has-priority':
-        return this.#priority !== 0;
+      case 'has-slot':
+        return this.#priority % 65_536 !== 0;
       case 'translated':
         return this.#translated;
       case 'marked':
@@ -250,6 +250,7 @@ class Walk {
 
   #setPriority(from: (Statement & { kind: 'priority' })['from']): boolean {
     if (from === 'none') this.#priority = 0;
+    else if (from === 'port-number') this.#priority -= this.#priority % 65_536;
     else if ('draw' in from) this.#priority = this.#draw(from.draw);
     else {
       const found = this.#find(from.set, from.key);
@@ -283,15 +284,21 @@ class Walk {
       case 'dport':
         return String(this.#port);
       case 'priority':
-        return this.#priority === 0
-          ? 'none'
-          : `${Math.trunc(this.#priority / 65_536).toString(16)}:${(this.#priority % 65_536).toString(16)}`;
+        return numberOf(this.#priority);
+      case 'port-number':
+        return numberOf(this.#priority - (this.#priority % 65_536));
       case 'sport':
         throw wrong('the source port is only hashed');
       default:
         return unreachable(field);
     }
   }
+}
+
+/** A traffic class as nft lists it. */
+function numberOf(priority: number): string {
+  const high = Math.trunc(priority / 65_536).toString(16);
+  return priority === 0 ? 'none' : `${high}:${(priority % 65_536).toString(16)}`;
 }
 
 function within(value: string, part: string): boolean {

@@ -4,7 +4,8 @@
  * changes, so that none waits for the window (10 to 50 ms) in which a busy writer gathers.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Agent, type AgentTelemetry } from '../../../src/agent/agent.ts';
+import { Agent } from '../../../src/agent/agent.ts';
+import type { AgentTelemetry } from '../../../src/agent/telemetry.ts';
 import { DecisionTracker } from '../../../src/agent/decide/tracker.ts';
 import type { AgentHearer, AgentView } from '../../../src/agent/door.ts';
 import { systemClock } from '../../../src/core/clock.ts';

@@ -21,7 +21,10 @@ export async function latencyRows(stage: Stage, mode: Mode): Promise<readonly Ro
   await using ruled = await stage.node();
   await using bare = await makeNode();
   await using tracked = await makeNode();
-  for (const bed of [ruled, bare, tracked]) await bed.serveApart(server, { port: fastPort, fast: true });
+  await using counting = await stage.node();
+  await using weighing = await stage.node();
+  for (const bed of [ruled, bare, tracked, counting, weighing])
+    await bed.serveApart(server, { port: fastPort, fast: true });
   // What any node with a pod network has: connection tracking and address translation are on, with nothing to do.
   await tracked.succeed(node, 'nft', ['-f', '-'], {
     input: 'table ip t {\n  chain c {\n    type nat hook postrouting priority 100\n  }\n}\n',
@@ -32,13 +35,22 @@ export async function latencyRows(stage: Stage, mode: Mode): Promise<readonly Ro
   await create(api, service);
   await create(api, slice);
   const { process, started } = await stage.start(ruled, 'ours', mode);
-  await untilAnswered(ruled, process, ip, { everyMs: 50, limit: started + 300_000 });
+  const counters = [
+    { bed: counting, ...(await stage.start(counting, 'ours', mode, ['--counters=connections'])) },
+    { bed: weighing, ...(await stage.start(weighing, 'ours', mode, ['--counters=bytes'])) },
+  ];
+  for (const one of [{ bed: ruled, process, started }, ...counters])
+    await untilAnswered(one.bed, one.process, ip, { everyMs: 50, limit: started + 300_000 });
   await sleep(8_000);
 
   const direct: Destination = { address: endpoint, port: fastPort };
   const ways = {
     service: { bed: ruled, to: { address: ip, port: 80 }, us: [] as number[] },
     other: { bed: ruled, to: direct, us: [] as number[] },
+    counted: { bed: counting, to: { address: ip, port: 80 }, us: [] as number[] },
+    otherCounted: { bed: counting, to: direct, us: [] as number[] },
+    weighed: { bed: weighing, to: { address: ip, port: 80 }, us: [] as number[] },
+    otherWeighed: { bed: weighing, to: direct, us: [] as number[] },
     bare: { bed: bare, to: direct, us: [] as number[] },
     tracked: { bed: tracked, to: direct, us: [] as number[] },
   };
@@ -46,7 +58,7 @@ export async function latencyRows(stage: Stage, mode: Mode): Promise<readonly Ro
     for (const way of Object.values(ways)) way.us.push(await oneRound(way.bed, way.to));
   await remove(api, slice);
   await remove(api, service);
-  await process.stop(10_000);
+  for (const one of [process, ...counters.map((each) => each.process)]) await one.stop(10_000);
 
   const middle = ({ us }: { readonly us: readonly number[] }): number => quantile(us, 0.5);
   const label = `${mode}, ${sizeText(stage.size)}: first packet`;
@@ -68,6 +80,19 @@ export async function latencyRows(stage: Stage, mode: Mode): Promise<readonly Ro
       ours: middle(ways.other),
       peer: { name: 'tracking without rules', value: middle(ways.tracked) },
     },
+    ...(
+      [
+        ['Service, --counters=connections', ways.counted, ways.service],
+        ['no Service, --counters=connections', ways.otherCounted, ways.other],
+        ['Service, --counters=bytes', ways.weighed, ways.service],
+        ['no Service, --counters=bytes', ways.otherWeighed, ways.other],
+      ] as const
+    ).map(([what, counted, plain]) => ({
+      what: `${label}, ${what}`,
+      unit: 'µs',
+      ours: middle(counted),
+      peer: { name: 'without counters', value: middle(plain) },
+    })),
   ];
 }
 

@@ -52,13 +52,14 @@ export class Stage implements AsyncDisposable {
     bed: Bed,
     program: Program,
     mode: Mode,
+    more: readonly string[] = [],
   ): Promise<{ readonly process: ManagedProcess; readonly started: number }> {
     const { kubeconfig } = this.cluster;
     const started = now();
     const made =
       program === 'kube-proxy'
         ? await startKubeProxy(bed, node, { mode, kubeconfig })
-        : await startBundle(bed, mode, kubeconfig);
+        : await startBundle(bed, mode, kubeconfig, more);
     return { process: made, started };
   }
 
@@ -81,7 +82,12 @@ const bundle = fileURLToPath(new URL('dist/sluice.js', packageRoot));
 let count = 0;
 
 /** What is shipped, in place of kube-proxy. */
-async function startBundle(bed: Bed, mode: Mode, kubeconfig: string): Promise<ManagedProcess> {
+async function startBundle(
+  bed: Bed,
+  mode: Mode,
+  kubeconfig: string,
+  more: readonly string[],
+): Promise<ManagedProcess> {
   count += 1;
   const flags = [
     `--node-name=${node}`,
@@ -93,6 +99,7 @@ async function startBundle(bed: Bed, mode: Mode, kubeconfig: string): Promise<Ma
     `--service-cidr=${serviceRange.IPv4},${serviceRange.IPv6}`,
     '--log-level=debug',
     '--log-form=json',
+    ...more,
   ];
   const profile = process.env['SLUICE_BENCH_PROFILE'];
   const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];

@@ -7,7 +7,7 @@ import type { ObjectKey, ServiceObject } from '../../../src/core/objects.ts';
 import { connect, type Connection } from '../../../src/kube/connection.ts';
 import { services as serviceKind } from '../../../src/kube/kinds.ts';
 import { Reader } from '../../../src/kube/reader.ts';
-import { apply, create, nodeManifest, remove, type Manifest } from '../../../src/sandbox/objects.ts';
+import { apply, create, remove, type Manifest } from '../../../src/sandbox/objects.ts';
 import {
   packageRoot,
   startSandbox,
@@ -15,6 +15,7 @@ import {
   type Sandbox,
   type SandboxOptions,
 } from '../../../src/sandbox/sandbox.ts';
+import { callsOf, cloudOf } from './clouds.ts';
 
 /** Builds the bundle, so that what is measured is what is shipped. */
 export async function buildBundle(): Promise<void> {
@@ -31,7 +32,7 @@ export async function servedCluster(
   const own = await connect({ path: sandbox.kubeconfig });
   const watcher = new Watcher(own);
   await watcher.start();
-  await spread(services, 4, (index) => create(sandbox.api, benchService(index)));
+  await spread(services, 4, (index) => create(sandbox.api, benchService(index, cloudOf(sandbox).provider)));
   const settled = (service: ServiceObject | undefined): boolean =>
     service?.conditions.some(({ type, status }) => type === 'TargetsReady' && status === 'True') === true;
   await watcher.when(
@@ -60,14 +61,14 @@ export async function quiet(sandbox: Sandbox, quietMs: number): Promise<number> 
 }
 
 /** A one-port Service that our controller serves. */
-export function benchService(index: number): Manifest {
+export function benchService(index: number, provider = 'aws'): Manifest {
   return {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { namespace: 'default', name: `bench-${index}` },
     spec: {
       type: 'LoadBalancer',
-      loadBalancerClass: 'sluice.dev/aws',
+      loadBalancerClass: `sluice.dev/${provider}`,
       selector: { app: 'bench' },
       ports: [{ name: 'http', port: 80 }],
     },
@@ -76,14 +77,7 @@ export function benchService(index: number): Manifest {
 
 export async function addNodes(sandbox: Sandbox, from: number, to: number): Promise<void> {
   for (let index = from; index <= to; index += 1) {
-    await apply(
-      sandbox.api,
-      nodeManifest({
-        name: `node-${index}`,
-        instance: `i-${String(index).padStart(17, '0')}`,
-        zone: 'eu-west-1a',
-      }),
-    );
+    await apply(sandbox.api, cloudOf(sandbox).node(index));
   }
 }
 
@@ -174,7 +168,7 @@ export async function cloudCalls(
   readonly writes: number;
   readonly byOperation: Readonly<Record<string, number>>;
 }> {
-  const { calls } = await sandbox.aws.control.calls(since);
+  const calls = await callsOf(sandbox, since);
   const byOperation: Record<string, number> = {};
   for (const { operation } of calls) byOperation[operation] = (byOperation[operation] ?? 0) + 1;
   const writes = calls.filter(({ mutating }) => mutating).length;
@@ -183,8 +177,7 @@ export async function cloudCalls(
 
 /** Number of the last call so far. */
 export async function lastCall(sandbox: Sandbox): Promise<number> {
-  const { calls } = await sandbox.aws.control.calls();
-  return calls.at(-1)?.seq ?? 0;
+  return (await callsOf(sandbox)).at(-1)?.seq ?? 0;
 }
 
 /** Events about the bench's Services that stand on the API server: each is one write. */

@@ -1,12 +1,12 @@
 /**
- * Faults to order: which calls are hit, how often, and what happens to them.
+ * Faults to order from a simulated cloud: which calls are hit, how often, and what happens to them.
  *
  * An order is plain data, so that another process can give it over the wire, except where it carries a
  * function. Several orders can hit one call: delays add up, and of those that decide the outcome the one that
- * was ordered first wins.
+ * was ordered first wins. A cloud that fails in ways of its own names its own kind of effect.
  */
 
-/** What happens to a call that is hit. */
+/** What happens to a call that is hit, at every cloud. */
 export type FaultEffect =
   /** Refused before any effect. `code` is the wire code; status and message follow from it unless given. */
   | { readonly kind: 'error'; readonly code: string; readonly message?: string; readonly httpStatus?: number }
@@ -56,7 +56,7 @@ export interface FaultMatch {
   readonly where?: (call: IncomingCall) => boolean;
 }
 
-export interface FaultOrder {
+export interface FaultOrder<Effect = FaultEffect> {
   /** Chosen by the caller, else given. */
   readonly id?: string;
   readonly match?: FaultMatch;
@@ -64,10 +64,10 @@ export interface FaultOrder {
   readonly nth?: number;
   /** How many calls to hit from there on. Default 1. */
   readonly times?: number | 'until-cleared';
-  readonly effect: FaultEffect;
+  readonly effect: Effect;
 }
 
-export interface OrderedFault extends FaultOrder {
+export interface OrderedFault<Effect = FaultEffect> extends FaultOrder<Effect> {
   readonly id: string;
   /** Matching calls so far, up to the last one to hit. */
   readonly seen: number;
@@ -75,19 +75,19 @@ export interface OrderedFault extends FaultOrder {
   readonly hits: number;
 }
 
-interface Standing {
+interface Standing<Effect> {
   readonly id: string;
-  readonly order: FaultOrder;
+  readonly order: FaultOrder<Effect>;
   seen: number;
   hits: number;
 }
 
-export class Faults {
-  #standing: Standing[] = [];
+export class Faults<Effect = FaultEffect> {
+  #standing: Standing<Effect>[] = [];
   #count = 0;
 
   /** Returns the order's id. */
-  order(order: FaultOrder): string {
+  order(order: FaultOrder<Effect>): string {
     this.#count += 1;
     const id = order.id ?? `fault-${this.#count}`;
     this.#standing.push({ id, order, seen: 0, hits: 0 });
@@ -101,14 +101,14 @@ export class Faults {
     return this.#standing.length < before;
   }
 
-  list(): readonly OrderedFault[] {
+  list(): readonly OrderedFault<Effect>[] {
     return this.#standing.map(({ id, order, seen, hits }) => ({ ...order, id, seen, hits }));
   }
 
   /** The effects on this call, in the order in which they were ordered. Counts the call. */
-  take(call: IncomingCall): readonly FaultEffect[] {
+  take(call: IncomingCall): readonly Effect[] {
     if (this.#standing.length === 0) return NONE;
-    const effects: FaultEffect[] = [];
+    const effects: Effect[] = [];
     for (const fault of this.#standing) {
       const times = fault.order.times ?? 1;
       if (times !== 'until-cleared' && fault.hits >= times) continue;
@@ -122,7 +122,7 @@ export class Faults {
   }
 }
 
-const NONE: readonly FaultEffect[] = [];
+const NONE: readonly never[] = [];
 
 function matches(match: FaultMatch | undefined, call: IncomingCall): boolean {
   if (match === undefined) return true;

@@ -1,0 +1,148 @@
+/**
+ * The kernel's side of one family's table, as nft gives it: one transaction in, one listing out.
+ *
+ * A small transaction goes through the long-lived child, a large one through a file. Each carries a mark, by which the
+ * messages of the kernel about it are known as ours. Nothing is remembered here of what the table holds.
+ */
+import { SluiceError, asSluiceError } from '../../core/errors.ts';
+import type { IpFamily } from '../../core/objects.ts';
+import { ListingReader, type Listed } from './listing.ts';
+import { Marks, markSet } from './marks.ts';
+import { first } from './probes.ts';
+import { Session, runNft, type SpawnPiped } from './process.ts';
+import { chunks, markCommands, oneLine, tableText } from './text.ts';
+import { wordsOf } from './words.ts';
+
+/** A line that is longer goes through a file: the line reader of `nft -i` is slow with long lines. */
+const longestLine = 40_000;
+
+export class TableKernel {
+  readonly #family: IpFamily;
+  readonly #start: SpawnPiped;
+  readonly #session: Session;
+  readonly #marks = new Marks();
+
+  constructor(family: IpFamily, start: SpawnPiped) {
+    this.#family = family;
+    this.#start = start;
+    this.#session = new Session(start);
+  }
+
+  /** Whether a mark that the kernel told is that of a transaction of ours; true once only. */
+  isOurs(mark: string): boolean {
+    return this.#marks.heard(mark);
+  }
+
+  /** One transaction of any size, from a text that is made while it is sent. Gives what nft said against it. */
+  async load(text: Iterable<string>): Promise<{ readonly taken: boolean; readonly error: string }> {
+    const mark = this.#marks.next();
+    const table = tableText({ words: wordsOf(this.#family) });
+    const pieces = (function* (): Generator<string> {
+      yield* text;
+      for (const line of markCommands(table, mark)) yield `${line}\n`;
+    })();
+    const { code, error } = await runNft(this.#start, ['-f', '-'], chunks(pieces));
+    if (code !== 0) this.#marks.forget(mark);
+    return { taken: code === 0, error };
+  }
+
+  /** Asks whether a text would be taken. Gives what nft says against it, empty where it would. */
+  async check(text: Iterable<string>): Promise<string> {
+    const done = await runNft(this.#start, ['-c', '-f', '-'], text);
+    return done.code === 0 ? '' : done.error || 'refused without a word';
+  }
+
+  /** Removes the table, whole, and nothing else; it need not be there. */
+  async remove(): Promise<void> {
+    const table = tableText({ words: wordsOf(this.#family) });
+    const { error, code } = await runNft(
+      this.#start,
+      ['-f', '-'],
+      [
+        `add table ${table}\nadd set ${table} ${markSet} { type classid; }\n`,
+        `${markCommands(table, this.#marks.next()).join('\n')}\ndelete table ${table}\n`,
+      ],
+    );
+    if (code !== 0) throw refused(error);
+  }
+
+  /** Ends the child. */
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+
+  /** One transaction. Gives what nft said against it: then nothing has changed. */
+  async write(changes: readonly string[]): Promise<string> {
+    if (changes.length === 0) return '';
+    const mark = this.#marks.next();
+    const table = tableText({ words: wordsOf(this.#family) });
+    const against = await this.#send([...markCommands(table, mark), ...changes], mark);
+    if (against !== '') this.#marks.forget(mark);
+    return against;
+  }
+
+  async #send(lines: readonly string[], mark: string): Promise<string> {
+    const line = oneLine(lines);
+    if (line.length <= longestLine) {
+      try {
+        return await this.#session.execute(line);
+      } catch (error) {
+        const why = asSluiceError(error);
+        if (why.code === 'ToolMissing') throw why;
+        // The child died: whether with its work done is seen from what the kernel says to the same work again.
+        this.#marks.expect(mark);
+        const { code, error: said } = await runNft(this.#start, ['-f', '-'], [`${lines.join('\n')}\n`]);
+        if (code === 0) return '';
+        throw new SluiceError('ambiguous', `nft ended in the middle of a change: ${first(said)}`, {
+          code: why.code,
+          cause: error,
+        });
+      }
+    }
+    const { code, error } = await runNft(this.#start, ['-f', '-'], chunks(lines.map((each) => `${each}\n`)));
+    return code === 0 ? '' : error || 'refused without a word';
+  }
+
+  /** What the table holds; undefined where there is none. */
+  async list(): Promise<Listed | undefined> {
+    const reader = new ListingReader();
+    const table = tableText({ words: wordsOf(this.#family) });
+    let failure: unknown;
+    const { code, error } = await runNft(
+      this.#start,
+      ['-p', '-y', 'list', 'table', ...table.split(' ')],
+      [],
+      (text) => {
+        try {
+          reader.push(text);
+        } catch (thrown) {
+          failure ??= thrown;
+        }
+      },
+    );
+    if (code !== 0) {
+      if (/no such file or directory/i.test(error)) return undefined;
+      throw refused(error);
+    }
+    // A table of ours in a form that we cannot read is written anew.
+    if (failure !== undefined) return { sets: new Map(), chains: new Map() };
+    return reader.end();
+  }
+}
+
+export function refused(error: string): SluiceError {
+  if (/operation not permitted|permission denied/i.test(error)) {
+    return new SluiceError(
+      'denied',
+      `nft may not read or change rules here: the agent needs NET_ADMIN (${first(error)})`,
+      {
+        code: 'NotPermitted',
+        action: 'nft',
+      },
+    );
+  }
+  return new SluiceError('transient', `nft refused our table: ${first(error) || 'without a word'}`, {
+    code: 'NftRefused',
+    cause: error,
+  });
+}

@@ -1,0 +1,175 @@
+/**
+ * Draining with real connections, for each backend: new ones go elsewhere, open ones stay until they end, and whoever
+ * waits is told when. The agent is its own process; the command is run on the node as a person would.
+ */
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Manifest } from '../../src/sandbox/objects.ts';
+import { packageRoot } from '../../src/sandbox/sandbox.ts';
+import { cleanUp, startAgent } from './agent-process.ts';
+import { Bed } from '../../src/sandbox/bed/bed.ts';
+import type { Attempt, Destination } from '../../src/sandbox/bed/traffic.ts';
+import { until } from './check.ts';
+import { PacketCluster } from './cluster.ts';
+
+let bed: Bed;
+let cluster: PacketCluster;
+
+beforeAll(async () => {
+  [bed, cluster] = await Promise.all([Bed.make(), PacketCluster.start()]);
+  await cluster.join(bed);
+  for (const pod of ['n1-a', 'n2-a']) {
+    await bed.serve(pod, { port: 8080 });
+    await bed.serve(pod, { port: 8080, protocol: 'UDP' });
+  }
+  await bed.route('x1', 'n1');
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+  await bed?.remove();
+});
+
+const main = fileURLToPath(new URL('src/main.ts', packageRoot));
+const ip = '10.96.9.1';
+const web: Destination = { address: ip, port: 80 };
+const healthPort = 30_991;
+
+const service: Manifest = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: {
+    namespace: 'default',
+    name: 'web',
+    labels: { 'service.kubernetes.io/service-proxy-name': 'sluice' },
+  },
+  spec: {
+    type: 'LoadBalancer',
+    loadBalancerClass: 'example.com/none',
+    externalTrafficPolicy: 'Local',
+    healthCheckNodePort: healthPort,
+    clusterIP: ip,
+    ports: [
+      { name: 'web', port: 80, targetPort: 8080, nodePort: 30_990 },
+      { name: 'dns', port: 53, targetPort: 8080, protocol: 'UDP' },
+    ],
+  },
+};
+
+function slice(...pods: readonly string[]): Manifest {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { namespace: 'default', name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [
+      { name: 'web', port: 8080, protocol: 'TCP' },
+      { name: 'dns', port: 8080, protocol: 'UDP' },
+    ],
+    endpoints: pods.map((pod) => ({
+      addresses: [bed.pod(pod).address.IPv4],
+      nodeName: bed.pod(pod).node,
+      conditions: { ready: true },
+      targetRef: { kind: 'Pod', namespace: 'default', name: pod },
+    })),
+  };
+}
+
+async function answers(times = 30): Promise<readonly string[]> {
+  const { self } = await bed.many('n1-b', web, times);
+  return Object.keys(self).toSorted();
+}
+
+const dns: Destination = { address: ip, port: 53, protocol: 'UDP' };
+
+/** Who has answered since the last look. */
+async function selvesOf(flow: { peek: () => Promise<readonly Attempt[]> }): Promise<string> {
+  return [
+    ...new Set((await flow.peek()).filter(({ kind }) => kind === 'answered').map(({ self }) => self)),
+  ].join();
+}
+
+/** What a balancer hears of n1. */
+async function health(): Promise<string> {
+  const url = `http://${bed.node('n1').address.IPv4}:${healthPort}/`;
+  const { stdout } = await bed.run('n1', 'curl', ['-s', '-o', '/dev/null', '-w', '%{http_code}', url]);
+  return stdout;
+}
+
+async function drain(...args: readonly string[]): ReturnType<Bed['run']> {
+  return bed.run('n1', process.execPath, [main, 'drain', ...args, `--kubeconfig=${cluster.kubeconfig}`]);
+}
+
+const kinds = [
+  ['nftables', ['--backend=nftables']],
+  ['iptables-nft', ['--backend=iptables', '--iptables-variant=nft']],
+  ['iptables-legacy', ['--backend=iptables', '--iptables-variant=legacy']],
+] as const;
+
+describe.each(kinds)('with %s', (_name, backend) => {
+  test('an endpoint gets nothing new, keeps what is open, and is drained when that has ended', async () => {
+    await cluster.become([service, slice('n1-a', 'n2-a')]);
+    const agent = await startAgent(bed, 'n1', { kubeconfig: cluster.kubeconfig, args: backend });
+    try {
+      await until('both serve', async () => (await answers()).join() === 'n1-a,n2-a');
+      await until('the health check counts it', async () => (await health()) === '200');
+
+      // Ten connections, of which some are to the endpoint that is to go.
+      const held = await Promise.all(Array.from({ length: 10 }, () => bed.hold('n1-b', web)));
+      // Four clients that send datagrams from ports of their own, each to one endpoint.
+      const flows = await Promise.all(Array.from({ length: 4 }, () => bed.flow('n1-b', dns)));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const before = await Promise.all(flows.map(selvesOf));
+      const marked = await drain('pod/n1-a', '--mark-only', '-o', 'json');
+      expect([marked.code, marked.stderr]).toEqual([0, '']);
+      expect(JSON.parse(marked.stdout)).toMatchObject({
+        services: ['default/web'],
+        drained: null,
+        notes: [],
+      });
+      await until('nothing new comes to it', async () => (await answers()).join() === 'n2-a');
+      expect(await answers(150)).toEqual(['n2-a']);
+      expect(await health()).toBe('503');
+      // Open ones still carry data, and datagrams go on to who has had them.
+      expect(await Promise.all(flows.map(selvesOf))).toEqual(before);
+      for (const flow of flows) await flow.close();
+      for (const one of held) expect((await one.check()).kind).toBe('answered');
+
+      // Not drained while they are open; drained when they have ended (datagrams: when the kernel forgets them).
+      const short = await drain('pod/n1-a', '--wait-only', '--timeout=1s', '--every=200ms', '-o', 'json');
+      expect(short.code).toBe(2);
+      const left = (JSON.parse(short.stdout) as { left: number }).left;
+      expect(left).toBeGreaterThan(0);
+      expect(left).toBeLessThan(10);
+      await bed.succeed('n1', 'conntrack', ['-D', '-p', 'udp', '--orig-dst', ip]);
+      const waiting = drain('pod/n1-a', '--wait-only', '--timeout=60s', '--every=200ms');
+      for (const one of held) expect((await one.check()).kind).toBe('answered');
+      for (const one of held) await one.close();
+      const done = await waiting;
+      expect([done.code, done.stdout]).toEqual([0, expect.stringContaining('pod/n1-a is drained')]);
+
+      // Back again; the annotation goes as a whole.
+      expect((await drain('pod/n1-a', '--undo')).code).toBe(0);
+      await until('both serve again', async () => (await answers()).join() === 'n1-a,n2-a');
+
+      // All endpoints of a node, and a slice that comes later.
+      expect((await drain('node/n2', '--mark-only')).code).toBe(0);
+      await until('the other node gets nothing', async () => (await answers()).join() === 'n1-a');
+      // The last one is not drained: it says so and keeps serving.
+      const last = await drain('node/n1', '--mark-only');
+      expect(last.stderr).toContain('default/web has no other ready endpoint');
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      expect((await answers(60)).length).toBeGreaterThan(0);
+      const { lost } = await bed
+        .many('n1-b', web, 60)
+        .then(({ kinds: seen }) => ({ lost: Object.keys(seen) }));
+      expect(lost).toEqual(['answered']);
+    } catch (error) {
+      throw new Error(`${String(error)}\n${await agent.tail(20)}`, { cause: error });
+    } finally {
+      await agent.stop(5_000);
+      await cluster.become([]);
+      await cleanUp(bed, 'n1');
+    }
+  });
+});
