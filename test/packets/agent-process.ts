@@ -12,9 +12,11 @@ export interface AgentOptions {
   readonly nodeName?: string;
   /** Runs the agent, as `setpriv` does. */
   readonly through?: readonly string[];
+  /** The program, by default the sources; the bundle starts faster. */
+  readonly main?: string;
 }
 
-const main = fileURLToPath(new URL('src/main.ts', packageRoot));
+const sources = fileURLToPath(new URL('src/main.ts', packageRoot));
 let count = 0;
 
 /** The address of the agent's health, in its node. */
@@ -24,7 +26,7 @@ export const debugUrl = 'http://127.0.0.1:10271';
 
 /** Starts it. It ends with the bed. */
 export async function startAgent(bed: Bed, node: string, options: AgentOptions): Promise<ManagedProcess> {
-  const { kubeconfig, args = [], nodeName = node, through = [] } = options;
+  const { kubeconfig, args = [], nodeName = node, through = [], main = sources } = options;
   count += 1;
   const [program = '', ...rest] = [
     ...through,
@@ -42,7 +44,7 @@ export async function startAgent(bed: Bed, node: string, options: AgentOptions):
 
 /** Removes all rules of the agent from a node; what it said. */
 export async function cleanUp(bed: Bed, node: string): Promise<string> {
-  return bed.succeed(node, process.execPath, [main, 'agent', '--cleanup']);
+  return bed.succeed(node, process.execPath, [sources, 'agent', '--cleanup']);
 }
 
 export interface LogLine {
