@@ -88,6 +88,7 @@ test('the cut-off node lets go by itself, and when it is back one MAC answers wi
   for (const address of bothAddresses) {
     await until('the cut-off node lets go', async () => !(await has(stage.bed, node, address)), 3_000);
   }
+  await stage.settled();
   const seen = await during(async () => {
     await port(stage.bed, node, 'up');
     await pause(2_000);

@@ -88,6 +88,24 @@ describe.each(families)('%s', (family) => {
   });
 });
 
+test.each(families)(
+  'a new address over %s answers the very first packet, by a node that knows no neighbour',
+  async (family) => {
+    const one = await announcer('n1');
+    await one.hold([]);
+    const base = family === 'IPv4' ? '172.31.0.' : 'fd00:172:31::1:';
+    const daemon = await bed.serve('n1', { port: 9100, family });
+    for (let turn = 100; turn < 160; turn += 1) {
+      await bed.ip('n1', 'neigh flush dev eth0');
+      const address = `${base}${turn}`;
+      await one.hold([holding(address, [{ protocol: 'TCP', port: 9100 }])]);
+      const outcome = await bed.dial('x1', { address, port: 9100 }, { timeoutMs: 500 });
+      expect(outcome, address).toMatchObject({ kind: 'answered' });
+    }
+    await daemon.close();
+  },
+);
+
 describe.each(families)('the guard over %s', (family) => {
   const address = vip[family];
 

@@ -6,7 +6,7 @@
  * lifetime after the last renewal, never longer than somebody decides; after a stand-still of the whole process nothing
  * is renewed or put back until `hold` is called again. What does not bear our mark is never touched.
  */
-import { systemClock, type Clock, type Random } from '../../../core/clock.ts';
+import { sleep, systemClock, type Clock, type Random } from '../../../core/clock.ts';
 import { SluiceError, asSluiceError } from '../../../core/errors.ts';
 import { systemSpawn, type Spawn } from '../../tool.ts';
 import { spawnPiped, type SpawnPiped } from '../../nftables/process.ts';
@@ -22,7 +22,16 @@ import type { Message } from './netlink.ts';
 import { Placements, type Placement } from './placements.ts';
 import { probeLink } from './probe.ts';
 import { Rounds } from './rounds.ts';
-import { listAddresses, listLinks, listRoutes, putAddress, setArp, takeAddress } from './rtnetlink.ts';
+import {
+  findRoute,
+  leadsHere,
+  listAddresses,
+  listLinks,
+  listRoutes,
+  putAddress,
+  setArp,
+  takeAddress,
+} from './rtnetlink.ts';
 import { lapsed, lost, obstacle, refused, removed } from './troubles.ts';
 import { addressBytes, keyOf } from './wire.ts';
 
@@ -46,6 +55,8 @@ const lookAgainMs = 10_000;
 const guardCheckMs = 5_000;
 const linksTellMs = 50;
 const longestPauseMs = 2_000;
+const listenEveryMs = 2;
+const listenTurns = 50;
 
 /** The announcer of a node's kernel. */
 export class KernelAnnouncer implements Announcer {
@@ -455,7 +466,26 @@ export class KernelAnnouncer implements Announcer {
       up.push(placement.id);
       return undefined;
     });
+    await attempt(this.#listens(kernel, up));
     this.#announce(up);
+  }
+
+  /**
+   * Waits until the kernel takes packets for new IPv6 addresses. It makes them fit for use a little after it has said
+   * yes; a neighbour who answered in between would be told again only after a second.
+   */
+  async #listens(kernel: Kernel, ids: readonly string[]): Promise<void> {
+    let asked = ids
+      .flatMap((id) => this.#placements.get(id) ?? [])
+      .filter(({ bytes }) => bytes.length === 16);
+    for (let turn = 0; asked.length > 0 && turn < listenTurns; turn += 1) {
+      if (turn > 0) await sleep(this.#clock, listenEveryMs);
+      const routes = await kernel.find(asked.map(({ bytes }) => findRoute(bytes)));
+      asked = asked.filter((_, i) => {
+        const route = routes[i];
+        return route === undefined || !leadsHere(route);
+      });
+    }
   }
 
   #announce(ids: readonly string[]): void {

@@ -172,6 +172,18 @@ export class Kernel {
     return (await Promise.all(batches)).flat();
   }
 
+  /** One answer to each, where there is one; in order. @throws SluiceError as `ask`. */
+  async find(asked: readonly Request[]): Promise<readonly (Message | undefined)[]> {
+    const answers: (Message | undefined)[] = asked.map(() => undefined);
+    for (let from = 0; from < asked.length; from += inBatch) {
+      const rows: Message[] = [];
+      const first = this.#sequence + 1;
+      await this.#batch(asked.slice(from, from + inBatch), undefined, rows);
+      for (const row of rows) answers[from + row.sequence - first] = row;
+    }
+    return answers;
+  }
+
   /** Everything of a kind. @throws SluiceError as `ask`. */
   list(request: Request): Promise<readonly Message[]> {
     // The kernel lists one thing at a time on a socket.
@@ -195,7 +207,11 @@ export class Kernel {
     this.#release(this.#over);
   }
 
-  async #batch(batch: readonly Request[], until: number | undefined): Promise<readonly Refused[]> {
+  async #batch(
+    batch: readonly Request[],
+    until: number | undefined,
+    rows?: Message[],
+  ): Promise<readonly Refused[]> {
     const first = this.#sequence + 1;
     this.#sequence += batch.length;
     const last = this.#sequence;
@@ -204,7 +220,7 @@ export class Kernel {
       const flags = i === batch.length - 1 ? request.flags | flagAck : request.flags;
       return writeMessage({ ...request, flags }, first + i);
     });
-    await this.#send(Buffer.concat(messages), { first, last, refused, rows: undefined, until });
+    await this.#send(Buffer.concat(messages), { first, last, refused, rows, until });
     return refused;
   }
 
@@ -311,17 +327,20 @@ export class Kernel {
 
   #answered(message: Message): void {
     const { sequence, type } = message;
+    const waiting = this.#waitingFor(sequence);
     if (type === messageError) {
       const errno = errorOf(message);
-      if (errno !== 0) {
-        for (const [last, waiting] of this.#waiting) {
-          if (sequence < waiting.first || sequence > last) continue;
-          waiting.refused.push({ at: sequence - waiting.first, errno });
-        }
-      }
+      if (errno !== 0) waiting?.refused.push({ at: sequence - waiting.first, errno });
       this.#waiting.get(sequence)?.resolve();
     } else if (type === messageDone) this.#waiting.get(sequence)?.resolve();
-    else this.#waiting.get(sequence)?.rows?.push(message);
+    else waiting?.rows?.push(message);
+  }
+
+  #waitingFor(sequence: number): Waiting | undefined {
+    for (const [last, waiting] of this.#waiting) {
+      if (sequence >= waiting.first && sequence <= last) return waiting;
+    }
+    return undefined;
   }
 
   #stuck(): void {

@@ -7,11 +7,6 @@
 import type { Random } from '../../../core/clock.ts';
 
 const firstMs: readonly number[] = [0, 1_100, 2_200];
-/**
- * A question that comes in the few milliseconds before the kernel listens to the group of a new IPv6 address goes
- * unanswered, and is repeated only after a second: a word soon after the first spares the asker that.
- */
-const first6Ms: readonly number[] = [0, 100, 1_100, 2_200];
 const everyMs = 60_000;
 
 interface Round {
@@ -27,7 +22,7 @@ export class Rounds {
     this.#random = random;
   }
 
-  /** Begins anew for these (texts that begin with the address): due at once. */
+  /** Begins anew for these: due at once. */
   start(keys: Iterable<string>, now: number): void {
     for (const key of keys) this.#rounds.set(key, { nextAt: now, told: 0 });
   }
@@ -42,7 +37,7 @@ export class Rounds {
     for (const [key, { nextAt, told }] of this.#rounds) {
       if (nextAt > now) continue;
       due.push(key);
-      this.#rounds.set(key, { nextAt: now + this.#pause(key, told), told: told + 1 });
+      this.#rounds.set(key, { nextAt: now + this.#pause(told), told: told + 1 });
     }
     return due;
   }
@@ -55,9 +50,8 @@ export class Rounds {
   }
 
   /** Milliseconds from one time to the next. A minute is drawn a little short, so that a thousand spread out. */
-  #pause(key: string, told: number): number {
-    const first = key.includes(':') ? first6Ms : firstMs;
-    const [from, to] = [first[told], first[told + 1]];
+  #pause(told: number): number {
+    const [from, to] = [firstMs[told], firstMs[told + 1]];
     return from === undefined || to === undefined ? everyMs * (1 - 0.1 * this.#random()) : to - from;
   }
 }

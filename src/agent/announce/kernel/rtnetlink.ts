@@ -51,6 +51,8 @@ const forever = 0xffff_ffff;
 /** Of this node alone: the kernel never chooses such an address as the source of its own packets. */
 const scopeHost = 254;
 
+const rtaDestination = 1;
+
 const iflaAddress = 1;
 const iflaName = 3;
 const iflaMaster = 10;
@@ -149,6 +151,20 @@ export function listRoutes(family: 4 | 6): Request {
   const body = Buffer.alloc(12);
   body.writeUInt8(family === 4 ? family4 : family6, 0);
   return { type: getRoute, flags: flagDump, body };
+}
+
+/** Asks where a packet for an address would go. */
+export function findRoute(address: Buffer): Request {
+  const body = Buffer.alloc(12);
+  body.writeUInt8(address.length === 4 ? family4 : family6, 0);
+  body.writeUInt8(address.length * 8, 1);
+  return { type: getRoute, flags: 0, body: Buffer.concat([body, attribute(rtaDestination, address)]) };
+}
+
+/** The answer: to this node itself. */
+export function leadsHere({ type, body }: Message): boolean {
+  const local = 2;
+  return type === newRoute && body.length >= 12 && body.readUInt8(7) === local;
 }
 
 export interface ArpSettings {
