@@ -16,7 +16,7 @@ import {
   watchTraffic,
 } from './announce/lan.ts';
 import { AnnounceStage, bothAddresses } from './announce/stage.ts';
-import type { Attempt } from './bed/traffic.ts';
+import type { Attempt } from '../../src/sandbox/bed/traffic.ts';
 
 let stage: AnnounceStage;
 

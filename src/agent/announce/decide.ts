@@ -105,9 +105,11 @@ function asHolder(given: Case, mine: Mine): Outcome {
 }
 
 function asReturned(given: Case): Outcome {
-  const { eligible, me, able, right } = given;
+  const { eligible, me, able, right, view } = given;
+  // Until the lists and the engine are complete nothing here says that we could not hold it.
+  if (!view.ready.has(me)) return rest();
   if (!eligible.includes(me) || !able) return now({ kind: 'drop', reason: 'not-eligible' });
-  return right.kind === 'grace' || !given.view.ready.has(me) ? rest() : now({ kind: 'take', reason: 'kept' });
+  return right.kind === 'grace' ? rest() : now({ kind: 'take', reason: 'kept' });
 }
 
 function asCandidate(given: Case, leaver: MemberId | undefined): Outcome {

@@ -5,7 +5,7 @@
  * "Lost" are new connections and datagrams that were not answered within 300 ms. A TCP connection that stood before is
  * counted beside it: a move ends it unless the new node knows the flow.
  */
-import type { Held } from '../../packets/bed/bed.ts';
+import type { Held } from '../../../src/sandbox/bed/bed.ts';
 import {
   announcerOf,
   blackout,
@@ -20,8 +20,8 @@ import {
   vip,
   watchTraffic,
 } from '../../packets/announce/lan.ts';
-import { Bed } from '../../packets/bed/bed.ts';
-import type { Attempt } from '../../packets/bed/traffic.ts';
+import { Bed } from '../../../src/sandbox/bed/bed.ts';
+import type { Attempt } from '../../../src/sandbox/bed/traffic.ts';
 import { AnnounceStage, bothAddresses } from '../../packets/announce/stage.ts';
 import { logOf } from '../../packets/agent-process.ts';
 import { quantile, type Row } from '../bench.ts';

@@ -14,7 +14,7 @@ import type { ManagedProcess } from '../../../src/sandbox/processes.ts';
 import { packageRoot } from '../../../src/sandbox/sandbox.ts';
 import { serviceAddressName } from '../../../src/core/address-objects.ts';
 import { startAgent } from '../agent-process.ts';
-import { Bed } from '../bed/bed.ts';
+import { Bed } from '../../../src/sandbox/bed/bed.ts';
 import { PacketCluster } from '../cluster.ts';
 import { believed, has, macOf, podPort, port, servicePort, until, vip } from './lan.ts';
 
