@@ -25,8 +25,11 @@ describe('on a cluster', () => {
   });
 
   /** A command on this cluster. */
-  const run = (...args: readonly string[]): Promise<Answer> =>
-    sluice(args, { KUBECONFIG: ground.sandbox.kubeconfig, SLUICE_CONFIG: ground.sandbox.settings });
+  const environment = () => ({
+    KUBECONFIG: ground.sandbox.kubeconfig,
+    SLUICE_CONFIG: ground.sandbox.settings,
+  });
+  const run = (...args: readonly string[]): Promise<Answer> => sluice(args, environment());
 
   test('plan says 0 when nothing is to do, 2 with every call when something is, 1 at a problem', async () => {
     const service = await ground.served();
@@ -179,10 +182,11 @@ describe('on a cluster', () => {
     const { name = '' } = asked.metadata ?? {};
     const before = await ground.held(asked);
     const { address } = statusOf(await ground.live(asked));
-    const kept = run('uninstall', '--balancers', 'keep', '--yes');
-    await new Promise((resolve) => {
-      setTimeout(resolve, 2_500);
+    const waits = Promise.withResolvers<void>();
+    const kept = sluice(['uninstall', '--balancers', 'keep', '--yes'], environment(), (text) => {
+      if (text.includes('waiting for')) waits.resolve();
     });
+    await Promise.race([waits.promise, kept]);
     expect(finalizersOf(await ground.live(asked))).toEqual([finalizer]);
     await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
     const answer = await kept;

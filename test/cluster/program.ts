@@ -29,7 +29,12 @@ export function environment(more: Environment = {}): Environment {
   };
 }
 
-export function sluice(args: readonly string[], env: Environment = {}): Promise<Answer> {
+/** @param onErr told of standard error as it comes: what is waited for, rather than time. */
+export function sluice(
+  args: readonly string[],
+  env: Environment = {},
+  onErr: (text: string) => void = () => undefined,
+): Promise<Answer> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
@@ -42,6 +47,7 @@ export function sluice(args: readonly string[], env: Environment = {}): Promise<
         resolve({ code, out, err });
       },
     );
+    child.stderr?.on('data', (text: string) => onErr(text));
     child.stdin?.end();
   });
 }
