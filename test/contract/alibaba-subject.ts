@@ -22,6 +22,7 @@ import type { AnyProvider } from '../../src/core/provider.ts';
 import { anEcsNode, testAlibabaConfig, withoutNews } from '../support/alibaba-bench.ts';
 import { scaledClock } from '../support/scaled-clock.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
+import { alibabaFacts } from './alibaba-facts.ts';
 import { cluster, otherCluster } from './stage.ts';
 import type {
   Act,
@@ -322,10 +323,7 @@ export function alibabaSubject(how: 'in memory' | 'over the wire'): Subject {
   });
   return {
     name: `alibaba, ${how}`,
-    skips: {
-      'a stranger that comes between the look and the creation is not taken over':
-        'names of balancers are not unique at SLB, and a creation never answers with somebody else’s: ours is made beside it (alibaba.test.ts)',
-    },
+    inapplicable: alibabaFacts,
     cases,
     words: {
       misspelt: { key: `${prefix}adress-type`, value: 'intranet', meant: `${prefix}address-type` },

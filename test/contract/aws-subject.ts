@@ -316,7 +316,7 @@ export function awsSubject(how: 'in memory' | 'over the wire'): Subject {
   };
   return {
     name: `aws, ${how}`,
-    skips: {},
+    inapplicable: [],
     cases,
     words: {
       misspelt: { key: `${prefix}shceme`, value: 'internal', meant: `${prefix}scheme` },

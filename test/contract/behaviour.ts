@@ -11,7 +11,7 @@ export interface Trial {
 }
 
 export interface Behaviour {
-  /** The sentence; it is what a skip names. */
+  /** The sentence; facts that rule it out name it. */
   readonly name: string;
   readonly everyCase?: true;
   readonly run: (trial: Trial) => Promise<void>;

@@ -10,8 +10,10 @@ import { life } from './behaviours/life.ts';
 import { ownership } from './behaviours/ownership.ts';
 import { pure } from './behaviours/pure.ts';
 import { targets } from './behaviours/targets.ts';
+import { localSubject } from './local-subject.ts';
 import { Driver } from './pass.ts';
 import type { Stage, Subject } from './stage.ts';
+import { prove } from './suite.ts';
 
 const behaviours = [pure, life, ownership, crashes, targets, failures, drift].flat();
 
@@ -140,8 +142,7 @@ const plants: readonly Plant[] = [
   },
 ];
 
-function subjectWith(wrong: Plant['wrong']): Subject {
-  const right = awsSubject('in memory');
+function subjectWith(wrong: Plant['wrong'], right = awsSubject('in memory')): Subject {
   const breakStage = (stage: Stage): Stage => {
     const sound = { ...stage };
     return Object.assign(stage, {
@@ -172,4 +173,52 @@ test.each(plants)('$name', async ({ found, wrong }) => {
   );
   // Found out by an assertion, not by a stumble of the suite itself.
   expect(error).toMatchObject({ name: 'AssertionError' });
+});
+
+/** Providers for which a fact that rules behaviours out does not hold: its proof must say so. */
+const untrue: readonly { readonly fact: RegExp; readonly wrong: Plant['wrong'] }[] = [
+  {
+    fact: /has no targets/u,
+    wrong: (right) => ({
+      want: (settings, world) => {
+        const desired = right.want(settings, world);
+        const nodes = world.nodes.map(({ name }) => name);
+        return { ...desired, wanted: { ...(desired.wanted as object), nodes } };
+      },
+    }),
+  },
+  {
+    fact: /the account is the cluster itself/u,
+    wrong: () => ({ survey: () => Promise.resolve({ disturbed: [], strays: [] }) }),
+  },
+  {
+    fact: /no deletion protection/u,
+    wrong: (right) => ({
+      plan: (goal, observed, context) =>
+        goal.kind === 'absent'
+          ? { ...right.plan(goal, observed, context), steps: [] }
+          : right.plan(goal, observed, context),
+    }),
+  },
+  {
+    fact: /an address that another Service has is passed over/u,
+    wrong: () => ({ addresses: () => ({ kind: 'ready', ingress: [{ ip: '192.0.2.10' }] }) }),
+  },
+];
+
+test.each(untrue)('a fact that is not true has no proof: $fact', async ({ fact, wrong }) => {
+  const { inapplicable } = localSubject('unasked');
+  expect(inapplicable.filter(({ reason }) => fact.test(reason))).toHaveLength(1);
+  const subject = subjectWith(wrong, localSubject('unasked'));
+  const [one] = subject.inapplicable.filter(({ reason }) => fact.test(reason));
+  if (one === undefined) throw new Error('no such fact');
+  const error = await prove(subject, one).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toMatchObject({ name: 'AssertionError' });
+});
+
+test.fails('a proof that asserts nothing is none', async () => {
+  await prove(localSubject('unasked'), { reason: '', behaviours: [], proof: () => Promise.resolve() });
 });

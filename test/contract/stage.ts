@@ -111,11 +111,21 @@ export interface Words {
   };
 }
 
+/** A fact that leaves no room for some behaviours. It is shown, not claimed. */
+export interface Inapplicable {
+  /** The fact, as a sentence. */
+  readonly reason: string;
+  /** The behaviours that it rules out, by name. */
+  readonly behaviours: readonly string[];
+  /** Shows the fact on a fresh stage, by assertions. */
+  readonly proof: (stage: Stage, given: Given) => Promise<void>;
+}
+
 export interface Subject {
   /** `aws, in memory`. */
   readonly name: string;
-  /** Behaviours that this provider cannot have, by name, each with the reason. */
-  readonly skips: Readonly<Record<string, string>>;
+  /** Behaviours that this provider cannot have, and the facts that make them impossible. */
+  readonly inapplicable: readonly Inapplicable[];
   /** The first one is a Service with one TCP port and two nodes; all together exercise every operation. */
   readonly cases: readonly Case[];
   readonly words: Words;

@@ -1,5 +1,5 @@
 /** The cluster of local mode as values: what an API server would hold, with agents that a test plays and faults to order. */
-import type { ClusterHearer, LocalCluster, PoolStatus } from '../../providers/local/cluster.ts';
+import type { AddressSpec, ClusterHearer, LocalCluster, PoolStatus } from '../../providers/local/cluster.ts';
 import type { AddressPoolObject, ProbeRecord, ServiceAddressObject } from '../../src/core/address-objects.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { SluiceError } from '../../src/core/errors.ts';
@@ -69,6 +69,20 @@ export class MemoryCluster implements LocalCluster {
     if (before !== undefined) this.#put({ ...before, ...change }, before);
   }
 
+  /** Somebody makes an object. */
+  write(name: string, spec: AddressSpec): ServiceAddressObject {
+    const made = {
+      ...spec,
+      name,
+      uid: aUid(`uid-${name}-${this.#version}`),
+      resourceVersion: '',
+      probe: undefined,
+      holder: undefined,
+      conditions: [],
+    };
+    return this.#put(made, undefined);
+  }
+
   drop(name: string): void {
     const before = this.#addresses.get(name);
     this.#addresses.delete(name);
@@ -127,16 +141,7 @@ export class MemoryCluster implements LocalCluster {
   createAddress: LocalCluster['createAddress'] = (name, spec, signal) =>
     this.#call('create', signal, () => {
       if (this.#addresses.has(name)) throw refused('conflict', 'create', 'AlreadyExists');
-      const made = {
-        ...spec,
-        name,
-        uid: aUid(`uid-${name}-${this.#version}`),
-        resourceVersion: '',
-        probe: undefined,
-        holder: undefined,
-        conditions: [],
-      };
-      return this.#put(made, undefined);
+      return this.write(name, spec);
     });
 
   changeAddress: LocalCluster['changeAddress'] = ({ name, uid, resourceVersion }, spec, signal) =>

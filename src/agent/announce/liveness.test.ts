@@ -73,6 +73,16 @@ describe('who is there', () => {
     expect(one.live.nextExpiry(0)).toBe(300);
   });
 
+  test('one that is overdue is asked, and answers at once', () => {
+    const [one, other] = acquainted();
+    expect([...one.live.quiet(130)]).toEqual([]);
+    expect([...one.live.quiet(150)]).toEqual([b]);
+    const [asking] = one.to(other, 150);
+    expect(asking?.ask).toBe(true);
+    if (asking !== undefined) expect(other.live.receive(asking, 151).answer).toBe(true);
+    expect([...one.live.quiet(301)]).toEqual([]);
+  });
+
   test('a recorded packet proves nothing: neither at once, nor later, nor to the next process', () => {
     const [one, other] = acquainted();
     const recorded = other.to(one, 100);

@@ -55,7 +55,7 @@ export interface Own {
 export interface Received {
   /** The packet proves that its sender is there. */
   readonly believed: boolean;
-  /** The sender has a new process, or is not sure of us: an answer at once saves a round. */
+  /** The sender has a new process, or has not heard us lately: an answer at once helps. */
   readonly answer: boolean;
   readonly claims: readonly Claim[];
   readonly goodbye: boolean;
@@ -103,7 +103,7 @@ export class Liveness {
       return { ...nothing, answer: beat.echo?.session !== this.#session };
     }
     if (renewed) this.#newSession(peer, beat.session);
-    const answer = !peer.believed;
+    const answer = !peer.believed || beat.ask;
     peer.believed = true;
     // An older packet says less than a newer one that overtook it.
     const latest = beat.counter >= peer.counter;
@@ -164,6 +164,7 @@ export class Liveness {
         session: this.#session,
         counter: peer.nextCounter,
         echo: peer.session === '' ? undefined : { session: peer.session, counter: peer.counter },
+        ask: this.#isQuiet(peer, now),
         ...own,
         members,
         acknowledged: peer.heardVersion,
@@ -201,6 +202,16 @@ export class Liveness {
       } else if (peer.pausedUntil > now) paused.add(member);
     }
     return { live, paused, ready, arbiter };
+  }
+
+  /** Peers whose last heartbeat is overdue and that are not given up yet: lost packets are common, dead peers are not. */
+  *quiet(now: number): Iterable<MemberId> {
+    for (const [member, peer] of this.#peers) if (this.#isQuiet(peer, now)) yield member;
+  }
+
+  #isQuiet({ believed, heardAt }: Peer, now: number): boolean {
+    const silence = now - heardAt;
+    return believed && silence > 1.4 * this.#timings.beatMs && silence <= this.#timings.deadMs;
   }
 
   /** When the view changes next if nothing more is heard; undefined: never. */

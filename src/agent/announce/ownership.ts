@@ -631,7 +631,12 @@ export class Ownership {
     const { clock } = this.#options;
     this.#checkStandStill(clock.now());
     this.#beatAt = clock.now();
-    this.#cancelBeat = clock.schedule(this.#timings.beatMs, () => this.#beat());
+    const half = this.#timings.beatMs / 2;
+    this.#cancelBeat = clock.schedule(half, () => {
+      // Between two heartbeats only those are asked that are overdue.
+      for (const member of this.#liveness.quiet(clock.now())) this.#sendTo(member);
+      this.#cancelBeat = clock.schedule(half, () => this.#beat());
+    });
     this.#sendAll();
   }
 

@@ -20,6 +20,7 @@ const anyBeat: fc.Arbitrary<Beat> = fc.record({
   port: fc.integer({ min: 0, max: 65_535 }),
   counter,
   echo: fc.option(fc.record({ session, counter }), { nil: undefined }),
+  ask: fc.boolean(),
   ready: fc.boolean(),
   arbiter: fc.boolean(),
   goodbyeMs: fc.option(fc.integer({ min: 0, max: 65_535 }), { nil: undefined }),

@@ -35,6 +35,8 @@ export interface Beat {
   readonly counter: number;
   /** The last of the receiver's that has arrived. */
   readonly echo: { readonly session: string; readonly counter: number } | undefined;
+  /** The sender has missed the receiver's last heartbeats and wants an answer at once. */
+  readonly ask: boolean;
   /** Has every list and may be given addresses. */
   readonly ready: boolean;
   /** Holds the Lease that breaks ties. */
@@ -55,7 +57,7 @@ const magic = Buffer.from('SLB1');
 const headBytes = 59;
 const evidenceBytes = 9;
 const states: readonly ClaimState[] = ['taking', 'held', 'leaving', 'free', 'unable', 'able'];
-const flag = { ready: 1, arbiter: 2, goodbye: 4, echo: 8, direct: 16 } as const;
+const flag = { ready: 1, arbiter: 2, goodbye: 4, echo: 8, direct: 16, ask: 32 } as const;
 
 export function claimBytes({ address }: Claim): number {
   return 1 + (address.includes(':') ? 16 : 4) + 6 + 4;
@@ -83,7 +85,8 @@ export function seal(beat: Beat, key: Buffer): Buffer {
     (beat.ready ? flag.ready : 0) |
       (beat.arbiter ? flag.arbiter : 0) |
       (beat.goodbyeMs === undefined ? 0 : flag.goodbye) |
-      (beat.echo === undefined ? 0 : flag.echo),
+      (beat.echo === undefined ? 0 : flag.echo) |
+      (beat.ask ? flag.ask : 0),
     at,
   );
   at = bytes.writeUInt16BE(Math.min(0xffff, Math.round(beat.goodbyeMs ?? 0)), at);
@@ -147,6 +150,7 @@ export function open(bytes: Buffer, keys: readonly Buffer[]): Beat {
     port: body.readUInt16BE(57),
     counter: body.readUInt32BE(24),
     echo: (flags & flag.echo) === 0 ? undefined : { session: hex(28, 8), counter: body.readUInt32BE(36) },
+    ask: (flags & flag.ask) !== 0,
     ready: (flags & flag.ready) !== 0,
     arbiter: (flags & flag.arbiter) !== 0,
     goodbyeMs: (flags & flag.goodbye) === 0 ? undefined : body.readUInt16BE(41),

@@ -5,7 +5,6 @@
  * "Lost" are new connections and datagrams that were not answered within 300 ms. A TCP connection that stood before is
  * counted beside it: a move ends it unless the new node knows the flow.
  */
-import type { Held } from '../../../src/sandbox/bed/bed.ts';
 import {
   announcerOf,
   blackout,
@@ -43,7 +42,7 @@ const families = ['IPv4', 'IPv6'] as const;
 
 /** The client asks while something happens. */
 async function during(stage: AnnounceStage, work: () => Promise<void>): Promise<Seen> {
-  const standing: Held[] = [];
+  const standing: Awaited<ReturnType<Bed['hold']>>[] = [];
   for (const family of families) {
     for (let i = 0; i < 5; i += 1) {
       standing.push(await stage.bed.hold('x1', { address: vip[family], port: servicePort }));

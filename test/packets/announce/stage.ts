@@ -143,6 +143,35 @@ export class AnnounceStage implements AsyncDisposable {
     for (const slice of this.#slices(name, on)) await this.patch(slice, { endpoints: slice['endpoints'] });
   }
 
+  /** Starts servers in the pods of these nodes, which call themselves by the pod. */
+  async servers(nodes: readonly string[]): Promise<void> {
+    for (const node of nodes) {
+      for (const family of ['IPv4', 'IPv6'] as const) {
+        for (const protocol of ['TCP', 'UDP'] as const) {
+          await this.bed.serve(`${node}-a`, { port: podPort, protocol, family });
+        }
+      }
+    }
+  }
+
+  /** Asks the agents to probe for an address that nobody has yet, as the controller does. */
+  async ask(address: string): Promise<void> {
+    await create(this.cluster.api, {
+      ...addressObject(address),
+      spec: { address, pool: poolName, services: [], probeAfter: new Date().toISOString() },
+    });
+  }
+
+  async forget(address: string): Promise<void> {
+    await remove(this.cluster.api, addressObject(address));
+  }
+
+  /** Changes the pool's spec. */
+  async pool(spec: object): Promise<void> {
+    const object = { apiVersion: 'sluice.dev/v1alpha1', kind: 'AddressPool', metadata: { name: poolName } };
+    await this.patch(object, { spec });
+  }
+
   async label(node: string, labels: Readonly<Record<string, string | null>>): Promise<void> {
     await this.patch(nodeObject(node), { metadata: { labels } });
   }

@@ -23,6 +23,7 @@ test.each([
   [1028, 'one that cannot read of the other, and hears it'],
   [1090, 'addresses that ran out while their agent stood still'],
   [1364, 'a grace after the Lease was lost'],
+  [2141, 'three heartbeats lost in a row: overdue peers are asked before they are given up'],
 ])('history %i, which found: %s', async (seed) => {
   const { violations, events } = await history(seed);
   expect(violations, events.join('\n')).toEqual([]);
