@@ -3,6 +3,9 @@
  *
  * Every agent can tell who is to ask, so one does: the first choice for the address among those that are there and have
  * a link for it. The answer is written into `status.probe`, in the words of the announcer.
+ *
+ * Agents that have just started may not agree who is first, and then several ask. The first answer counts: a later one
+ * might have found the node that was given the address since, and would take it away again.
  */
 import type { ProbeRecord, ServiceAddressObject } from '../../core/address-objects.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -95,10 +98,12 @@ export class Probes {
       answer = { kind: 'failed', message: links.kind === 'none' ? links.message : 'no link' };
     else answer = await announcer.probe(about.address, link, signal);
     if (signal.aborted) return;
+    const latest = object(name);
+    if (latest === undefined || latest.uid !== asked.uid || !isAsked(latest)) return;
     const probe: ProbeRecord = {
       node,
       interface: link ?? '',
-      at: new Date(Math.max(clock.wall(), Date.parse(asked.probeAfter ?? '') + 1)).toISOString(),
+      at: new Date(Math.max(clock.wall(), Date.parse(latest.probeAfter ?? '') + 1)).toISOString(),
       outcome: answer.kind,
       ...(answer.kind === 'taken' ? { mac: answer.mac } : {}),
       ...(answer.kind === 'failed'
@@ -108,14 +113,18 @@ export class Probes {
     try {
       await writer.patch(
         `${addressesPath}/${encodeURIComponent(name)}/status`,
-        { metadata: { uid: asked.uid }, status: { probe: withoutOld(asked.probe, probe) } },
+        {
+          metadata: { uid: latest.uid, resourceVersion: latest.resourceVersion },
+          status: { probe: withoutOld(latest.probe, probe) },
+        },
         { signal },
       );
     } catch (thrown) {
       if (signal.aborted) return;
       const error = asSluiceError(thrown);
       if (error.kind === 'gone') return;
-      failed(name, error);
+      // Somebody answered, or it changed otherwise: looked at again below, as the watch has it then.
+      if (error.kind !== 'conflict') failed(name, error);
     }
     // The watch brings what was written; until then the question would look open.
     await sleep(clock, retryMs, signal).catch(() => undefined);
