@@ -1,5 +1,7 @@
 /** The examples and the settings files: right in the eyes of the code that will read them. */
 import { describe, expect, test } from 'vitest';
+import { parseRange } from '../providers/local/allocator/ranges.ts';
+import { slimPool } from '../src/kube/address-kinds.ts';
 import { parseAwsConfig } from '../providers/aws/config.ts';
 import { parseService } from '../providers/aws/settings.ts';
 import { makeIntern } from '../src/kube/intern.ts';
@@ -63,6 +65,19 @@ describe('the examples', () => {
       );
       expect(nodes).toEqual(expect.arrayContaining((slice.endpoints ?? []).map(({ nodeName }) => nodeName)));
     }
+  });
+});
+
+describe('the examples of local mode', () => {
+  const [pool, web] = [...documents('examples/local/pool.yaml'), ...documents('examples/local/web.yaml')];
+
+  test('the pool is one that the controller reads, in the range of the demo', () => {
+    const { addresses } = slimPool(pool as Parameters<typeof slimPool>[0]);
+    expect(addresses.map((text) => parseRange(text).kind)).toEqual(['range']);
+  });
+
+  test('the Service names the class of local mode', () => {
+    expect((web as Example).spec?.loadBalancerClass).toBe('sluice.dev/local');
   });
 });
 

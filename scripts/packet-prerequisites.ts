@@ -5,11 +5,10 @@
  * Missing Debian packages are installed where that can be done (root, apt-get); everything else that is missing is
  * named with its cure. Parts of the kernel are tried out in a network namespace that is removed again.
  */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { findBinaries } from '../src/sandbox/binaries.ts';
 import { bedProgram } from '../src/sandbox/bed-program.ts';
 import { newNames } from '../src/sandbox/bed/names.ts';
+import { isProgram, withSystemFolders } from '../src/sandbox/tools.ts';
 import type { Found } from './prerequisites.ts';
 import { run, type Run } from './run.ts';
 
@@ -25,8 +24,6 @@ export const toolPackages: Readonly<Record<string, string>> = {
   conntrack: 'conntrack',
 };
 
-/** Where tools of the system are that are not on everybody's PATH. */
-const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 const aptLimitMs = 5 * 60_000;
 const probeLimitMs = 20_000;
 
@@ -75,9 +72,7 @@ export async function packetBed(): Promise<Found> {
   }
   if (process.getuid?.() !== 0)
     return missing('they need root, for network namespaces: run npm test with sudo');
-  const path = [...new Set([...(process.env['PATH'] ?? '').split(delimiter), ...systemFolders])].join(
-    delimiter,
-  );
+  const path = withSystemFolders(process.env['PATH'] ?? '');
   process.env['PATH'] = path;
   const trouble = (await tools(path)) ?? (await kernel());
   if (trouble !== undefined) return missing(trouble);
@@ -121,17 +116,6 @@ export function absentTools(path: string): string[] {
 /** The packages of tools, each once, in order. */
 export function packagesOf(absent: readonly string[]): string[] {
   return [...new Set(absent.flatMap((tool) => toolPackages[tool] ?? []))].toSorted();
-}
-
-function isProgram(name: string, path: string): boolean {
-  return path.split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, name), constants.X_OK);
-      return folder !== '';
-    } catch {
-      return false;
-    }
-  });
 }
 
 /** What the kernel lacks, in words. */

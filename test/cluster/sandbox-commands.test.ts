@@ -134,12 +134,23 @@ exit 7
     expect(await leftovers()).toEqual([]);
   });
 
-  test('demo --once tells its story to the end and leaves nothing', async () => {
-    const answer = await sluice(['demo', '--once'], { TMPDIR: folder });
+  test.for([
+    ['aws', ['--provider', 'aws']],
+    ['alibaba', ['--provider', 'alibaba']],
+    ['a laptop', ['--laptop']],
+  ] as const)('demo --once tells the story of %s to the end and leaves nothing', async ([_whose, args]) => {
+    const answer = await sluice(['demo', '--once', ...args], { TMPDIR: folder });
     expect(answer.err).toBe('');
     expect(answer.code).toBe(0);
     expect(answer.out).toContain('The whole story held');
+    expect(await processesIn(folder)).toEqual([]);
     expect(await leftovers()).toEqual([]);
+  });
+
+  test('demo --laptop with a cloud is refused', async () => {
+    const answer = await sluice(['demo', '--laptop', '--provider', 'aws']);
+    expect(answer).toMatchObject({ code: 64, out: '' });
+    expect(answer.err).toContain('--laptop goes with --provider local');
   });
 });
 

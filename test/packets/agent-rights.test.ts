@@ -11,7 +11,7 @@ import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import { logOf, startAgent } from './agent-process.ts';
 import { Bed } from '../../src/sandbox/bed/bed.ts';
 import { until } from './check.ts';
-import { bedNode } from './cluster.ts';
+import { bedNode } from '../../src/sandbox/bed/node-object.ts';
 
 let bed: Bed;
 let plane: ControlPlane;

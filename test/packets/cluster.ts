@@ -8,7 +8,7 @@ import { connect, type Connection } from '../../src/kube/connection.ts';
 import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-plane.ts';
 import { create, pathOf, read, remove, type Manifest } from '../../src/sandbox/objects.ts';
 import type { Bed } from '../../src/sandbox/bed/bed.ts';
-import type { NodePlace } from '../../src/sandbox/bed/topology.ts';
+import { bedNode } from '../../src/sandbox/bed/node-object.ts';
 
 /** What cluster IPs are given from. */
 export const serviceRange = { IPv4: '10.96.0.0/16', IPv6: 'fd00:10:96::/112' } as const;
@@ -80,33 +80,4 @@ export class PacketCluster implements AsyncDisposable {
   async #patch(path: string, body: object): Promise<void> {
     await this.api.request('PATCH', path, { contentType: 'application/merge-patch+json', body });
   }
-}
-
-/** A bed's node as its kubelet would have registered it; every node is a zone of its own. */
-export function bedNode(node: NodePlace): Manifest {
-  return {
-    apiVersion: 'v1',
-    kind: 'Node',
-    metadata: {
-      name: node.name,
-      labels: { 'kubernetes.io/hostname': node.name, 'topology.kubernetes.io/zone': `zone-${node.name}` },
-    },
-    spec: { podCIDR: node.podRange.IPv4, podCIDRs: [node.podRange.IPv4, node.podRange.IPv6] },
-    status: {
-      addresses: [
-        { type: 'InternalIP', address: node.address.IPv4 },
-        { type: 'InternalIP', address: node.address.IPv6 },
-      ],
-      conditions: [
-        {
-          type: 'Ready',
-          status: 'True',
-          reason: 'KubeletReady',
-          message: 'ready',
-          lastHeartbeatTime: null,
-          lastTransitionTime: null,
-        },
-      ],
-    },
-  };
 }

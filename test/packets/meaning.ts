@@ -16,7 +16,8 @@ import { slimNode, slimService, slimSlice } from '../../src/kube/slim.ts';
 import { clusterRange } from '../../src/sandbox/bed/topology.ts';
 import type { Case, Expectation, PacketRow, Settings } from './cases/row.ts';
 import { destination, servedPorts } from './check.ts';
-import { bedNode, serviceRange } from './cluster.ts';
+import { bedNode } from '../../src/sandbox/bed/node-object.ts';
+import { serviceRange } from './cluster.ts';
 import type { Atlas } from './world.ts';
 
 const loopback = { IPv4: '127.0.0.1', IPv6: '::1' } as const;

@@ -13,7 +13,7 @@ import type { EndpointSliceObject } from '../../../src/core/objects.ts';
 import { makeIntern } from '../../../src/kube/intern.ts';
 import { slimNode, slimSlice } from '../../../src/kube/slim.ts';
 import type { Bed } from '../../../src/sandbox/bed/bed.ts';
-import { bedNode } from '../../packets/cluster.ts';
+import { bedNode } from '../../../src/sandbox/bed/node-object.ts';
 import { quantile, type Row } from '../bench.ts';
 import { openBackend, recorder, replay, writes, type Run } from './bare.ts';
 import { put } from './live.ts';

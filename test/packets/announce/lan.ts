@@ -185,24 +185,9 @@ export async function watchTraffic(
   };
 }
 
-/** Milliseconds from the last answered try before a gap to the first answered one after it, for the longest gap. */
-export function blackout(attempts: readonly Attempt[]): number {
-  const sorted = attempts.toSorted((a, b) => a.atUs - b.atUs);
-  let longest = 0;
-  let since: number | undefined;
-  for (const { atUs, kind } of sorted) {
-    if (kind === 'answered') {
-      if (since !== undefined) longest = Math.max(longest, (atUs - since) / 1000);
-      since = undefined;
-    } else since ??= atUs;
-  }
-  const last = sorted.at(-1);
-  if (since !== undefined && last !== undefined) longest = Math.max(longest, (last.atUs - since) / 1000 + 10);
-  return Math.round(longest);
-}
-
 export function lost(attempts: readonly Attempt[]): number {
   return attempts.filter(({ kind }) => kind !== 'answered').length;
 }
 
+export { blackout } from '../../../src/sandbox/bed/gap.ts';
 export { Bed, monotonicUs };
