@@ -1,7 +1,7 @@
 /**
  * Reads Kubernetes manifests from files, folders or standard input, for commands that work without a cluster.
  *
- * Understood are Services, Nodes, EndpointSlices, Pods, Lists of them, and our own settings; everything else in
+ * Understood are Services, Nodes, EndpointSlices, Pods, Namespaces, AddressPools, Lists of them, and our own settings; everything else in
  * the files is counted and passed over, so that a whole application's manifests can be given as they are.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { EndpointSliceObject, NodeObject, ServiceObject } from '../core/objects.ts';
 import type { PodFacts } from '../agent/answers/resolve.ts';
+import type { AddressPoolObject } from '../core/address-objects.ts';
+import { slimNamespace, slimPool, type NamespaceObject } from '../kube/address-kinds.ts';
 import { makeIntern } from '../kube/intern.ts';
 import type { RawObject, RawService } from '../kube/raw.ts';
 import { slimNode, slimService, slimSlice } from '../kube/slim.ts';
@@ -19,6 +21,8 @@ export interface Manifests {
   readonly nodes: readonly NodeObject[];
   readonly slices: readonly EndpointSliceObject[];
   readonly pods: readonly PodFacts[];
+  readonly pools: readonly AddressPoolObject[];
+  readonly namespaces: readonly NamespaceObject[];
   /** The settings among the files, as text with its file's name. */
   readonly settings: readonly { readonly file: string; readonly text: string }[];
   /** Kinds that were passed over, with their numbers. */
@@ -30,6 +34,8 @@ export interface Manifests {
 /** Start of the API server's default node-port range. */
 const firstNodePort = 30_000;
 
+const clusterScoped: ReadonlySet<string> = new Set(['Node', 'Namespace', 'AddressPool']);
+
 interface Item {
   readonly file: string;
   readonly text: string;
@@ -40,6 +46,8 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
   const nodes: NodeObject[] = [];
   const slices: EndpointSliceObject[] = [];
   const pods: PodFacts[] = [];
+  const pools: AddressPoolObject[] = [];
+  const namespaces: NamespaceObject[] = [];
   const settings: Item[] = [];
   const others = new Map<string, number>();
   const mistakes: string[] = [];
@@ -67,6 +75,8 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
     else if (kind === 'Node') nodes.push(slimNode(object, intern));
     else if (kind === 'EndpointSlice') slices.push(slimSlice(object, intern));
     else if (kind === 'Pod') pods.push(podFacts(object));
+    else if (kind === 'AddressPool') pools.push(slimPool(object));
+    else if (kind === 'Namespace') namespaces.push(slimNamespace(object));
     else others.set(kind, (others.get(kind) ?? 0) + 1);
   };
 
@@ -84,12 +94,12 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
       }
     }
   }
-  return { services, nodes, slices, pods, settings, others, mistakes };
+  return { services, nodes, slices, pods, pools, namespaces, settings, others, mistakes };
 }
 
 /** What the API server would fill in and a plan needs: a namespace, a UID, node ports. */
 function completed(raw: RawObject, kind: string): RawObject {
-  const namespace = kind === 'Node' ? undefined : (raw.metadata?.namespace ?? 'default');
+  const namespace = clusterScoped.has(kind) ? undefined : (raw.metadata?.namespace ?? 'default');
   const uid = raw.metadata?.uid ?? offlineUid(kind, namespace ?? '', raw.metadata?.name ?? '');
   const metadata = { ...raw.metadata, ...(namespace === undefined ? {} : { namespace }), uid };
   return kind === 'Service' ? withNodePorts({ ...raw, metadata }) : { ...raw, metadata };

@@ -100,8 +100,12 @@ export function namespaces(): Kind<string, NamespaceObject> {
     name: 'namespaces',
     path: '/api/v1/namespaces',
     trim: (text) => withoutManagedFields(text),
-    slim: (raw) => ({ ...metaOf(raw), labels: raw.metadata?.labels ?? {} }),
+    slim: (raw) => slimNamespace(raw),
   };
+}
+
+export function slimNamespace(raw: RawObject): NamespaceObject {
+  return { ...metaOf(raw), labels: raw.metadata?.labels ?? {} };
 }
 
 export function slimPool(raw: RawPool): AddressPoolObject {
