@@ -10,6 +10,7 @@
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { parse } from 'yaml';
 import type { Program } from '../src/commands/table.ts';
 import { answerReasons, notServedReasons } from '../src/agent/answers/words.ts';
 import { endpointReasons } from '../src/agent/decide/explain.ts';
@@ -24,11 +25,13 @@ import {
   annotationsTable,
   between,
   commandsPage,
+  note as generatedNote,
   metricsPage,
   reasonsPage,
   settingsPage,
   type ReasonSection,
 } from './reference.ts';
+import { crdPage, type Crd } from './crd-page.ts';
 import { root } from './run.ts';
 
 const agentCodes: readonly ReasonSection[] = [
@@ -74,6 +77,19 @@ async function providerSettings(): Promise<Readonly<Record<string, Schema<unknow
   return found;
 }
 
+/** The CRDs, each with the comment that its file opens with. */
+function kinds(): readonly { readonly crd: Crd; readonly says: string }[] {
+  return globSync('manifests/crds/*.yaml', { cwd: root })
+    .toSorted()
+    .filter((path) => basename(path) !== 'kustomization.yaml')
+    .map((path) => {
+      const text = readFileSync(join(root, path), 'utf8');
+      const [comment = ''] = /^(?:# .*\n)+/u.exec(text) ?? [];
+      const says = comment.replaceAll(/^# /gmu, '').trim().replaceAll('\n', ' ');
+      return { crd: parse(text) as Crd, says };
+    });
+}
+
 /** One maker for each page, so that a module that does not load spoils its own page only. */
 function makers(): readonly (() => Promise<Page>)[] {
   const made: (() => Promise<Page>)[] = [
@@ -88,6 +104,9 @@ function makers(): readonly (() => Promise<Page>)[] {
       text: settingsPage({ ...sections, ...(await providerSettings()) }),
     }),
   ];
+  made.push(() =>
+    Promise.resolve({ path: 'docs/reference/kinds.md', text: crdPage(kinds(), generatedNote) }),
+  );
   const commands = join(root, 'src/commands/program.ts');
   if (existsSync(commands)) {
     made.push(async () => {

@@ -63,6 +63,11 @@ export class Ledger implements ClusterHearer {
     this.#changed = hear;
   }
 
+  /** The picture is complete. */
+  get canStart(): boolean {
+    return this.#parts.cluster.complete();
+  }
+
   /** Takes in what is there, once. Throws `transient` where the picture is not complete. */
   start(): void {
     const { cluster } = this.#parts;

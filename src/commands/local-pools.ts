@@ -36,7 +36,7 @@ export const localPoolsCommand = command({
   },
   examples: [
     { line: 'sluice local pools --propose', does: 'run it on a machine in the network of the nodes' },
-    { line: 'sluice local pools --propose > pool.yaml', does: 'read it, then kubectl apply -f pool.yaml' },
+    { line: 'sluice local pools --propose --size 32 --no-ask', does: 'more addresses, and nobody is asked' },
     {
       line: 'kubectl get nodes,svc -A -o yaml | sluice local pools --propose -f - --network 192.168.0.0/22',
       does: 'without access to the cluster',

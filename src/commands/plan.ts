@@ -10,13 +10,16 @@ import { preview, type Preview, type PreviewContext } from '../controller/previe
 import type { ClusterView } from '../controller/cluster.ts';
 import { systemClock } from '../core/clock.ts';
 import type { ObjectKey, ServiceObject } from '../core/objects.ts';
-import type { ClusterIdentity } from '../core/provider.ts';
+import type { ClusterIdentity, ProviderName } from '../core/provider.ts';
 import { readClusterId } from '../kube/writer.ts';
 import { describeFileProblem, readSettings, type Settings } from '../settings/read.ts';
 import { accessFlags, connectBy, outputFlag } from './access.ts';
 import { readManifests, type Manifests } from './manifest-files.ts';
 import { openDoor, openLocalDoor } from './picture.ts';
+import type { LocalCluster } from '../../providers/local/cluster.ts';
+import type { RunningLocal } from '../../providers/local/start.ts';
 import type { LocalDoor } from './local-cluster.ts';
+import { describeProblem } from '../core/problems.ts';
 import { planDocument, planExitCode, planText } from './plan-report.ts';
 import { providerChecks, startProviders } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
@@ -31,7 +34,8 @@ export const planCommand = command({
   summary: 'Show what would be called for each Service, and why; change nothing',
   description:
     'With -f it reads Services, Nodes, EndpointSlices and settings from files and plans as if nothing existed yet: ' +
-    'no cluster, no credentials, fit for a pull request. Without -f it reads the live cluster and the live account, ' +
+    'no cluster, no credentials, fit for a pull request. AddressPools among the files are judged, and Services of local ' +
+    'mode get the addresses that those pools would give them. Without -f it reads the live cluster and the live account, ' +
     'compares, and shows what the controller would do now.\n\n' +
     "Each step is one call of the cloud's API with its parameters. + adds, ~ changes, - takes away; what may cost " +
     'connections or cannot be undone is marked with !.\n\n' +
@@ -98,11 +102,19 @@ async function offline(
     settings,
     cluster,
     view: fixedView(manifests),
+    ...(await poolsAmong(manifests)),
     live: false,
     only,
     shell,
     signal,
   });
+}
+
+/** Without pools among the files local mode plans as if it knew none. */
+async function poolsAmong(manifests: Manifests): Promise<{ readonly local?: LocalCluster }> {
+  if (manifests.pools.length === 0) return {};
+  const { fileCluster } = await import('./file-cluster.ts');
+  return { local: fileCluster(manifests) };
 }
 
 /** The settings that stand among the manifests. */
@@ -166,7 +178,7 @@ async function previewAll(parts: {
   readonly settings: Settings;
   readonly cluster: ClusterIdentity;
   readonly view: ClusterView;
-  readonly local?: LocalDoor | undefined;
+  readonly local?: LocalCluster | undefined;
   readonly live: boolean;
   readonly only: ReadonlySet<string> | undefined;
   readonly shell: Shell;
@@ -185,6 +197,7 @@ async function previewAll(parts: {
     cluster,
     view,
     providers: running.providers,
+    ...(parts.local === undefined ? {} : { atHand: localOnly }),
     options: controllerOptions(settings.controller, [...running.providers.keys()]),
   };
   try {
@@ -196,12 +209,30 @@ async function previewAll(parts: {
     );
     for (const name of missing) shell.err(`${paint(shell, 'red', 'error:')} there is no Service ${name}\n`);
     if (missing.length > 0) return undefined;
+    if (!parts.live && poolMistakes(running.local, shell)) return undefined;
     const previews: Preview[] = [];
     for (const service of chosen) previews.push(await preview(context, service, parts.live, signal));
     return previews;
   } finally {
     running.close();
   }
+}
+
+const localOnly: ReadonlySet<ProviderName> = new Set(['local']);
+
+/** Tells what is wrong with pools among the files; true where one gives out nothing for it. */
+function poolMistakes(local: RunningLocal | undefined, shell: Shell): boolean {
+  if (local === undefined || !local.ledger.canStart) return false;
+  local.ledger.start();
+  const told = local.ledger.judged.flatMap(({ name, problems }) =>
+    problems.map((problem) => ({ name, problem })),
+  );
+  for (const { name, problem } of told) {
+    const word =
+      problem.severity === 'error' ? paint(shell, 'red', 'error:') : paint(shell, 'yellow', 'warning:');
+    shell.err(`${word} AddressPool ${name}: ${describeProblem(problem)}\n`);
+  }
+  return told.some(({ problem }) => problem.severity === 'error');
 }
 
 function concerns(service: ServiceObject, only: ReadonlySet<string> | undefined): boolean {

@@ -9,12 +9,19 @@ import { guard, type HeldStep } from '../core/guard.ts';
 import type { ServiceObject } from '../core/objects.ts';
 import { emptyPlan, type Plan } from '../core/plan.ts';
 import { hasErrors, type Problem } from '../core/problems.ts';
-import type { Exclusion, ProviderName } from '../core/provider.ts';
+import type { Address, Exclusion, ProviderName } from '../core/provider.ts';
+import { reasons } from '../core/reasons.ts';
 import type { Context } from './context.ts';
 import { prepare, targetSteps, type Prepared } from './look.ts';
 import { servedBy } from './served.ts';
 
-export type PreviewContext = Pick<Context, 'clock' | 'cluster' | 'view' | 'options' | 'providers'>;
+export interface PreviewContext extends Pick<
+  Context,
+  'clock' | 'cluster' | 'view' | 'options' | 'providers'
+> {
+  /** Providers that are asked although nothing is live: what they stand on is among the files. */
+  readonly atHand?: ReadonlySet<ProviderName>;
+}
 
 export interface Preview {
   readonly service: ServiceObject;
@@ -67,7 +74,9 @@ export async function preview(
   const owner = { cluster: context.cluster, service: service.key, uid: service.uid };
   const planContext = { owner, now: context.clock.now(), memory: {} };
   const observe = async (wanted: unknown, depth: 'full' | 'removal'): Promise<unknown> =>
-    live ? await provider.observe({ owner, depth, wanted, previous: undefined, signal }) : provider.nothing;
+    live || context.atHand?.has(provider.name) === true
+      ? await provider.observe({ owner, depth, wanted, previous: undefined, signal })
+      : provider.nothing;
 
   if (claim.kind === 'released') {
     const { settings } = provider.parse(service);
@@ -89,9 +98,8 @@ export async function preview(
   const prepared = prepare(context, provider, service, () => servedBy(context, provider.name));
   const { wanted, excluded } = prepared.desired;
   const refused = hasErrors(prepared.problems) && !service.finalizers.includes(finalizer);
-  const full = refused
-    ? emptyPlan
-    : provider.plan({ kind: 'present', wanted }, await observe(wanted, 'full'), planContext);
+  const observed = refused ? provider.nothing : await observe(wanted, 'full');
+  const full = refused ? emptyPlan : provider.plan({ kind: 'present', wanted }, observed, planContext);
   const plan = prepared.mode === 'targets-only' ? { ...full, steps: targetSteps(full) } : full;
   const { held } = guard({
     plan,
@@ -105,12 +113,23 @@ export async function preview(
     provider: provider.name,
     claim: 'served',
     mode: prepared.mode,
-    problems: [...prepared.problems, ...plan.problems],
+    problems: [
+      ...prepared.problems,
+      ...plan.problems,
+      ...(full.steps.length > 0 ? [] : stuck(provider.addresses(wanted, observed))),
+    ],
     wanted,
     excluded,
     plan,
     held,
   };
+}
+
+/** There is nothing to do, and still no address: why. */
+function stuck(address: Address): readonly Problem[] {
+  if (address.kind !== 'pending' || address.reason === undefined) return [];
+  const { reason, message } = address;
+  return [{ severity: 'warning', reason, field: 'status.loadBalancer', message, cure: reasons[reason].cure }];
 }
 
 /** Why nobody of ours serves a Service, in a sentence of which the Service is the subject. */
