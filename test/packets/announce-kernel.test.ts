@@ -95,7 +95,7 @@ test.each(families)(
     await one.hold([]);
     const base = family === 'IPv4' ? '172.31.0.' : 'fd00:172:31::1:';
     const daemon = await bed.serve('n1', { port: 9100, family });
-    for (let turn = 100; turn < 160; turn += 1) {
+    for (let turn = 120; turn < 180; turn += 1) {
       await bed.ip('n1', 'neigh flush dev eth0');
       const address = `${base}${turn}`;
       await one.hold([holding(address, [{ protocol: 'TCP', port: 9100 }])]);

@@ -100,7 +100,8 @@ function lostRows(what: string, seen: readonly Seen[], brokenGoal?: number): rea
     {
       what: `${what}: established connections broken, of ${held}`,
       unit: 'broken',
-      ours: seen.reduce((sum, each) => sum + each.broken, 0),
+      // Where no run counts nothing is known, and the goal is not met.
+      ours: seen.length === 0 ? Number.NaN : seen.reduce((sum, each) => sum + each.broken, 0),
       ...(brokenGoal === undefined ? {} : { goal: { kind: 'at most', value: brokenGoal } }),
     },
   ];

@@ -6,33 +6,24 @@
  * lifetime after the last renewal, never longer than somebody decides; after a stand-still of the whole process nothing
  * is renewed or put back until `hold` is called again. What does not bear our mark is never touched.
  */
-import { sleep, systemClock, type Clock, type Random } from '../../../core/clock.ts';
+import { systemClock, type Clock, type Random } from '../../../core/clock.ts';
 import { SluiceError, asSluiceError } from '../../../core/errors.ts';
 import { systemSpawn, type Spawn } from '../../tool.ts';
 import { spawnPiped, type SpawnPiped } from '../../nftables/process.ts';
 import type { Announcer, AnnouncerEvents, Holding, Link, ProbeAnswer } from '../announcer.ts';
-import { gratuitousArps } from './arp.ts';
 import { Ears } from './ears.ts';
 import { Guard, attempt } from './guard.ts';
 import type { GuardState } from './guard-text.ts';
+import { HeldReport } from './held-report.ts';
+import { Herald } from './herald.ts';
 import { Kernel } from './kernel.ts';
 import { LinkTable, type Effect } from './link-table.ts';
-import { unsolicitedAdvertisement } from './neighbours6.ts';
 import type { Message } from './netlink.ts';
 import { Placements, type Placement } from './placements.ts';
 import { probeLink } from './probe.ts';
-import { Rounds } from './rounds.ts';
-import {
-  findRoute,
-  leadsHere,
-  listAddresses,
-  listLinks,
-  listRoutes,
-  putAddress,
-  setArp,
-  takeAddress,
-} from './rtnetlink.ts';
-import { lapsed, lost, obstacle, refused, removed } from './troubles.ts';
+import { planPutUp, untilTaken } from './put-up.ts';
+import { listAddresses, listLinks, listRoutes, putAddress, takeAddress } from './rtnetlink.ts';
+import { lapsed, lost, refused, removed } from './troubles.ts';
 import { addressBytes, keyOf } from './wire.ts';
 
 export interface KernelAnnouncerOptions {
@@ -50,13 +41,11 @@ const renewEveryMs = 500;
 const standsMs = lifetimeSeconds * 1_000 - 50;
 /** A write that comes later than this is not carried out. */
 const putWithinMs = 1_000;
-const tellWithinMs = 500;
+const probeWithinMs = 500;
 const lookAgainMs = 10_000;
 const guardCheckMs = 5_000;
 const linksTellMs = 50;
 const longestPauseMs = 2_000;
-const listenEveryMs = 2;
-const listenTurns = 50;
 
 /** The announcer of a node's kernel. */
 export class KernelAnnouncer implements Announcer {
@@ -65,9 +54,8 @@ export class KernelAnnouncer implements Announcer {
   readonly #guard: Guard;
   readonly #table = new LinkTable();
   readonly #placements = new Placements();
-  readonly #rounds: Rounds;
-  /** By address; what was told last. */
-  readonly #told = new Map<string, string>();
+  readonly #herald: Herald;
+  readonly #report = new HeldReport((address, error) => this.#events?.held(address, error));
   #events: AnnouncerEvents | undefined;
   #ears: Ears | undefined;
   #kernel: Kernel | undefined;
@@ -81,7 +69,6 @@ export class KernelAnnouncer implements Announcer {
   #guardSeenAt = 0;
   #toldLinks = '';
   #cancelTick: () => void = () => undefined;
-  #cancelRound: () => void = () => undefined;
   #cancelLinks: (() => void) | undefined;
   #reopenAfterMs = 0;
   #stopped = false;
@@ -90,7 +77,19 @@ export class KernelAnnouncer implements Announcer {
     this.#clock = options.clock ?? systemClock;
     this.#start = options.start ?? systemSpawn;
     this.#guard = new Guard(options.startNft ?? spawnPiped);
-    this.#rounds = new Rounds(options.random ?? Math.random);
+    this.#herald = new Herald({
+      clock: this.#clock,
+      random: options.random ?? Math.random,
+      where: (id) => {
+        const { bytes, link } = this.#placements.get(id) ?? {};
+        const facts = link === undefined ? undefined : this.#table.link(link);
+        return bytes === undefined || facts === undefined
+          ? undefined
+          : { address: bytes, link: facts.index, mac: facts.mac };
+      },
+      send: (link, frame, until) => this.#kernel?.frame(link, frame, until),
+      stale: () => this.#clock.now() - this.#lastTick >= standsMs,
+    });
   }
 
   /** @throws SluiceError where perl or a capability is missing: with its cure. */
@@ -122,7 +121,7 @@ export class KernelAnnouncer implements Announcer {
 
   repeat(addresses: readonly string[]): void {
     const keys = addresses.flatMap((address) => this.#placements.of(keyOf(addressBytes(address))));
-    this.#announce(keys.filter(({ link }) => link !== undefined).map(({ id }) => id));
+    this.#herald.tell(keys.filter(({ link }) => link !== undefined).map(({ id }) => id));
   }
 
   probe(address: string, link: string, signal: AbortSignal): Promise<ProbeAnswer> {
@@ -139,7 +138,7 @@ export class KernelAnnouncer implements Announcer {
       clock: this.#clock,
       signal,
       send: (index, frame) => {
-        this.#kernel?.frame(index, frame, this.#clock.now() + tellWithinMs);
+        this.#kernel?.frame(index, frame, this.#clock.now() + probeWithinMs);
         return this.#kernel !== undefined;
       },
     });
@@ -147,14 +146,13 @@ export class KernelAnnouncer implements Announcer {
 
   async stop(how: 'release' | 'keep'): Promise<void> {
     this.#cancelTick();
-    this.#cancelRound();
     this.#cancelLinks?.();
     if (how === 'release') this.#wanted = [];
     else await this.#renew();
     await this.#pass();
     await attempt(how === 'release' ? this.#guard.remove() : this.#guard.close());
     this.#stopped = true;
-    this.#cancelRound();
+    this.#herald.end();
     this.#kernel?.close();
     this.#kernel = undefined;
   }
@@ -196,7 +194,7 @@ export class KernelAnnouncer implements Announcer {
   #ended(error: SluiceError): void {
     this.#kernel = undefined;
     for (const placement of this.#placements.values()) placement.trouble = error;
-    this.#tellHeld();
+    this.#report.update(this.#placements.values());
     this.#reopen();
   }
 
@@ -210,7 +208,7 @@ export class KernelAnnouncer implements Announcer {
         () => this.#pass(),
         (error: unknown) => {
           for (const placement of this.#placements.values()) placement.trouble = asSluiceError(error);
-          this.#tellHeld();
+          this.#report.update(this.#placements.values());
           this.#reopen();
         },
       );
@@ -251,7 +249,7 @@ export class KernelAnnouncer implements Announcer {
         const placement = this.#placements.of(effect.key).find(({ link }) => link === effect.link);
         if (placement === undefined) break;
         this.#fell(placement, removed);
-        this.#tellHeld();
+        this.#report.update(this.#placements.values());
         void this.#pass();
         break;
       }
@@ -263,7 +261,9 @@ export class KernelAnnouncer implements Announcer {
         break;
       case 'link-ready':
       case 'link-changed':
-        this.#announce([...this.#placements.values()].filter((p) => p.link === effect.link).map((p) => p.id));
+        this.#herald.tell(
+          [...this.#placements.values()].filter((p) => p.link === effect.link).map((p) => p.id),
+        );
         void this.#pass();
     }
     this.#linksChanged();
@@ -312,7 +312,7 @@ export class KernelAnnouncer implements Announcer {
     this.#lastTick = now;
     if (this.#fresh) return;
     for (const placement of this.#placements.values()) this.#fell(placement, lapsed);
-    this.#tellHeld();
+    this.#report.update(this.#placements.values());
     this.#wanted = [];
     void this.#pass();
   }
@@ -321,7 +321,7 @@ export class KernelAnnouncer implements Announcer {
     placement.link = undefined;
     placement.standsUntil = -Infinity;
     if (why !== undefined) placement.trouble = why(placement);
-    this.#rounds.stop(placement.id);
+    this.#herald.stop(placement.id);
   }
 
   /** Renews everything that certainly stands, in one go before anything that is asked later. */
@@ -343,7 +343,7 @@ export class KernelAnnouncer implements Announcer {
           placement.trouble = errno === undefined ? undefined : refused(placement, errno);
           if (errno === undefined) placement.standsUntil = Math.max(placement.standsUntil, now + standsMs);
         });
-        this.#tellHeld();
+        this.#report.update(this.#placements.values());
       },
       // Too late, or the child is gone: what is not renewed falls at its time.
       () => undefined,
@@ -374,7 +374,7 @@ export class KernelAnnouncer implements Announcer {
     for (const placement of this.#placements.values()) {
       if (placement.link === undefined) placement.trouble = error;
     }
-    this.#tellHeld();
+    this.#report.update(this.#placements.values());
   }
 
   async #carryOut(): Promise<void> {
@@ -382,7 +382,7 @@ export class KernelAnnouncer implements Announcer {
     if (this.#fresh || this.#stopped || kernel === undefined) return;
     const wanted = new Map(this.#wanted.map((holding) => [holding.address, holding]));
     const dropped = this.#placements.become(wanted.values());
-    for (const placement of dropped) this.#rounds.stop(placement.id);
+    for (const placement of dropped) this.#herald.stop(placement.id);
     const guarded = await this.#guardAll(wanted, dropped);
     // Taken away after the guard has been asked, so that one that is moved to another link stays guarded.
     await this.#takeDown(kernel);
@@ -390,7 +390,7 @@ export class KernelAnnouncer implements Announcer {
     else this.#troubleAll(guarded);
     const error = guarded ?? (await attempt(this.#guard.become(guardState(wanted))));
     if (error !== undefined && guarded === undefined) this.#troubleAll(error);
-    this.#tellHeld();
+    this.#report.update(this.#placements.values());
   }
 
   /** What is held and what is still there is guarded; new ports are open, old ones not yet shut. */
@@ -418,118 +418,43 @@ export class KernelAnnouncer implements Announcer {
   }
 
   async #putUp(kernel: Kernel): Promise<void> {
-    const put: { readonly placement: Placement; readonly index: number }[] = [];
-    const requests = [];
-    const now = this.#clock.now();
-    const prepared = new Set<number>();
-    for (const placement of this.#placements.values()) {
-      if (placement.link !== undefined) continue;
-      const link = this.#table.named(placement.linkName);
-      const trouble = obstacle(placement, link, this.#table.ownOf(placement.key));
-      if (trouble !== undefined || link === undefined) {
-        placement.trouble = trouble;
-        continue;
-      }
-      const { arp, index } = link;
-      if (!prepared.has(index) && (arp === undefined || arp.announce < 2 || arp.ignore < 1)) {
-        // A stricter setting of somebody else stays.
-        const settings = { announce: 2, ignore: Math.max(1, arp?.ignore ?? 1) };
-        await attempt(kernel.ask([setArp(index, settings)]));
-      }
-      prepared.add(index);
-      const known = this.#table.bearsOurs(placement.key, index);
-      requests.push(
-        putAddress({ address: placement.bytes, link: index }, lifetimeSeconds, known ? 'renew' : 'fresh'),
-      );
-      placement.link = index;
-      put.push({ placement, index });
-    }
+    const { put, requests, arp } = planPutUp(this.#placements.values(), this.#table, lifetimeSeconds);
     if (put.length === 0) return;
+    if ((await attempt(kernel.ask(arp.map(({ request }) => request)))) === undefined) {
+      for (const { link, settings } of arp) this.#table.noteArp(link, settings);
+    }
     const sent = this.#clock.now();
+    for (const { placement, link } of put) placement.link = link;
     let failures;
     try {
-      failures = await kernel.ask(requests, now + putWithinMs);
+      failures = await kernel.ask(requests, sent + putWithinMs);
     } catch (error) {
       for (const { placement } of put) this.#fell(placement, () => asSluiceError(error));
       return;
     }
     const failed = new Map(failures.map(({ at, errno }) => [at, errno]));
-    const up: string[] = [];
-    put.forEach(({ placement, index }, i) => {
+    const up: Placement[] = [];
+    for (const [i, { placement, link }] of put.entries()) {
       const errno = failed.get(i);
-      if (errno !== undefined) return this.#fell(placement, (each) => refused(each, errno));
-      this.#table.noteOurs(placement.bytes, index);
+      if (errno !== undefined) {
+        this.#fell(placement, (each) => refused(each, errno));
+        continue;
+      }
+      this.#table.noteOurs(placement.bytes, link);
       // It may have been given up while the kernel was asked.
-      if (placement.link !== index) return undefined;
+      if (placement.link !== link) continue;
       placement.standsUntil = sent + standsMs;
       placement.trouble = undefined;
-      up.push(placement.id);
-      return undefined;
-    });
-    await attempt(this.#listens(kernel, up));
-    this.#announce(up);
-  }
-
-  /**
-   * Waits until the kernel takes packets for new IPv6 addresses. It makes them fit for use a little after it has said
-   * yes; a neighbour who answered in between would be told again only after a second.
-   */
-  async #listens(kernel: Kernel, ids: readonly string[]): Promise<void> {
-    let asked = ids
-      .flatMap((id) => this.#placements.get(id) ?? [])
-      .filter(({ bytes }) => bytes.length === 16);
-    for (let turn = 0; asked.length > 0 && turn < listenTurns; turn += 1) {
-      if (turn > 0) await sleep(this.#clock, listenEveryMs);
-      const routes = await kernel.find(asked.map(({ bytes }) => findRoute(bytes)));
-      asked = asked.filter((_, i) => {
-        const route = routes[i];
-        return route === undefined || !leadsHere(route);
-      });
+      up.push(placement);
     }
-  }
-
-  #announce(ids: readonly string[]): void {
-    if (ids.length === 0) return;
-    this.#rounds.start(ids, this.#clock.now());
-    this.#tellNeighbours();
-  }
-
-  #tellNeighbours(): void {
-    this.#cancelRound();
-    const now = this.#clock.now();
-    for (const id of this.#rounds.due(now)) {
-      const placement = this.#placements.get(id);
-      const link = placement?.link === undefined ? undefined : this.#table.link(placement.link);
-      if (placement === undefined || link === undefined || link.mac.length !== 6) continue;
-      const { bytes } = placement;
-      const frames =
-        bytes.length === 4 ? gratuitousArps(link.mac, bytes) : [unsolicitedAdvertisement(link.mac, bytes)];
-      for (const frame of frames) this.#kernel?.frame(link.index, frame, now + tellWithinMs);
-    }
-    const next = this.#rounds.next();
-    if (next === undefined || this.#stopped) return;
-    this.#cancelRound = this.#clock.schedule(Math.max(1, next - this.#clock.now()), () => {
-      if (this.#clock.now() - this.#lastTick < standsMs) this.#tellNeighbours();
-    });
-  }
-
-  /** Tells what has changed of what cannot be held. */
-  #tellHeld(): void {
-    const troubles = new Map<string, SluiceError>();
-    for (const { address, trouble } of this.#placements.values()) {
-      if (trouble !== undefined && !troubles.has(address)) troubles.set(address, trouble);
-    }
-    for (const [address, error] of troubles) {
-      const text = `${error.code} ${error.message}`;
-      if (this.#told.get(address) === text) continue;
-      this.#told.set(address, text);
-      this.#events?.held(address, error);
-    }
-    for (const address of this.#told.keys()) {
-      if (troubles.has(address)) continue;
-      this.#told.delete(address);
-      this.#events?.held(address, undefined);
-    }
+    await attempt(
+      untilTaken(
+        kernel,
+        this.#clock,
+        up.map(({ bytes }) => bytes),
+      ),
+    );
+    this.#herald.tell(up.map(({ id }) => id));
   }
 }
 

@@ -6,40 +6,34 @@
  */
 import { readFileSync } from 'node:fs';
 import type { ChildProcess } from 'node:child_process';
-import { getSystemErrorName } from 'node:util';
 import type { Clock } from '../../../core/clock.ts';
 import { SluiceError } from '../../../core/errors.ts';
 import type { Spawn } from '../../tool.ts';
 import { etherTypeArp } from './arp.ts';
-import { advertisement, etherTypeIpv6, solicitation } from './neighbours6.ts';
+import { late, notStarted, refusal } from './kernel-errors.ts';
+import { etherTypeIpv6 } from './neighbours6.ts';
 import {
   errorOf,
   flagAck,
   messageDone,
   messageError,
-  netlinkRoute,
   readMessages,
   writeMessage,
   type Message,
   type Request,
 } from './netlink.ts';
 import {
-  answer,
-  filterProgram,
-  jumpEqual,
-  loadByte,
-  loadWord,
   openingTag,
   openMessage,
   RelayReader,
   sendMessage,
   tooLate,
-  whole,
   type FromRelay,
   type SocketSpec,
 } from './relay-frames.ts';
 import { relayProgram } from './relay-program.ts';
 import { changeGroups } from './rtnetlink.ts';
+import { discoveryOnly, netlinkAddress, netlinkSpec, notFrom, packetAddress, packetSpec } from './sockets.ts';
 
 /** What comes in by itself. */
 export interface KernelHearer {
@@ -78,11 +72,6 @@ const changes = 2;
 const arp = 3;
 const discovery = 4;
 
-const domainNetlink = 16;
-const domainPacket = 17;
-const typeRaw = 3;
-const levelSocket = 1;
-const receiveBufferForce = 33;
 const packetOutgoing = 4;
 
 /** More acknowledgements at a time than the kernel keeps for us would be lost. */
@@ -369,109 +358,4 @@ export class Kernel {
     this.#waiting.clear();
     this.#opening.clear();
   }
-}
-
-function netlinkAddress(port: number, groups: number): Buffer {
-  const address = Buffer.alloc(12);
-  address.writeUInt16LE(domainNetlink, 0);
-  address.writeUInt32LE(port, 4);
-  address.writeUInt32LE(groups, 8);
-  return address;
-}
-
-function packetAddress(protocol: number, link: number): Buffer {
-  const address = Buffer.alloc(20);
-  address.writeUInt16LE(domainPacket, 0);
-  address.writeUInt16BE(protocol, 2);
-  address.writeInt32LE(link, 4);
-  return address;
-}
-
-function netlinkSpec(groups: number, filter: Buffer): SocketSpec {
-  const room = Buffer.alloc(4);
-  room.writeUInt32LE(4 << 20, 0);
-  return {
-    domain: domainNetlink,
-    type: typeRaw,
-    protocol: netlinkRoute,
-    options: [{ level: levelSocket, name: receiveBufferForce, value: room }],
-    filter,
-    address: netlinkAddress(0, groups),
-  };
-}
-
-/** Made without a protocol and bound to one after the filter stands: not one packet too many is heard. */
-function packetSpec(protocol: number, filter: Buffer): SocketSpec {
-  return {
-    domain: domainPacket,
-    type: typeRaw,
-    protocol: 0,
-    options: [],
-    filter,
-    address: packetAddress(protocol, 0),
-  };
-}
-
-/** Not the changes that this port asked for: renewing a thousand addresses twice a second must not come back to us. */
-function notFrom(port: number): Buffer {
-  const word = Buffer.alloc(4);
-  word.writeUInt32LE(port, 0);
-  return filterProgram([
-    [loadWord, 0, 0, 12],
-    // The filter reads words as the network writes them.
-    [jumpEqual, 0, 1, word.readUInt32BE(0)],
-    [answer, 0, 0, 0],
-    [answer, 0, 0, whole],
-  ]);
-}
-
-/** Of all IPv6 that passes, solicitations and advertisements. */
-const discoveryOnly = filterProgram([
-  [loadByte, 0, 0, 20],
-  [jumpEqual, 0, 3, 58],
-  [loadByte, 0, 0, 54],
-  [jumpEqual, 2, 0, solicitation],
-  [jumpEqual, 1, 0, advertisement],
-  [answer, 0, 0, 0],
-  [answer, 0, 0, whole],
-]);
-
-function late(): SluiceError {
-  return new SluiceError(
-    'busy',
-    'the kernel was not reached in time: the agent, or what it runs on, stood still',
-    {
-      code: 'TooLate',
-    },
-  );
-}
-
-/** An errno of the kernel in words. */
-export function errnoName(errno: number): string {
-  try {
-    return getSystemErrorName(-errno);
-  } catch {
-    return `error ${errno}`;
-  }
-}
-
-function refusal(action: string, errno: number): SluiceError {
-  const name = errnoName(errno);
-  return name === 'EPERM' || name === 'EACCES'
-    ? new SluiceError(
-        'denied',
-        'the agent may not open sockets for ARP and neighbour discovery: give it the capabilities NET_ADMIN and NET_RAW, in the network namespace of the node (hostNetwork)',
-        { code: 'CapabilityMissing', action },
-      )
-    : new SluiceError('transient', `the kernel refused (${action}): ${name}`, { code: name, action });
-}
-
-function notStarted(cause: NodeJS.ErrnoException): SluiceError {
-  return cause.code === 'ENOENT'
-    ? new SluiceError(
-        'invalid',
-        'there is no program perl on this node: addresses are announced through it; put the package perl-base into the image',
-        { code: 'ToolMissing', cause },
-      )
-    : new SluiceError('transient', `cannot start perl: ${cause.message}`, { code: 'CannotStart', cause });
 }

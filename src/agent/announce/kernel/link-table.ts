@@ -12,6 +12,7 @@ import {
   readDefaultRoute,
   readLink,
   type AddressFacts,
+  type ArpSettings,
   type LinkFacts,
 } from './rtnetlink.ts';
 import { addressText, keyOf, macText } from './wire.ts';
@@ -112,6 +113,11 @@ export class LinkTable {
   /** What we asked for ourselves is not told as a change. */
   noteOurs(address: Buffer, link: number): void {
     this.#on(link).set(keyOf(address), { address, link, length: address.length * 8, ours: true });
+  }
+
+  noteArp(index: number, arp: ArpSettings): void {
+    const link = this.#links.get(index);
+    if (link !== undefined) this.#links.set(index, { ...link, arp });
   }
 
   noteTaken(address: Buffer, link: number): void {

@@ -1,6 +1,6 @@
 /** Why an address does not stand, in words with their cure. */
 import { SluiceError } from '../../../core/errors.ts';
-import { errnoName } from './kernel.ts';
+import { errnoName } from './kernel-errors.ts';
 import type { Placement } from './placements.ts';
 import type { LinkFacts } from './rtnetlink.ts';
 
