@@ -1,6 +1,6 @@
 /** An announcer that is frozen, killed or restarted cannot hold an address longer than its lifetime, nor loses it sooner. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { AnnouncerProcess } from './announce/announcer-process.ts';
+import { AnnouncerProcess, announcerMain } from './announce/announcer-process.ts';
 import {
   announcerOf,
   Bed,
@@ -135,4 +135,23 @@ describe.each(['SIGKILL', 'keep'] as const)('ended by %s and back within the lif
     expect(await has(bed, 'n1', vip.IPv4)).toBe(false);
     expect(await has(bed, 'n1', vip.IPv6)).toBe(true);
   });
+});
+
+test('NET_ADMIN and NET_RAW are all the rights that it needs, and what is missing without them is named', async () => {
+  const only = (...names: readonly string[]): string[] => {
+    const set = ['-all', ...names.map((name) => `+${name}`)].join(',');
+    return ['setpriv', `--bounding-set=${set}`, `--inh-caps=${set}`, '--'];
+  };
+  const one = await AnnouncerProcess.start(bed, 'n1', only('net_admin', 'net_raw'));
+  running.push(one);
+  await one.hold(both);
+  for (const address of Object.values(vip)) expect(await has(bed, 'n1', address)).toBe(true);
+  expect(one.said.filter(({ kind }) => kind === 'held')).toEqual([]);
+  const refused = await bed.run('n2', 'setpriv', [
+    ...only('net_admin').slice(1),
+    process.execPath,
+    announcerMain,
+  ]);
+  expect(refused.code).not.toBe(0);
+  expect(refused.stderr).toContain('NET_RAW');
 });

@@ -7,7 +7,7 @@ import type { Holding } from '../../../src/agent/announce/announcer.ts';
 import type { Bed } from '../../../src/sandbox/bed/bed.ts';
 import { until } from './lan.ts';
 
-const main = fileURLToPath(new URL('announcer-main.ts', import.meta.url));
+export const announcerMain = fileURLToPath(new URL('announcer-main.ts', import.meta.url));
 
 interface Said {
   readonly kind: string;
@@ -26,8 +26,10 @@ export class AnnouncerProcess {
     createInterface({ input: child.stdout }).on('line', (line) => this.said.push(JSON.parse(line) as Said));
   }
 
-  static async start(bed: Bed, node: string): Promise<AnnouncerProcess> {
-    const made = new AnnouncerProcess(bed.spawn(node, process.execPath, [main]));
+  /** `through` runs it, as `setpriv` does. */
+  static async start(bed: Bed, node: string, through: readonly string[] = []): Promise<AnnouncerProcess> {
+    const [program, ...args] = [...through, process.execPath, announcerMain];
+    const made = new AnnouncerProcess(bed.spawn(node, program, args));
     await until('the announcer has started', () => made.said.some(({ kind }) => kind === 'started'));
     return made;
   }
