@@ -174,6 +174,55 @@ describe('the overlays of the node agent', () => {
   });
 });
 
+describe('the overlay of local mode', () => {
+  const local = fileURLToPath(new URL('manifests/overlays/local', packageRoot));
+
+  test('every object is accepted as a whole, controller, agents, kinds and policy', async () => {
+    const objects = await rendered(local);
+    for (const object of objects) if (object.kind === 'Namespace') await apply(ground.api, object);
+    for (const object of objects)
+      await expect(tryOut(object), object.kind).resolves.toMatchObject({ kind: object.kind });
+    const kinds = new Set(objects.map(({ kind }) => kind));
+    for (const kind of ['DaemonSet', 'Deployment', 'CustomResourceDefinition', 'NetworkPolicy', 'ConfigMap'])
+      expect(kinds).toContain(kind);
+    const answer = await run('apply', '--dry-run=server', '--validate=strict', '-k', local);
+    expect(answer.trimEnd().split('\n')).toHaveLength(objects.length);
+  });
+
+  test('its agent announces, with the capabilities of the agent and no more, and passes admission', async () => {
+    const objects = await rendered(local);
+    const daemonSet = objects.find(({ kind }) => kind === 'DaemonSet');
+    const { template } = daemonSet?.['spec'] as { readonly template: { readonly spec: object } };
+    expect(template.spec).toMatchObject({
+      containers: [
+        {
+          args: ['agent', '--scope=labelled', '--announce', '--namespace=sluice-system'],
+          securityContext: { capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] } },
+        },
+      ],
+    });
+    const body = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'probe' }, spec: template.spec };
+    await expect(
+      ground.api.request('POST', '/api/v1/namespaces/sluice-agent/pods', { query: { dryRun: 'All' }, body }),
+    ).resolves.toMatchObject({ spec: { hostNetwork: true } });
+  });
+
+  test('its policy finds the Pods of the controller, and its ConfigMap is the one that they mount', async () => {
+    const objects = await rendered(local);
+    const labels = (
+      objects.find(({ kind }) => kind === 'Deployment')?.['spec'] as {
+        readonly template: { readonly metadata: { readonly labels: object } };
+      }
+    ).template.metadata.labels;
+    const policy = objects.find(({ kind }) => kind === 'NetworkPolicy')?.['spec'] as {
+      readonly podSelector: { readonly matchLabels: object };
+    };
+    expect(labels).toMatchObject(policy.podSelector.matchLabels);
+    const made = objects.find(({ kind }) => kind === 'ConfigMap')?.metadata?.name ?? '';
+    expect(JSON.stringify(objects.find(({ kind }) => kind === 'Deployment'))).toContain(`"name":"${made}"`);
+  });
+});
+
 describe('the examples', () => {
   test('every object of the examples is accepted, as a user applies them', async () => {
     const folder = new URL('examples/', packageRoot);
