@@ -7,7 +7,7 @@ import { KernelAnnouncer } from '../../../src/agent/announce/kernel/engine.ts';
 import type { SluiceError } from '../../../src/core/errors.ts';
 import type { IpFamily, TransportProtocol } from '../../../src/core/objects.ts';
 import { Bed } from '../../../src/sandbox/bed/bed.ts';
-import { monotonicUs, type Attempt } from '../../../src/sandbox/bed/traffic.ts';
+import type { Attempt } from '../../../src/sandbox/bed/traffic.ts';
 
 /** Addresses of the underlay that no place has. */
 export const vip = { IPv4: '172.31.0.50', IPv6: 'fd00:172:31::50' } as const;
@@ -190,4 +190,4 @@ export function lost(attempts: readonly Attempt[]): number {
 }
 
 export { blackout } from '../../../src/sandbox/bed/gap.ts';
-export { Bed, monotonicUs };
+export { Bed };
