@@ -73,7 +73,7 @@ describe('the examples of local mode', () => {
 
   test('the pool is one that the controller reads, in the range of the demo', () => {
     const { addresses } = slimPool(pool as Parameters<typeof slimPool>[0]);
-    expect(addresses.map((text) => parseRange(text).kind)).toEqual(['range']);
+    expect(addresses.map((range) => parseRange(range).kind)).toEqual(['range']);
   });
 
   test('the Service names the class of local mode', () => {

@@ -5,12 +5,14 @@
 import type { ControlClient } from '../../../providers/alibaba/simulator/control-client.ts';
 import type { Api } from '../../kube/api.ts';
 import { alibabaNode, apply, read, remove, type Manifest } from '../objects.ts';
+import type { Connections } from './connections.ts';
 import { merge } from './patch.ts';
 import { condition, statusOf, until, untilService, type Narrator } from './stage.ts';
 
 export interface AlibabaStage {
   readonly api: Api;
   readonly cloud: ControlClient;
+  readonly connections: Connections;
   readonly narrator: Narrator;
   readonly signal: AbortSignal;
 }
@@ -43,7 +45,13 @@ const dns = service('dns', [
   { name: 'udp', port: 53, protocol: 'UDP' },
 ]);
 
-export async function tellAlibabaStory({ api, cloud, narrator, signal }: AlibabaStage): Promise<void> {
+export async function tellAlibabaStory({
+  api,
+  cloud,
+  connections,
+  narrator,
+  signal,
+}: AlibabaStage): Promise<void> {
   narrator.chapter('A cluster with three nodes, and three Services of type LoadBalancer');
   for (const index of [1, 2, 3]) await apply(api, alibabaNode(index));
   const rows = [['SERVICE', 'EXTERNAL-IP', 'SECONDS']];
@@ -84,21 +92,26 @@ export async function tellAlibabaStory({ api, cloud, narrator, signal }: Alibaba
     `web has its address all the same; paid pays by bandwidth and follows from 10 to 25 Mbit/s in ${(changed.ms / 1000).toFixed(2)} s.`,
   );
 
+  narrator.chapter('Connections through a balancer');
+  const url = await connections.show(web, 3);
+
   narrator.chapter('A node joins');
-  await apply(api, alibabaNode(4));
-  const joined = await until(
-    'node-4 to be a member of every group',
-    async () => {
-      const { loadBalancers } = await cloud.dump();
-      const groups = loadBalancers.flatMap(({ VServerGroups }) => VServerGroups);
-      return (
-        (groups.length === 4 && groups.every(({ BackendServers }) => BackendServers.length === 4)) ||
-        undefined
-      );
-    },
-    { signal },
-  );
-  narrator.good(`node-4 is a member of all 4 groups after ${(joined.ms / 1000).toFixed(2)} s.`);
+  await connections.throughout(url, { joined: 'node-4' }, async () => {
+    await apply(api, alibabaNode(4));
+    const joined = await until(
+      'node-4 to be a member of every group',
+      async () => {
+        const { loadBalancers } = await cloud.dump();
+        const groups = loadBalancers.flatMap(({ VServerGroups }) => VServerGroups);
+        return (
+          (groups.length === 4 && groups.every(({ BackendServers }) => BackendServers.length === 4)) ||
+          undefined
+        );
+      },
+      { signal },
+    );
+    narrator.good(`node-4 is a member of all 4 groups after ${(joined.ms / 1000).toFixed(2)} s.`);
+  });
 
   narrator.chapter('Everything is deleted');
   for (const one of [web, paid, dns]) await remove(api, one);

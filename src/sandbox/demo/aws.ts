@@ -2,6 +2,7 @@
  * The cloud story: Services get their addresses from a simulated AWS account, nodes come and go, a typo and
  * a quota are explained, and in the end nothing is left. Each chapter checks what it shows.
  */
+import type { Connections } from './connections.ts';
 import { merge } from './patch.ts';
 import { condition, statusOf, until, untilService, type Narrator } from './stage.ts';
 import { apply, manifestsOf, nodeManifest, read, remove, sliceManifest, type Manifest } from '../objects.ts';
@@ -14,6 +15,7 @@ export interface AwsStage {
   readonly narrator: Narrator;
   /** Folder with the example manifests. */
   readonly examples: URL;
+  readonly connections: Connections;
   readonly signal: AbortSignal;
 }
 
@@ -22,9 +24,13 @@ const zones = ['eu-west-1a', 'eu-west-1b'] as const;
 const prefix = 'service.beta.kubernetes.io/aws-load-balancer-';
 
 export async function tellAwsStory(stage: AwsStage): Promise<void> {
+  const { narrator } = stage;
   const services = await scene(stage);
   await addresses(stage, services);
-  await nodesComeAndGo(stage);
+  narrator.chapter('Connections through a balancer');
+  const url = await stage.connections.show(named(services, 'web'), 3);
+  narrator.chapter('Nodes come and go');
+  await stage.connections.throughout(url, { joined: 'node-4', left: 'node-2' }, () => nodesComeAndGo(stage));
   await annotationChanges(stage, services);
   await typoIsExplained(stage, services);
   await quotaIsExplained(stage);
@@ -88,7 +94,6 @@ async function addresses(
 
 async function nodesComeAndGo(stage: AwsStage): Promise<void> {
   const { api, cloud, narrator, signal } = stage;
-  narrator.chapter('Nodes come and go');
   await until('every target to be healthy', () => allTargets(cloud, ({ State }) => State === 'healthy'), {
     signal,
   });

@@ -10,6 +10,7 @@ import { isProgram, withSystemFolders } from '../tools.ts';
 import { tellAlibabaStory } from './alibaba.ts';
 import { tellAwsStory } from './aws.ts';
 import { tellBareMetalStory } from './bare-metal.ts';
+import { alibabaListeners, awsListeners, Connections } from './connections.ts';
 import { LaptopCluster, tellLaptopStory } from './laptop.ts';
 import { client, makeBed, startNodes } from './nodes.ts';
 import { lacksOf, type Lack } from './prerequisites.ts';
@@ -53,11 +54,18 @@ export async function cloudStory(provider: 'aws' | 'alibaba', options: StoryOpti
       : `simulated Alibaba Cloud account at ${alibaba.url}`,
   );
   narrator.good('controller under its own ServiceAccount and Role');
+  const connections = new Connections({
+    api,
+    narrator,
+    hasCurl: isProgram('curl', process.env['PATH'] ?? ''),
+    signal,
+    listeners: () => (alibaba === undefined ? awsListeners(aws.control) : alibabaListeners(alibaba.control)),
+  });
   return {
     tell: () =>
       alibaba === undefined
-        ? tellAwsStory({ api, cloud: aws.control, narrator, examples, signal })
-        : tellAlibabaStory({ api, cloud: alibaba.control, narrator, signal }),
+        ? tellAwsStory({ api, cloud: aws.control, connections, narrator, examples, signal })
+        : tellAlibabaStory({ api, cloud: alibaba.control, connections, narrator, signal }),
     playground: [
       `export KUBECONFIG=${sandbox.kubeconfig}`,
       'kubectl apply -f examples/web.yaml && kubectl get services',
@@ -66,7 +74,10 @@ export async function cloudStory(provider: 'aws' | 'alibaba', options: StoryOpti
       `curl -s ${alibaba?.url ?? aws.url}/_sluice/dump`,
     ],
     processes: () => controllersOf(sandbox),
-    stop: () => sandbox.stop(),
+    stop: async () => {
+      await connections.close();
+      await sandbox.stop();
+    },
   };
 }
 

@@ -58,12 +58,13 @@ export interface Requests {
 
 export const everyMs = 10;
 /** A connection whose first packet is lost asks again after a second: it counts as lost. */
-const limitMs = 300;
+const shortLimitMs = 300;
 
 /** Requests until they are closed, from wherever `spawn` starts a program. */
 export function startRequests(
   url: string,
   spawn: (program: string, args: readonly string[]) => ChildProcessWithoutNullStreams,
+  limitMs = shortLimitMs,
 ): Requests {
   const child = spawn(process.execPath, ['-e', client, url, `${everyMs}`, `${limitMs}`]);
   const attempts: Attempt[] = [];
