@@ -70,10 +70,6 @@ export function meets(a: Range, b: Range): boolean {
   return a.family === b.family && a.first <= b.last && b.first <= a.last;
 }
 
-export function holds(range: Range, address: Address): boolean {
-  return range.family === address.family && range.first <= address.value && address.value <= range.last;
-}
-
 /** How many addresses; with `avoid`, those that end in .0 and .255 are not counted (IPv4 only). */
 export function sizeOf({ family, first, last }: Range, avoid: boolean): bigint {
   const all = last - first + 1n;
