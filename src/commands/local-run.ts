@@ -62,7 +62,8 @@ export const localRunCommand = command({
     // What serves is loaded here: other commands do not pay for it.
     const { defaultSpace } = await import('../../providers/local/laptop/space.ts');
     const { fileTable } = await import('../../providers/local/laptop/table.ts');
-    const { LocalMode: Mode, noForward } = await import('./local-serve.ts');
+    const { forwardDoor } = await import('./local-forward.ts');
+    const { LocalMode: Mode } = await import('./local-serve.ts');
     const pool = parseCidr(flags.pool ?? defaultSpace);
     if (pool.kind === 'malformed' || pool.cidr.family !== 'IPv4') {
       const why =
@@ -77,6 +78,7 @@ export const localRunCommand = command({
     const api = await connectBy(flags, { clock, random: Math.random });
     const screen = screenFor(shell, flags.output === 'json' ? 'json' : 'text');
     let lock: Lock | undefined;
+    let left: readonly string[] = [];
     try {
       const id = await readClusterId(api);
       const cluster = { name: flags.context ?? id, id };
@@ -93,7 +95,7 @@ export const localRunCommand = command({
         config,
         table: fileTable(join(folder, 'local-addresses.json')),
         classless: flags.classless,
-        forward: () => noForward,
+        forward: (door) => forwardDoor(api, door, clock),
         onChange: () => screen.show(() => mode.rows()),
         onEvent: (service, note) => {
           if (note.type === 'Warning') screen.say(`${service}: ${note.note}`);
@@ -107,11 +109,19 @@ export const localRunCommand = command({
         return tellLeft(shell, await mode.stop({ keep: false }));
       }
       screen.head(`Serving ${api.source}; Ctrl-C ends it.`);
-      await mode.start(stop.signal);
-      await watchWakes(mode, stop.signal);
-      screen.end();
-      shell.err(flags.keep ? 'Ending; the Services keep their addresses.\n' : 'Taking our mark off …\n');
-      return tellLeft(shell, await mode.stop({ keep: flags.keep }));
+      let served = false;
+      try {
+        await mode.start(stop.signal);
+        served = true;
+        await watchWakes(mode, stop.signal);
+      } finally {
+        screen.end();
+        const keep = flags.keep || !served;
+        if (served)
+          shell.err(keep ? 'Ending; the Services keep their addresses.\n' : 'Taking our mark off …\n');
+        left = await mode.stop({ keep });
+      }
+      return tellLeft(shell, left);
     } catch (thrown) {
       screen.end();
       if (stop.signal.aborted) return exit.ok;

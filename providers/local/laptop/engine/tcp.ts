@@ -92,7 +92,17 @@ export class TcpPort {
       if (target === undefined) break;
       try {
         const upstream = await this.#dial(target, gone.signal);
+        if (upstream.destroyed) throw upstream.errored ?? new Error('the connection was cut');
+        if (gone.signal.aborted) {
+          upstream.destroy();
+          return;
+        }
         targets.worked(target);
+        // That the pod does not listen comes only now.
+        if (target.kind === 'api')
+          upstream.once('error', (error) => {
+            if (!gone.signal.aborted) targets.failed(target, error.message);
+          });
         join(client, upstream);
         return;
       } catch (error) {
@@ -127,6 +137,8 @@ export class TcpPort {
         socket.off('error', fail);
         socket.setTimeout(0);
         socket.off('timeout', onTimeout);
+        // It may fail before it is joined.
+        socket.on('error', () => undefined);
         resolve(socket);
       });
     });
