@@ -76,6 +76,7 @@ export class Engine implements LaptopHost {
     signal.throwIfAborted();
     const own = entries.find((entry) => isOf(entry, holder));
     const others = entries.filter((entry) => !isOf(entry, holder));
+    const balancer = this.#balancers.get(idOf(holder));
     const taken = new Set<string>();
     const ports = new Set<string>();
     for (const { addresses, ports: used } of others) {
@@ -83,7 +84,7 @@ export class Engine implements LaptopHost {
       for (const [key, port] of Object.entries(used)) ports.add(portName(key, port));
     }
     return {
-      holding: holdingOf(this.#balancers.get(idOf(holder))),
+      holding: balancer === undefined ? undefined : holdingOf(balancer),
       remembered: own === undefined ? undefined : { addresses: own.addresses, ports: own.ports },
       takenAddresses: [...taken].toSorted(),
       takenPorts: [...ports].toSorted(),
@@ -97,13 +98,15 @@ export class Engine implements LaptopHost {
     // The table is not asked, and cannot fail: what is open is known here.
     await Promise.resolve();
     signal.throwIfAborted();
-    return [...this.#balancers.values()]
-      .filter((one) => one.cluster === cluster)
-      .flatMap((one) => {
-        const holding = holdingOf(one);
-        const { uid, service } = one;
-        return holding === undefined ? [] : [{ cluster, uid, service, holding }];
-      });
+    return this.held().filter((one) => one.cluster === cluster);
+  }
+
+  /** Everything that is open, whosever it is. */
+  held(): readonly (Holder & { readonly holding: Holding })[] {
+    return [...this.#balancers.values()].map((one) => {
+      const { cluster, uid, service } = one;
+      return { cluster, uid, service, holding: holdingOf(one) };
+    });
   }
 
   async reserve(holder: Holder, addresses: readonly string[], signal: AbortSignal): Promise<void> {
@@ -319,8 +322,7 @@ function listOf({ sourceRanges }: ListenerRules): BlockList | undefined {
   return list;
 }
 
-function holdingOf(balancer: Balancer | undefined): Holding | undefined {
-  if (balancer === undefined) return undefined;
+function holdingOf(balancer: Balancer): Holding {
   return {
     addresses: balancer.addresses,
     listeners: [...balancer.listeners.values()]
