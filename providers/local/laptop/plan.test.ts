@@ -44,7 +44,7 @@ function addresses({ steps }: Plan): unknown {
 function ports({ steps }: Plan): readonly unknown[] {
   return steps
     .filter(({ operation }) => operation === 'Listen')
-    .map(({ parameters }) => [parameters['Address'], parameters['ListenPort']].join(':'));
+    .map(({ parameters }) => `${parameters['Address'] as string}:${parameters['ListenPort'] as number}`);
 }
 
 describe('the address', () => {
