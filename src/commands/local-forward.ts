@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import type { ClusterView } from '../controller/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
+import { shortHash } from '../core/names.ts';
 import { splitKey, type ObjectKey } from '../core/objects.ts';
 import type { Api } from '../kube/api.ts';
 import { forwardTo } from '../kube/port-forward.ts';
@@ -55,10 +56,10 @@ export function forwardDoor(
   return {
     lacks: (service, port) =>
       endpointsOf(view, service, port).length > 0 ? undefined : 'no pod of the Service is ready',
-    open: async (service, port, signal): Promise<Duplex> => {
+    open: async (service, port, client, signal): Promise<Duplex> => {
       const { namespace } = splitKey(service);
       const endpoints = endpointsOf(view, service, port);
-      const chosen = endpoints.length === 0 ? undefined : endpoints[randomInt(endpoints.length)];
+      const chosen = client === undefined ? anyOf(endpoints) : favourite(endpoints, client);
       if (chosen === undefined)
         throw new SluiceError('transient', 'no pod of the Service is ready', { code: 'NoReadyPod' });
       const pod = await podAt(namespace, chosen.address, signal);
@@ -71,6 +72,16 @@ export function forwardDoor(
       }
     },
   };
+}
+
+function anyOf(endpoints: readonly Endpoint[]): Endpoint | undefined {
+  return endpoints.length === 0 ? undefined : endpoints[randomInt(endpoints.length)];
+}
+
+/** Rendezvous hash: a client stays with its pod while that is there, whatever becomes of the others. */
+function favourite(endpoints: readonly Endpoint[], client: string): Endpoint | undefined {
+  const weight = ({ address, port }: Endpoint): string => shortHash(20, client, address, String(port));
+  return endpoints.toSorted((a, b) => (weight(a) < weight(b) ? -1 : 1))[0];
 }
 
 interface RawPod {

@@ -96,7 +96,10 @@ abstract class ForwardStream extends Duplex {
       onBytes: (bytes, first) => this.heard(bytes, first),
       onEnd: (error) => this.#ended(error),
     });
+    // What came with the handshake must not be heard before the form at hand is made in full.
+    this.socket.pause();
     if (head.length > 0) socket.unshift(head);
+    process.nextTick(() => this.socket.resume());
   }
 
   /** Whether closing the WebSocket is how the other side says that it has sent all. */

@@ -30,7 +30,13 @@ import { UdpPort } from './udp.ts';
 export interface ForwardDoor {
   /** Why there is no pod to forward to; undefined where there is one. */
   lacks(service: ObjectKey, port: number): string | undefined;
-  open(service: ObjectKey, port: number, signal: AbortSignal): ReturnType<Forward>;
+  /** @param client whose connections shall go to one pod; undefined: whichever. */
+  open(
+    service: ObjectKey,
+    port: number,
+    client: string | undefined,
+    signal: AbortSignal,
+  ): ReturnType<Forward>;
 }
 
 export interface EngineOptions {
@@ -166,7 +172,13 @@ export class Engine implements LaptopHost {
     let listener: Listener | undefined;
     const open =
       protocol === 'TCP'
-        ? await TcpPort.open({ ...shared, forward: (abort) => forward.open(service, port, abort) })
+        ? await TcpPort.open({
+            ...shared,
+            forward: (client, abort) => {
+              const sticky = (listener?.rules ?? rules).affinityMs > 0 ? client : undefined;
+              return forward.open(service, port, sticky, abort);
+            },
+          })
         : await UdpPort.open({ ...shared, clock });
     if (this.#closed || this.#balancers.get(idOf(holder)) !== balancer) {
       open.close();

@@ -19,7 +19,7 @@ const forwardMs = 10_000;
 const mostTries = 4;
 
 /** A stream to a ready pod of the Service, through the API server. Throws where it cannot be had. */
-export type Forward = (signal: AbortSignal) => Promise<Duplex>;
+export type Forward = (client: string, signal: AbortSignal) => Promise<Duplex>;
 
 export interface TcpPortOptions {
   readonly network: Network;
@@ -102,7 +102,7 @@ export class TcpPort {
       targets.failed(target, reasonOf(target, error));
       this.#next(client, from, new Set([...tried, targetKey(target)]));
     };
-    if (target.kind === 'api') this.#forward(client, target, failed);
+    if (target.kind === 'api') this.#forward(client, from, target, failed);
     else this.#dial(client, target, failed);
   }
 
@@ -131,12 +131,12 @@ export class TcpPort {
     });
   }
 
-  #forward(client: Socket, target: Target, failed: (error: Error) => void): void {
+  #forward(client: Socket, from: string, target: Target, failed: (error: Error) => void): void {
     const { forward, targets } = this.#options;
     const gone = new AbortController();
     const onGone = (): void => gone.abort(new Error('the client went away'));
     client.once('close', onGone);
-    forward(AbortSignal.any([gone.signal, AbortSignal.timeout(forwardMs)])).then(
+    forward(from, AbortSignal.any([gone.signal, AbortSignal.timeout(forwardMs)])).then(
       (upstream) => {
         client.off('close', onGone);
         if (client.destroyed) {
