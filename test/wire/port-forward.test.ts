@@ -41,7 +41,9 @@ async function aKubelet(
     answer.writeHead(403, { 'content-type': 'application/json' });
     answer.end(JSON.stringify({ kind: 'Status', message: 'pods "p" is forbidden', reason: 'Forbidden' }));
   });
+  const sockets = new Set<Duplex>();
   server.on('upgrade', (request, socket) => {
+    sockets.add(socket);
     asked.push({
       url: request.url ?? '',
       protocols: String(request.headers['sec-websocket-protocol']),
@@ -69,7 +71,7 @@ async function aKubelet(
   const api = new Connection(plainAccess(`http://127.0.0.1:${port}`));
   closers.push(async () => {
     await api.close();
-    server.closeAllConnections();
+    for (const socket of sockets) socket.destroy();
     await new Promise<void>((resolve) => server.close(() => resolve()));
   });
   return { api, asked };
