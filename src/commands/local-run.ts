@@ -1,5 +1,6 @@
 /** `sluice local`: addresses for the Services of any cluster, on this machine, without root. */
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { sleep, systemClock } from '../core/clock.ts';
 import { parseCidr } from '../core/cidr.ts';
 import { asSluiceError, isSluiceError, SluiceError } from '../core/errors.ts';
@@ -59,6 +60,8 @@ export const localRunCommand = command({
     { line: 'npx sluice local --output json', does: 'for a script: a line of JSON for each change' },
   ],
   run: async ({ flags, shell }) => {
+    // A young generation that does not grow: a fifth less memory, for collections that are small anyway.
+    setFlagsFromString('--semi-space-growth-factor=1');
     // What serves is loaded here: other commands do not pay for it.
     const { defaultSpace } = await import('../../providers/local/laptop/space.ts');
     const { fileTable } = await import('../../providers/local/laptop/table.ts');
