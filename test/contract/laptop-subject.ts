@@ -18,6 +18,7 @@ import { aNode, anEndpoint, aPort, aService, aSlice } from '../../src/core/fixtu
 import type { NodeObject, ServiceObject } from '../../src/core/objects.ts';
 import type { AnyProvider } from '../../src/core/provider.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
+import { laptopFacts } from './laptop-facts.ts';
 import type { Act, Case, Fault, FaultEffect, Given, Resource, Stage, Subject } from './stage.ts';
 
 /** Nodes by name, on addresses of this machine that no other test takes. */
@@ -60,14 +61,23 @@ const cases: readonly Case[] = [
 ];
 
 /** A machine where every port can be had, and nodes answer once they had their time. */
-function machineOfValues(clock: Clock, times: { healthyMs: number }): Network {
+function machineOfValues(clock: Clock, times: { healthyMs: number }, held: ReadonlySet<string>): Network {
   return {
-    listenTcp: () => Promise.resolve({ close: () => undefined }),
+    listenTcp: (address, port) =>
+      held.has(`${address}:${port}`)
+        ? Promise.reject(
+            new SluiceError('conflict', `${address}:${port} is taken`, {
+              code: 'PortTaken',
+              action: 'Listen',
+            }),
+          )
+        : Promise.resolve({ close: () => undefined }),
     listenUdp: () => Promise.resolve({ close: () => undefined, send: () => undefined }),
     probe: (address) =>
       new Promise((resolve) => {
         const late = address.endsWith('.4') || address.endsWith('.5');
-        clock.schedule(late ? times.healthyMs : 0, () => resolve({ kind: 'open' }));
+        const answer = address.endsWith('.99') ? ({ kind: 'refused' } as const) : ({ kind: 'open' } as const);
+        clock.schedule(late ? times.healthyMs : 0, () => resolve(answer));
       }),
   };
 }
@@ -137,16 +147,19 @@ type How = 'on values' | 'on sockets';
 interface Wiring {
   readonly engine: Engine;
   readonly watched: Watched;
+  /** Another program takes a port. */
+  readonly hold: (address: string, port: number) => Promise<() => Promise<void>>;
 }
 
 async function openStage(how: How, wirings: WeakMap<Stage, Wiring>): Promise<Stage> {
   const virtual = how === 'on values' ? new VirtualClock() : undefined;
   const clock: Clock = virtual ?? systemClock;
   const times = { healthyMs: 0 };
+  const held = new Set<string>();
   const nodes = how === 'on sockets' ? await nodesOnSockets() : undefined;
   const engine = new Engine({
     clock,
-    network: virtual === undefined ? machine : machineOfValues(clock, times),
+    network: virtual === undefined ? machine : machineOfValues(clock, times, held),
     table: memoryTable(),
     forward: { lacks: () => 'none', open: () => Promise.reject(new Error('none')) },
     onChange: () => undefined,
@@ -205,7 +218,16 @@ async function openStage(how: How, wirings: WeakMap<Stage, Wiring>): Promise<Sta
       await nodes?.leave();
     },
   };
-  wirings.set(stage, { engine, watched });
+  const hold: Wiring['hold'] = async (address, port) => {
+    if (virtual !== undefined) {
+      held.add(`${address}:${port}`);
+      return () => Promise.resolve(held.clear());
+    }
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(port, address, resolve));
+    return () => new Promise((resolve) => server.close(() => resolve()));
+  };
+  wirings.set(stage, { engine, watched, hold });
   return stage;
 }
 
@@ -298,35 +320,13 @@ export function laptopSubject(how: How): Subject {
     if (listener === undefined) throw new Error(`nothing is open for ${uid}`);
     return listener;
   };
-  const noStranger = 'a stranger holds ports, not names: an address or port in use is found out by taking it';
-  const noAnnotations = 'it has no annotations of its own';
-  const noProtection = 'nothing in a process can be protected from its end';
-  const values = how === 'on values' ? {} : { real: 'nothing in real sockets takes minutes' };
-  const skips: Record<string, string> = {
-    'a resource of the wanted name with the mark of nobody costs no write and is reported': noStranger,
-    'a resource of the wanted name with the mark of another cluster costs no write and is reported':
-      noStranger,
-    'a resource of the wanted name with the mark of another Service costs no write and is reported':
-      noStranger,
-    'a stranger that comes between the look and the creation is not taken over': noStranger,
-    'what people added by hand beside ours is kept while the Service lives':
-      'nobody can add to what lives in this process',
-    'an address that is not ready yet says so, and when to look again': 'a port is open at once, or refused',
-    'deletion protection that the Service asks for is respected, and lifted when it no longer asks':
-      noProtection,
-    'deletion protection that somebody else switched on stays, and nothing is removed': noProtection,
-    'a misspelt annotation is reported with the one that was meant': noAnnotations,
-    'all mistakes are reported at once, each with its field and its cure': noAnnotations,
-    'one bad target does not keep the good ones out, and is reported':
-      'no target is refused: one that does not answer is unhealthy',
-  };
-  if ('real' in values)
-    skips[
-      'when all nodes are replaced the new are registered before the old go, and some are healthy at all times'
-    ] = values.real;
   return {
     name: `laptop, ${how}`,
-    skips,
+    inapplicable: laptopFacts(async (stage, address, port) => {
+      const wiring = wirings.get(stage);
+      if (wiring === undefined) throw new Error('a stage of another subject');
+      return await wiring.hold(address, port);
+    }),
     cases,
     words: {
       misspelt: { key: '', value: '', meant: '' },

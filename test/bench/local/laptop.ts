@@ -22,7 +22,10 @@ const services = 200;
 /** What another process on this kernel reaches at least: the goal of the issue. */
 const share = 0.4;
 
-export async function measureLaptop({ progress, signal }: Pick<BenchOptions, 'progress' | 'signal'>): Promise<readonly Row[]> {
+export async function measureLaptop({
+  progress,
+  signal,
+}: Pick<BenchOptions, 'progress' | 'signal'>): Promise<readonly Row[]> {
   progress('laptop: throughput and connection rate');
   const rows = await compare(signal);
   progress('building the bundle');
