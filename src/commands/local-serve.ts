@@ -15,7 +15,7 @@ import { release } from '../controller/release.ts';
 import { servedByAnnotation } from '../core/annotations.ts';
 import { claimOf, finalizer } from '../core/claim.ts';
 import { sleep, type Clock, type Random } from '../core/clock.ts';
-import { asSluiceError, SluiceError } from '../core/errors.ts';
+import { asSluiceError } from '../core/errors.ts';
 import type { ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { ClusterIdentity } from '../core/provider.ts';
 import { silent } from '../core/telemetry.ts';
@@ -236,12 +236,3 @@ async function releaseOne(context: Context, service: ServiceObject): Promise<str
     if (clock.now() > until) return 'the API server does not answer in time';
   }
 }
-
-/** No way through the API server: for tests, and where it is switched off. */
-export const noForward: ForwardDoor = {
-  lacks: () => 'the API server is not used as a way to the pods',
-  open: () =>
-    Promise.reject(
-      new SluiceError('invalid', 'the API server is not used as a way to the pods', { code: 'NoForward' }),
-    ),
-};

@@ -21,6 +21,7 @@ import { loadAccess } from './kubeconfig.ts';
 import type { Access, AccessOptions } from './kubeconfig.ts';
 import { Limit, watched } from './limit.ts';
 import { jsonLines } from './lines.ts';
+import { handshake, type Upgraded, type UpgradeOptions, type Upgrader } from './upgrade.ts';
 
 export interface ConnectionOptions {
   readonly clock?: Clock;
@@ -76,7 +77,7 @@ export function plainAccess(server: string): Access {
   };
 }
 
-export class Connection implements Api {
+export class Connection implements Api, Upgrader {
   readonly server: string;
   /** The namespace of the kubeconfig's context, or of the Pod. */
   readonly namespace: string | undefined;
@@ -145,6 +146,20 @@ export class Connection implements Api {
       yield* jsonLines(watched(response.body, limit), options.trim);
     } catch (error) {
       throw isSluiceError(error) ? error : this.#failure('GET', call, error, limit);
+    }
+  }
+
+  async upgrade(path: string, options: UpgradeOptions): Promise<Upgraded> {
+    const call = describeCall('GET', path, false);
+    const url = new URL(`${this.#origin}${this.#basePath}${path}${queryString(options.query)}`);
+    const once = async (): Promise<Upgraded> =>
+      await handshake(this.#access, await this.#credentials.current(), call, url, this.#userAgent, options);
+    try {
+      return await once();
+    } catch (error) {
+      if (!isSluiceError(error) || error.code !== 'Unauthorized') throw error;
+      this.#credentials.refused();
+      return await once();
     }
   }
 

@@ -3,11 +3,12 @@
  * holds one. Each part measures its own rows.
  *
  * `npm run bench -- local` takes every row; words behind `--` choose: names of parts, and a number: how often a crash
- * is repeated (20). All but `allocator` need root, the kernel's tools and Go, as the packet tests do.
+ * is repeated (20). All but `allocator` and `laptop` need root, the kernel's tools and Go, as the packet tests do.
  */
 import type { Bench, Row } from './bench.ts';
 import { measureAllocator } from './local/allocator.ts';
 import { announceRows, manyRows, twoNodeRows } from './local/announce.ts';
+import { measureLaptop } from './local/laptop.ts';
 
 /**
  * Half of the agents left: 0.3 s until the other is missed, 3 s for its Lease to run out, 0.5 s until that is tried
@@ -15,12 +16,12 @@ import { announceRows, manyRows, twoNodeRows } from './local/announce.ts';
  */
 const leaseBoundMs = 4_000;
 
-const parts = ['allocator', 'agents', 'two', 'many'] as const;
+const parts = ['allocator', 'agents', 'two', 'many', 'laptop'] as const;
 
 export const bench: Bench = {
   name: 'local',
-  summary: `local mode: addresses out of pools, and announced by nodes; parts: ${parts.join(', ')}`,
-  goal: '10,000 allocations in 0.2 s; a crash: 300 ms median, 450 ms worst of 20; planned moves, restarts, frozen agents: nothing lost',
+  summary: `local mode: addresses out of pools, announced by nodes, and on a laptop; parts: ${parts.join(', ')}`,
+  goal: '10,000 allocations in 0.2 s; a crash: 300 ms median, 450 ms worst of 20; planned moves, restarts, frozen agents: nothing lost; laptop proxy: 0.4 of direct, 200 Services in 150 MB',
   run: async ({ progress, args, signal }) => {
     const number = args.find((word) => /^\d+$/u.test(word));
     const named = args.filter((word) => word !== number);
@@ -36,6 +37,7 @@ export const bench: Bench = {
     if (chosen('agents')) rows.push(...(await announceRows(crashes, others, told)));
     if (chosen('two')) rows.push(...(await twoNodeRows(Math.min(3, others), told, leaseBoundMs)));
     if (chosen('many')) rows.push(...(await manyRows(told)));
+    if (chosen('laptop')) rows.push(...(await measureLaptop(told)));
     return rows;
   },
 };

@@ -17,7 +17,7 @@ import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-
 import { until } from '../../src/sandbox/demo/stage.ts';
 import { apply, read, type Manifest } from '../../src/sandbox/objects.ts';
 
-const program = fileURLToPath(new URL('../../bin/sluice.js', import.meta.url));
+const root = new URL('../../', import.meta.url);
 
 export interface Echo {
   /** Connections so far. */
@@ -110,7 +110,7 @@ export class Local {
   err = '';
   readonly ended: Promise<number>;
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
+  constructor(program: string, args: readonly string[], env: Readonly<Record<string, string>>) {
     this.#child = spawn(process.execPath, [program, 'local', ...args], {
       env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -150,16 +150,21 @@ export class LaptopGround {
   readonly #locals: Local[] = [];
   #count = 0;
 
-  private constructor(plane: ControlPlane, api: Connection, state: string) {
+  readonly #program: string;
+
+  private constructor(plane: ControlPlane, api: Connection, state: string, program: string) {
+    this.#program = program;
     this.plane = plane;
     this.api = api;
     this.state = state;
   }
 
-  static async open(): Promise<LaptopGround> {
+  /** `bundle`: run what `npm run build` made, as a user of the package does. */
+  static async open({ bundle = false }: { readonly bundle?: boolean } = {}): Promise<LaptopGround> {
+    const program = fileURLToPath(new URL(bundle ? 'dist/sluice.js' : 'bin/sluice.js', root));
     const plane = await startControlPlane();
     const api = await connectApi({ path: plane.admin.path });
-    return new LaptopGround(plane, api, await mkdtemp(join(tmpdir(), 'sluice-laptop-')));
+    return new LaptopGround(plane, api, await mkdtemp(join(tmpdir(), 'sluice-laptop-')), program);
   }
 
   /** Whatever a failed test left running. */
@@ -175,9 +180,13 @@ export class LaptopGround {
   }
 
   local(args: readonly string[] = [], form: 'json' | 'text' = 'json'): Local {
-    const local = new Local(['--kubeconfig', this.plane.admin.path, '--output', form, ...args], {
-      SLUICE_STATE_DIR: this.state,
-    });
+    const local = new Local(
+      this.#program,
+      ['--kubeconfig', this.plane.admin.path, '--output', form, ...args],
+      {
+        SLUICE_STATE_DIR: this.state,
+      },
+    );
     this.#locals.push(local);
     return local;
   }

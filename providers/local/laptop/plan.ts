@@ -17,7 +17,7 @@ import type { LaptopConfig, LaptopSettings, LaptopWanted, WantedListener } from 
 /** A target taken away keeps its connections, so nothing is won by waiting once another one is healthy. */
 const rules: HandOverRules = {
   endpointGraceMs: 0,
-  patienceMs: 10_000,
+  patienceMs: 300_000,
   recheckMs: 250,
   slowRecheckMs: 30_000,
 };

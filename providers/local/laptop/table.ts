@@ -44,16 +44,26 @@ export function memoryTable(): Table {
 }
 
 export function fileTable(path: string, wall: () => number = () => systemClock.wall()): Table {
+  /** What was read last: each pass over a Service asks, and the file hardly ever changes. */
+  let held: { readonly mark: string; readonly entries: readonly TableEntry[] } | undefined;
   const read = async (): Promise<readonly TableEntry[]> => {
     let text: string;
+    let mark: string;
     try {
+      // It is replaced whole, so another content is another file.
+      const { ino, mtimeMs, size } = await stat(path);
+      mark = `${ino} ${mtimeMs} ${size}`;
+      if (held?.mark === mark) return held.entries;
       text = await readFile(path, 'utf8');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw failed(path, 'read', error);
     }
     const entries = parseTable(text);
-    if (entries !== undefined) return entries;
+    if (entries !== undefined) {
+      held = { mark, entries };
+      return entries;
+    }
     // Half-written by something else, or of another version: addresses follow from names all the same.
     await rename(path, `${path}.unreadable`).catch(() => undefined);
     return [];

@@ -30,7 +30,13 @@ import { UdpPort } from './udp.ts';
 export interface ForwardDoor {
   /** Why there is no pod to forward to; undefined where there is one. */
   lacks(service: ObjectKey, port: number): string | undefined;
-  open(service: ObjectKey, port: number, signal: AbortSignal): ReturnType<Forward>;
+  /** @param client whose connections shall go to one pod; undefined: whichever. */
+  open(
+    service: ObjectKey,
+    port: number,
+    client: string | undefined,
+    signal: AbortSignal,
+  ): ReturnType<Forward>;
 }
 
 export interface EngineOptions {
@@ -76,6 +82,7 @@ export class Engine implements LaptopHost {
     signal.throwIfAborted();
     const own = entries.find((entry) => isOf(entry, holder));
     const others = entries.filter((entry) => !isOf(entry, holder));
+    const balancer = this.#balancers.get(idOf(holder));
     const taken = new Set<string>();
     const ports = new Set<string>();
     for (const { addresses, ports: used } of others) {
@@ -83,7 +90,7 @@ export class Engine implements LaptopHost {
       for (const [key, port] of Object.entries(used)) ports.add(portName(key, port));
     }
     return {
-      holding: holdingOf(this.#balancers.get(idOf(holder))),
+      holding: balancer === undefined ? undefined : holdingOf(balancer),
       remembered: own === undefined ? undefined : { addresses: own.addresses, ports: own.ports },
       takenAddresses: [...taken].toSorted(),
       takenPorts: [...ports].toSorted(),
@@ -97,13 +104,15 @@ export class Engine implements LaptopHost {
     // The table is not asked, and cannot fail: what is open is known here.
     await Promise.resolve();
     signal.throwIfAborted();
-    return [...this.#balancers.values()]
-      .filter((one) => one.cluster === cluster)
-      .flatMap((one) => {
-        const holding = holdingOf(one);
-        const { uid, service } = one;
-        return holding === undefined ? [] : [{ cluster, uid, service, holding }];
-      });
+    return this.held().filter((one) => one.cluster === cluster);
+  }
+
+  /** Everything that is open, whosever it is. */
+  held(): readonly (Holder & { readonly holding: Holding })[] {
+    return [...this.#balancers.values()].map((one) => {
+      const { cluster, uid, service } = one;
+      return { cluster, uid, service, holding: holdingOf(one) };
+    });
   }
 
   async reserve(holder: Holder, addresses: readonly string[], signal: AbortSignal): Promise<void> {
@@ -163,7 +172,13 @@ export class Engine implements LaptopHost {
     let listener: Listener | undefined;
     const open =
       protocol === 'TCP'
-        ? await TcpPort.open({ ...shared, forward: (abort) => forward.open(service, port, abort) })
+        ? await TcpPort.open({
+            ...shared,
+            forward: (client, abort) => {
+              const sticky = (listener?.rules ?? rules).affinityMs > 0 ? client : undefined;
+              return forward.open(service, port, sticky, abort);
+            },
+          })
         : await UdpPort.open({ ...shared, clock });
     if (this.#closed || this.#balancers.get(idOf(holder)) !== balancer) {
       open.close();
@@ -319,8 +334,7 @@ function listOf({ sourceRanges }: ListenerRules): BlockList | undefined {
   return list;
 }
 
-function holdingOf(balancer: Balancer | undefined): Holding | undefined {
-  if (balancer === undefined) return undefined;
+function holdingOf(balancer: Balancer): Holding {
   return {
     addresses: balancer.addresses,
     listeners: [...balancer.listeners.values()]

@@ -17,6 +17,7 @@ import type { Network } from './network.ts';
 const probeTimeoutMs = 1_500;
 const firstRetryMs = 1_000;
 const longestRetryMs = 30_000;
+const apiRetryMs = 5_000;
 /** Port of kube-proxy's health check: whoever answers here, a refusal included, is there. */
 const anyNodePort = 10_256;
 /** Clients whose target is remembered, at most. */
@@ -172,7 +173,9 @@ export class Targets {
 
   #checkLater(entry: Entry): void {
     entry.cancel?.();
-    entry.cancel = this.#options.clock.schedule(entry.retryMs, () => void this.#check(entry));
+    // Of the API server nothing can be asked but whether there are pods: what failed is believed for a while.
+    const ms = entry.target.kind === 'api' ? Math.max(entry.retryMs, apiRetryMs) : entry.retryMs;
+    entry.cancel = this.#options.clock.schedule(ms, () => void this.#check(entry));
     entry.retryMs = Math.min(entry.retryMs * 2, longestRetryMs);
   }
 

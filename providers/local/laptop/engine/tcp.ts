@@ -19,7 +19,7 @@ const forwardMs = 10_000;
 const mostTries = 4;
 
 /** A stream to a ready pod of the Service, through the API server. Throws where it cannot be had. */
-export type Forward = (signal: AbortSignal) => Promise<Duplex>;
+export type Forward = (client: string, signal: AbortSignal) => Promise<Duplex>;
 
 export interface TcpPortOptions {
   readonly network: Network;
@@ -56,7 +56,7 @@ export class TcpPort {
     port.#port = await options.network.listenTcp(
       options.address,
       options.listenPort,
-      (socket) => void port.#serve(socket),
+      (socket) => port.#serve(socket),
       options.onLost,
     );
     return port;
@@ -68,8 +68,8 @@ export class TcpPort {
     for (const client of this.#clients) client.destroy();
   }
 
-  async #serve(client: Socket): Promise<void> {
-    const { count, allowed, targets } = this.#options;
+  #serve(client: Socket): void {
+    const { count, allowed } = this.#options;
     const from = client.remoteAddress ?? '';
     client.on('error', () => undefined);
     if (!isAllowed(allowed(), from)) {
@@ -80,58 +80,89 @@ export class TcpPort {
     this.#clients.add(client);
     count.open += 1;
     count.total += 1;
-    const gone = new AbortController();
     client.once('close', () => {
       this.#clients.delete(client);
       count.open -= 1;
-      gone.abort(new Error('the client went away'));
     });
-    const tried = new Set<string>();
-    while (tried.size < mostTries && !gone.signal.aborted) {
-      const target = targets.choose(from, tried);
-      if (target === undefined) break;
-      try {
-        const upstream = await this.#dial(target, gone.signal);
-        targets.worked(target);
-        join(client, upstream);
-        return;
-      } catch (error) {
-        if (gone.signal.aborted) return;
-        targets.failed(target, reasonOf(target, error));
-        tried.add(targetKey(target));
-      }
-    }
-    if (gone.signal.aborted) return;
-    count.failed += 1;
-    client.resetAndDestroy();
+    this.#next(client, from, noneTried);
   }
 
-  async #dial(target: Target, signal: AbortSignal): Promise<Duplex> {
-    if (target.kind === 'api')
-      return await this.#options.forward(AbortSignal.any([signal, AbortSignal.timeout(forwardMs)]));
-    return await new Promise((resolve, reject) => {
-      const { address: host, port } = target;
-      const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
-      const fail = (error: Error): void => {
-        signal.removeEventListener('abort', onAbort);
-        socket.destroy();
-        reject(error);
-      };
-      const onAbort = (): void => fail(new Error('the client went away'));
-      const onTimeout = (): void => fail(new Error(`no answer within ${dialMs / 1_000} s`));
-      signal.addEventListener('abort', onAbort, { once: true });
-      socket.setTimeout(dialMs, onTimeout);
-      socket.once('error', fail);
-      socket.once('connect', () => {
-        signal.removeEventListener('abort', onAbort);
-        socket.off('error', fail);
-        socket.setTimeout(0);
-        socket.off('timeout', onTimeout);
-        resolve(socket);
-      });
+  /** Tries the target whose turn it is. Callbacks, not promises: this is done for each connection. */
+  #next(client: Socket, from: string, tried: ReadonlySet<string>): void {
+    if (client.destroyed) return;
+    const { targets, count } = this.#options;
+    const target = tried.size < mostTries ? targets.choose(from, tried) : undefined;
+    if (target === undefined) {
+      count.failed += 1;
+      client.resetAndDestroy();
+      return;
+    }
+    const failed = (error: Error): void => {
+      if (client.destroyed) return;
+      targets.failed(target, reasonOf(target, error));
+      this.#next(client, from, new Set([...tried, targetKey(target)]));
+    };
+    if (target.kind === 'api') this.#forward(client, from, target, failed);
+    else this.#dial(client, target, failed);
+  }
+
+  #dial(client: Socket, target: Extract<Target, { kind: 'node' }>, failed: (error: Error) => void): void {
+    const upstream = connect({ host: target.address, port: target.port, allowHalfOpen: true, noDelay: true });
+    let joined = false;
+    let failure: Error | undefined;
+    const onGone = (): void => void upstream.destroy();
+    const onTimeout = (): void => void upstream.destroy(new Error(`no answer within ${dialMs / 1_000} s`));
+    client.once('close', onGone);
+    upstream.setTimeout(dialMs, onTimeout);
+    upstream.on('error', (error) => {
+      failure = error;
+    });
+    upstream.once('connect', () => {
+      joined = true;
+      client.off('close', onGone);
+      upstream.setTimeout(0);
+      upstream.off('timeout', onTimeout);
+      this.#options.targets.worked(target);
+      join(client, upstream);
+    });
+    upstream.once('close', () => {
+      client.off('close', onGone);
+      if (!joined) failed(failure ?? new Error('the connection was cut'));
     });
   }
+
+  #forward(client: Socket, from: string, target: Target, failed: (error: Error) => void): void {
+    const { forward, targets } = this.#options;
+    const gone = new AbortController();
+    const onGone = (): void => gone.abort(new Error('the client went away'));
+    client.once('close', onGone);
+    forward(from, AbortSignal.any([gone.signal, AbortSignal.timeout(forwardMs)])).then(
+      (upstream) => {
+        client.off('close', onGone);
+        if (client.destroyed) {
+          upstream.destroy();
+          return;
+        }
+        if (upstream.destroyed) {
+          failed(upstream.errored ?? new Error('the connection was cut'));
+          return;
+        }
+        targets.worked(target);
+        // That the pod does not listen comes only now.
+        upstream.once('error', (error) => {
+          if (!client.destroyed) targets.failed(target, error.message);
+        });
+        join(client, upstream);
+      },
+      (error: unknown) => {
+        client.off('close', onGone);
+        failed(error instanceof Error ? error : new Error(String(error)));
+      },
+    );
+  }
 }
+
+const noneTried: ReadonlySet<string> = new Set();
 
 /** Addresses of IPv4 clients on a socket of both families are `::ffff:…`. */
 export function isAllowed(list: BlockList | undefined, address: string): boolean {
@@ -151,20 +182,26 @@ function reasonOf(target: Target, error: unknown): string {
 
 /** Two streams become one connection. */
 function join(client: Socket, upstream: Duplex): void {
-  for (const [one, other] of [
-    [client, upstream],
-    [upstream, client],
-  ] as const) {
-    let failure: NodeJS.ErrnoException | undefined;
-    one.on('error', (error) => {
-      failure = error;
-    });
-    // A side that closes after its end has said all; one that closes before takes the other along.
-    one.once('close', () => {
-      if (failure !== undefined || !one.readableEnded) cut(other, failure ?? new Error('cut off'));
-    });
-    one.pipe(other);
-  }
+  pump(client, upstream);
+  pump(upstream, client);
+}
+
+/** As `pipe`, with fewer listeners: most connections are short. */
+function pump(from: Duplex, to: Duplex): void {
+  let failure: Error | undefined;
+  from.on('data', (data: Buffer) => {
+    if (!to.write(data)) from.pause();
+  });
+  to.on('drain', () => from.resume());
+  from.once('end', () => to.end());
+  from.on('error', (error) => {
+    failure = error;
+  });
+  // A side that closes after its end has said all; one that closes before takes the other along.
+  from.once('close', () => {
+    if (failure !== undefined || !from.readableEnded) cut(to, failure ?? new Error('cut off'));
+  });
+  from.resume();
 }
 
 /** A reset becomes a reset. */

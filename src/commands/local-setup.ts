@@ -1,0 +1,180 @@
+/** `sluice local setup` and `sluice local teardown`: the once-only root steps of laptop mode, shown, agreed to, undone. */
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { contains, parseAddress, parseCidr } from '../core/cidr.ts';
+import { stateFolder } from './local-machine.ts';
+import {
+  carryOut,
+  doing,
+  meaning,
+  neededSteps,
+  undo,
+  undoing,
+  undoPlan,
+  type RunTool,
+} from './local-root.ts';
+import { paint, type Shell } from './shell.ts';
+import { command, exit } from './table.ts';
+
+const shared = {
+  'dry-run': { kind: 'boolean', help: 'Only show what would be done' },
+  yes: { kind: 'boolean', short: 'y', help: 'Do not ask' },
+} as const;
+
+export const localSetupCommand = command({
+  name: 'local setup',
+  summary: 'Once, as root: real ports below 1024 and address pools for sluice local',
+  description:
+    'Shows the commands that need root, asks, and runs them with sudo (or as they are where you are root): a lower bound ' +
+    'for the ports that users may open, and with --pool a route that makes every address of a range one of this ' +
+    'machine. Without it `sluice local` works too, with stated ports (80 is 8080) and addresses of 127.80.0.0/12.\n\n' +
+    'Each step is written into a journal first; `sluice local teardown` undoes exactly those. A reboot undoes them too. ' +
+    'Linux (WSL2 included) only: macOS has no such steps here, and Windows needs none.',
+  words: '',
+  wordCount: [0, 0],
+  flags: {
+    ...shared,
+    'ports-from': {
+      kind: 'integer',
+      min: 0,
+      max: 1024,
+      default: 0,
+      help: 'Least port that users may open',
+    },
+    pool: { kind: 'string', value: 'CIDR', help: 'A range outside 127.0.0.0/8 for `sluice local --pool`' },
+  },
+  examples: [
+    { line: 'sluice local setup --dry-run', does: 'what it would do' },
+    { line: 'sluice local setup --pool 10.240.0.0/24', does: 'ports, and a range of its own' },
+  ],
+  run: async ({ flags, shell }) => {
+    if (process.platform !== 'linux') return nothingHere(shell);
+    const pool = poolOf(flags.pool);
+    if (pool !== undefined && 'wrong' in pool) {
+      shell.err(`${paint(shell, 'red', 'sluice:')} --pool: ${pool.wrong}\n`);
+      return exit.usage;
+    }
+    const steps = await neededSteps(runTool, { portsFrom: flags['ports-from'], pool: pool?.cidr });
+    if (steps.length === 0) {
+      shell.out('Nothing is left to do.\n');
+      return exit.ok;
+    }
+    for (const step of steps) shell.out(`  ${asRootText(doing(step))}\n      ${meaning(step)}\n`);
+    if (flags['dry-run']) return exit.ok;
+    if (!flags.yes && !(await agreed(shell))) return exit.problem;
+    await carryOut(runTool, journalPath(shell), await bootId(), steps);
+    shell.out('Done; `sluice local teardown` undoes it.\n');
+    return exit.ok;
+  },
+});
+
+export const localTeardownCommand = command({
+  name: 'local teardown',
+  summary: 'Undo what sluice local setup did, and nothing else',
+  description:
+    'Reads the journal of `sluice local setup` and undoes its steps, the last first, also after a crash in the middle. ' +
+    'What a reboot took away, or somebody set differently since, is left alone and named.',
+  words: '',
+  wordCount: [0, 0],
+  flags: shared,
+  examples: [{ line: 'sluice local teardown', does: 'as if it had never been set up' }],
+  run: async ({ flags, shell }) => {
+    if (process.platform !== 'linux') return nothingHere(shell);
+    const boot = await bootId();
+    const path = journalPath(shell);
+    const plan = await undoPlan(runTool, path, boot);
+    if (plan.length === 0) {
+      shell.out('Nothing was set up.\n');
+      return exit.ok;
+    }
+    for (const { step, outcome } of plan) {
+      const line = asRootText(undoing(step));
+      if (outcome === 'undone') shell.out(`  ${line}\n`);
+      else
+        shell.out(
+          `  (left: ${outcome === 'gone' ? 'nothing of it is there any more' : 'somebody changed it since'}) ${line}\n`,
+        );
+    }
+    if (flags['dry-run']) return exit.ok;
+    const works = plan.some(({ outcome }) => outcome === 'undone');
+    if (works && !flags.yes && !(await agreed(shell))) return exit.problem;
+    await undo(runTool, path, boot, plan);
+    shell.out('Done.\n');
+    return exit.ok;
+  },
+});
+
+function nothingHere(shell: Shell): number {
+  shell.out(
+    process.platform === 'win32'
+      ? 'Windows needs no set-up: every port of every address of 127.0.0.0/8 may be opened.\n'
+      : `There is no set-up for ${process.platform}: Services share 127.0.0.1, with stated ports where needed.\n`,
+  );
+  return exit.ok;
+}
+
+function poolOf(
+  text: string | undefined,
+): { readonly cidr: string } | { readonly wrong: string } | undefined {
+  if (text === undefined) return undefined;
+  const parsed = parseCidr(text);
+  if (parsed.kind === 'malformed') return { wrong: parsed.message };
+  const { cidr } = parsed;
+  if (cidr.family !== 'IPv4') return { wrong: `${text} is not an IPv4 range` };
+  if (cidr.prefix < 12) return { wrong: `${text} is wider than a /12: traffic to others would end here` };
+  const home = parseAddress('127.0.0.1');
+  const loopback = parseCidr('127.0.0.0/8');
+  if (
+    (home !== undefined && contains(cidr, home)) ||
+    (loopback.kind === 'cidr' && contains(loopback.cidr, { family: 'IPv4', value: cidr.base }))
+  )
+    return { wrong: `${text} needs no set-up: all of 127.0.0.0/8 is this machine's` };
+  return { cidr: cidr.text };
+}
+
+function journalPath({ env }: Shell): string {
+  return join(stateFolder(env), 'local-setup.json');
+}
+
+async function bootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+}
+
+function needsSudo(): boolean {
+  return process.getuid?.() !== 0;
+}
+
+function asRootText(line: readonly string[]): string {
+  return [...(needsSudo() ? ['sudo'] : []), ...line].join(' ');
+}
+
+const runTool: RunTool = (program, args, asRoot) =>
+  new Promise((resolve) => {
+    const [name, ...rest] = asRoot && needsSudo() ? ['sudo', program, ...args] : [program, ...args];
+    const child = spawn(name, rest, { stdio: ['inherit', 'pipe', 'pipe'] });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (data: Buffer) => {
+      out += data.toString();
+    });
+    child.stderr.on('data', (data: Buffer) => {
+      err += data.toString();
+    });
+    child.once('error', (error) =>
+      resolve({ code: 127, out, err: `${name} cannot be run: ${error.message}` }),
+    );
+    child.once('close', (code) => resolve({ code: code ?? 1, out, err }));
+  });
+
+async function agreed(shell: Shell): Promise<boolean> {
+  if (!shell.interactive) {
+    shell.err('Nobody is there to ask; say --yes to go on.\n');
+    return false;
+  }
+  const dialog = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await dialog.question('Go on? [y/N] ');
+  dialog.close();
+  return /^y(es)?$/iu.test(answer.trim());
+}
