@@ -277,7 +277,7 @@ function noRoom({ space }: LaptopConfig): Problem {
     reason: 'NoAddress',
     field: 'spec.type',
     message: `no address of ${space.text} is free for this Service`,
-    cure: 'use a wider range (--pool), or forget Services of old clusters (sluice local --forget)',
+    cure: 'use a wider range (--pool); addresses of Services that have been gone for 90 days become free by themselves',
   };
 }
 
