@@ -25,6 +25,7 @@ export const agentCommand = command({
       line: 'sluice agent --scope all --api-server https://10.0.0.1:6443 --cluster-cidr 10.244.0.0/16',
       does: 'instead of kube-proxy',
     },
+    { line: 'sluice agent --announce', does: 'and announce the addresses of local mode' },
     { line: 'sluice agent --dry-run --node-name node-1', does: 'the rules as text; nothing is written' },
     {
       line: 'sluice agent --dry-run -f manifests/ --backend iptables',

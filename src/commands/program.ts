@@ -18,7 +18,8 @@ export const sluice = program({
   name: 'sluice',
   version,
   description:
-    'Opens the way from outside a Kubernetes cluster to the Services inside it, by Network Load Balancers on AWS.',
+    'Opens the way from outside a Kubernetes cluster to the Services inside it: by balancers of a cloud (AWS, Alibaba ' +
+    'Cloud), by addresses that the nodes announce, or by addresses of this machine.',
   commands: [
     controllerCommand,
     agentCommand,

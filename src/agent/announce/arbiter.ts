@@ -8,7 +8,7 @@ import { sleep, type Clock, type Random } from '../../core/clock.ts';
 import { asSluiceError, type SluiceError } from '../../core/errors.ts';
 import type { Api } from '../../kube/api.ts';
 import { Elector, type LeaseTimings } from '../../kube/lease.ts';
-import type { Arbiter } from './ownership.ts';
+import type { Arbiter } from './ownership-port.ts';
 
 export const arbiterLease = 'sluice-announce';
 

@@ -224,12 +224,6 @@ export class Liveness {
     return next;
   }
 
-  /** Milliseconds since the last sign of life; undefined: none yet. For people. */
-  ageOf(member: MemberId, now: number): number | undefined {
-    const at = this.#peers.get(member)?.evidenceAt ?? never;
-    return at === never ? undefined : now - at;
-  }
-
   /** Members that are not of the cluster any more. */
   keepOnly(members: ReadonlySet<MemberId>): void {
     for (const member of this.#peers.keys()) if (!members.has(member)) this.#peers.delete(member);

@@ -117,12 +117,6 @@ export class Registry {
     return undefined;
   }
 
-  /** The name of a member, for people. */
-  nodeOf(member: MemberId): NodeName | undefined {
-    for (const one of this.#reader.store.values()) if (one.member === member) return one.node;
-    return undefined;
-  }
-
   /**
    * Retires those that nobody has heard of for minutes. Only to be called by one who speaks for a majority.
    *

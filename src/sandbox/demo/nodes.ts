@@ -10,9 +10,9 @@ import type { RawObject } from '../../kube/raw.ts';
 import { Bed } from '../bed/bed.ts';
 import { bedNode } from '../bed/node-object.ts';
 import { clusterRange } from '../bed/topology.ts';
-import { create, type Manifest } from '../objects.ts';
+import { apply, create, manifestsOf, type Manifest } from '../objects.ts';
 import type { ManagedProcess } from '../processes.ts';
-import { startSandbox, type Sandbox } from '../sandbox.ts';
+import { packageRoot, startSandbox, type Sandbox } from '../sandbox.ts';
 import { sluiceProgram } from './program.ts';
 import { until, type Narrator } from './stage.ts';
 
@@ -63,7 +63,7 @@ export async function startNodes(
     await bed.reach(sandbox.controlPlane.url, [...names, client]);
     for (const node of bed.topology.nodes) await create(sandbox.api, bedNode(node));
     narrator.line('Starting an agent on each node');
-    const { kubeconfig } = sandbox;
+    const kubeconfig = await agentAccess(sandbox);
     const agents = await Promise.all(names.map((name) => startAgent(bed, name, kubeconfig)));
     const { api } = sandbox;
     await until(
@@ -71,7 +71,7 @@ export async function startNodes(
       async () => ((await registered(api)) >= names.length ? true : undefined),
       { signal, limitMs: 60_000 },
     );
-    narrator.good(`agents on ${names.join(', ')}: sluice agent --scope all --announce`);
+    narrator.good(`agents on ${names.join(', ')} under theirs: sluice agent --scope all --announce`);
     return { bed, sandbox, agents, names, close };
   } catch (error) {
     await close();
@@ -92,6 +92,19 @@ function startAgent(bed: Bed, node: string, kubeconfig: string): Promise<Managed
     '--log-form=json',
   ];
   return bed.start(node, { name: `agent-${node}`, program: process.execPath, args });
+}
+
+/** Namespace, ServiceAccount and Roles of the agents exactly as they are installed. @returns path of their kubeconfig */
+async function agentAccess({ api, controlPlane }: Sandbox): Promise<string> {
+  const account = { namespace: 'sluice-agent', name: 'sluice-agent' };
+  for (const file of ['agent/namespace', 'agent/service-account', 'agent/cluster-role', 'local/agent-role']) {
+    for (const object of await manifestsOf(new URL(`manifests/overlays/${file}.yaml`, packageRoot))) {
+      const { namespace } = account;
+      const bare = object.kind === 'ServiceAccount';
+      await apply(api, bare ? { ...object, metadata: { namespace, ...object.metadata } } : object);
+    }
+  }
+  return (await controlPlane.addServiceAccount({ ...account, lifetimeSeconds: 86_400 })).path;
 }
 
 /** Agents that have written their Leases. */
