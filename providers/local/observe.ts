@@ -50,6 +50,12 @@ export async function observe(
   await look((outcome?.grants ?? []).map(({ address }) => serviceAddressName(address)));
   const granted = outcome?.grants ?? [];
   const names = new Set(granted.map(({ address }) => serviceAddressName(address)));
+  // What it left, and neither an object nor its status knows of any more, is free.
+  for (const { address } of outcome?.leaving ?? []) {
+    const object = known.get(serviceAddressName(address));
+    const bears = object !== undefined && isOf(object, owner.uid);
+    if (!bears && wanted?.published.includes(address) === false) ledger.allocator.release(owner.uid, address);
+  }
   const addresses = [...known.values()]
     .filter((one) => isOf(one, owner.uid) || names.has(one.name))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));

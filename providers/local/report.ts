@@ -25,6 +25,7 @@ export function addresses(config: LocalConfig, wanted: LocalWanted, observed: Lo
   const ready = grants.filter(({ address }) => works(observed, wanted.uid, address));
   // While one of a family comes up, the one that it takes the place of goes on.
   const standing = leaving.filter(({ family, address }) => {
+    if (!wanted.families.includes(family)) return false;
     const replaced = ready.some((one) => one.family === family);
     return !replaced && wanted.published.includes(address);
   });

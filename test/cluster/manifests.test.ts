@@ -174,6 +174,13 @@ describe('the overlays of the node agent', () => {
   });
 });
 
+/** The labels by which a NetworkPolicy finds its Pods. */
+function labelsOf(policy: Manifest | undefined): object {
+  if (!policy) throw new Error('the overlay lacks its NetworkPolicy');
+  const { podSelector } = policy['spec'] as { readonly podSelector: { readonly matchLabels: object } };
+  return podSelector.matchLabels;
+}
+
 describe('the overlay of local mode', () => {
   const local = fileURLToPath(new URL('manifests/overlays/local', packageRoot));
 
@@ -192,7 +199,8 @@ describe('the overlay of local mode', () => {
   test('its agent announces, with the capabilities of the agent and no more, and passes admission', async () => {
     const objects = await rendered(local);
     const daemonSet = objects.find(({ kind }) => kind === 'DaemonSet');
-    const { template } = daemonSet?.['spec'] as { readonly template: { readonly spec: object } };
+    if (!daemonSet) throw new Error('the overlay lacks its DaemonSet');
+    const { template } = daemonSet['spec'] as { readonly template: { readonly spec: object } };
     expect(template.spec).toMatchObject({
       containers: [
         {
@@ -209,15 +217,12 @@ describe('the overlay of local mode', () => {
 
   test('its policy finds the Pods of the controller, and its ConfigMap is the one that they mount', async () => {
     const objects = await rendered(local);
-    const labels = (
-      objects.find(({ kind }) => kind === 'Deployment')?.['spec'] as {
-        readonly template: { readonly metadata: { readonly labels: object } };
-      }
-    ).template.metadata.labels;
-    const policy = objects.find(({ kind }) => kind === 'NetworkPolicy')?.['spec'] as {
-      readonly podSelector: { readonly matchLabels: object };
-    };
-    expect(labels).toMatchObject(policy.podSelector.matchLabels);
+    const [deployment, policy] = ['Deployment', 'NetworkPolicy'].map((of) =>
+      objects.find(({ kind }) => kind === of),
+    );
+    expect(deployment).toMatchObject({
+      spec: { template: { metadata: { labels: labelsOf(policy) } } },
+    });
     const made = objects.find(({ kind }) => kind === 'ConfigMap')?.metadata?.name ?? '';
     expect(JSON.stringify(objects.find(({ kind }) => kind === 'Deployment'))).toContain(`"name":"${made}"`);
   });

@@ -113,22 +113,35 @@ export class NaiveAllocator {
     }
   }
 
-  #give(request: AddressRequest): {
-    readonly grants: readonly string[];
-    readonly leaving: readonly string[];
-    readonly lacks: boolean;
-  } {
+  /** Until giving once more changes nothing. */
+  #give(request: AddressRequest): ReturnType<NaiveAllocator['ask']> {
+    let answer = this.#giveOnce(request);
+    for (let before = ''; before !== answer.grants.join();) {
+      before = answer.grants.join();
+      answer = this.#giveOnce(request);
+    }
+    return answer;
+  }
+
+  #giveOnce(request: AddressRequest): ReturnType<NaiveAllocator['ask']> {
     const mine = (): Owner[] => this.owners.filter((owner) => owner.request.uid === request.uid);
     for (const owner of mine()) {
       if (this.blocked.includes(owner.spot.text) || this.#refuses(owner.spot.text, request))
         this.owners = this.owners.filter((one) => one !== owner);
       else owner.request = request;
     }
-    const held = mine();
+    const all = mine();
+    const held = this.#ofOnePool(request, all);
     const chosen = new Map<IpFamily, Spot>();
     let lacks = false;
     let short = false;
-    for (const family of request.families) {
+    const pair = this.#pair(request, held);
+    for (const spot of pair?.spots ?? []) chosen.set(spot.family, spot);
+    if (pair?.stays === true) {
+      lacks = true;
+      short = true;
+    }
+    for (const family of pair === undefined ? request.families : []) {
       const own = held.filter(({ spot }) => spot.family === family).map(({ spot }) => spot);
       const [first] = own;
       if (first === undefined) continue;
@@ -162,7 +175,7 @@ export class NaiveAllocator {
       if (set.length < request.families.length) short = true;
     }
     for (const spot of chosen.values()) {
-      if (held.some((owner) => owner.spot.text === spot.text)) continue;
+      if (all.some((owner) => owner.spot.text === spot.text)) continue;
       this.owners.push({ spot, request });
       this.kept = this.kept.filter(({ text }) => text !== spot.text);
     }
@@ -178,8 +191,50 @@ export class NaiveAllocator {
       this.queue[had] = { ...request, since: before.since };
     }
     const grants = request.families.flatMap((family) => chosen.get(family)?.text ?? []);
-    const leaving = held.map(({ spot }) => spot.text).filter((text) => !grants.includes(text));
+    const leaving = all.map(({ spot }) => spot.text).filter((text) => !grants.includes(text));
     return { grants, leaving, lacks };
+  }
+
+  /** All families are there from one pool, beside others: then those count, of several pools the one got last. */
+  #ofOnePool(request: AddressRequest, all: readonly Owner[]): readonly Owner[] {
+    if (all.length <= request.families.length) return all;
+    const right = all.filter(({ spot }) => this.#isRight(spot, request));
+    const sets = [...new Set(right.map(({ spot }) => spot.pool))]
+      .map((pool) => right.filter(({ spot }) => spot.pool === pool))
+      .filter((set) => request.families.every((family) => set.some(({ spot }) => spot.family === family)));
+    return sets.at(-1) ?? all;
+  }
+
+  /** Both families are there and one may and has to move: within the pool of the other, or both, or none. */
+  #pair(
+    request: AddressRequest,
+    held: readonly Owner[],
+  ): { readonly spots: readonly Spot[]; readonly stays: boolean } | undefined {
+    if (request.families.length < 2 || request.addresses.length > 0) return undefined;
+    const first = new Map<IpFamily, Spot>();
+    const right = new Map<IpFamily, Spot>();
+    for (const { spot } of held) {
+      if (!request.families.includes(spot.family)) continue;
+      if (!first.has(spot.family)) first.set(spot.family, spot);
+      if (!right.has(spot.family) && this.#isRight(spot, request)) right.set(spot.family, spot);
+    }
+    if (first.size < request.families.length || right.size === request.families.length) return undefined;
+    const [anchor] = right.values();
+    if (anchor !== undefined) {
+      const [lost] = request.families.filter((family) => !right.has(family));
+      const found = lost && this.#best(this.#takeable(request), anchor.pool, lost, request);
+      if (found) return { spots: [anchor, found], stays: false };
+    }
+    const agreed =
+      anchor === undefined ||
+      request.mayMove ||
+      this.pools.find(({ name }) => name === anchor.pool)?.moveOnShrink === true;
+    const both = agreed ? this.#newSet(request, request.families, true) : undefined;
+    if (both !== undefined) return { spots: both, stays: false };
+    return {
+      spots: request.families.flatMap((family) => right.get(family) ?? first.get(family) ?? []),
+      stays: true,
+    };
   }
 
   #named(request: AddressRequest, family: IpFamily): string | undefined {

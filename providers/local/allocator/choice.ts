@@ -53,11 +53,14 @@ export class Choice {
     this.#shelves = parts.shelves;
   }
 
-  decide(request: AddressRequest, held: readonly Entry[]): Decision {
+  decide(request: AddressRequest, all: readonly Entry[]): Decision {
+    const held = this.#pair(request, all);
     const slots = new Map<IpFamily, Place>();
     const taken: Place[] = [];
     const missing: string[] = [];
     let lack: Lack | undefined;
+    const together = this.#together(request, held);
+    if (together !== undefined) return together;
     for (const family of request.families) {
       const mine = held.filter((entry) => entry.family === family);
       const [first] = mine;
@@ -88,19 +91,76 @@ export class Choice {
       missing.push(...found.missing);
     }
     const grants = request.families.map((family) => slots.get(family)).filter((place) => place !== undefined);
+    // With what it gets now, the one that stayed behind may have somewhere to go.
+    const settled = taken.length > 0 ? this.#together(request, [...held, ...taken]) : undefined;
+    if (settled !== undefined)
+      return {
+        ...settled,
+        taken: settled.grants.filter(({ text }) => !held.some((one) => one.text === text)),
+      };
     return { grants, taken, lack, missing: [...new Set(missing)] };
   }
 
+  /**
+   * It has both families, and one has to move: the other's pool gives it another one, or both move to a pool that has
+   * both, or both stay. Undefined where this is not the question.
+   */
+  #together(request: AddressRequest, held: readonly Place[]): Decision | undefined {
+    const { families } = request;
+    if (families.length < 2 || request.addresses.length > 0) return undefined;
+    const mine = families.map((family) => held.filter((entry) => entry.family === family));
+    const fitting = mine.map((list) => list.find((entry) => this.#misfit(entry, request) === undefined));
+    if (mine.some(([first]) => first === undefined) || fitting.every((entry) => entry !== undefined))
+      return undefined;
+    const settle = (places: readonly Place[], lack?: Lack, missing: readonly string[] = []): Decision => ({
+      grants: places,
+      taken: places.filter(({ text }) => !held.some((entry) => entry.text === text)),
+      lack,
+      missing: [...new Set(missing)],
+    });
+    const anchor = fitting.find((entry) => entry !== undefined);
+    const shelf = anchor && this.#shelves.named(anchor.pool);
+    const serves = shelf !== undefined && refusal(shelf.pool, request) === undefined;
+    const beside = families.map(
+      (family, index) => fitting[index] ?? (serves ? this.#pick(shelf, family, request) : undefined),
+    );
+    if (beside.every((place) => place !== undefined)) return settle(beside);
+    const whole = this.#fromPools({ ...request, needsAll: true });
+    const agreed = anchor === undefined || this.#mayMove(anchor, request);
+    if (agreed && whole.lack === undefined) return settle(whole.places);
+    const stay = mine.flatMap(([first], index) => fitting[index] ?? first ?? []);
+    const missing = anchor === undefined ? [] : families.map((family) => `${anchor.pool}|${family}`);
+    const lack = whole.lack ?? {
+      reason: 'FamilyMissing' as const,
+      message: `pool ${anchor?.pool ?? ''} has no other address of one family to give, and nobody agreed to other addresses of both`,
+    };
+    return settle(stay, lack, [...missing, ...whole.missing]);
+  }
+
+  /** While it moves it holds two of a family: where it has all families from one pool, those are the ones to keep. */
+  #pair(request: AddressRequest, held: readonly Entry[]): readonly Entry[] {
+    if (held.length <= request.families.length) return held;
+    const fits = held.filter((entry) => this.#misfit(entry, request) === undefined);
+    const pools = [...new Set(fits.map(({ pool }) => pool))];
+    const whole = pools.findLast((pool) =>
+      request.families.every((family) => fits.some((one) => one.family === family && one.pool === pool)),
+    );
+    return whole === undefined ? held : fits.filter(({ pool }) => pool === whole);
+  }
+
+  #mayMove({ pool }: Place, request: AddressRequest): boolean {
+    return request.mayMove || this.#shelves.named(pool)?.pool.moveOnShrink === true;
+  }
+
   /** Why a held address is not the one to have, where another can be had; undefined when it is. */
-  #misfit(entry: Entry, request: AddressRequest): string | undefined {
+  #misfit(entry: Place, request: AddressRequest): string | undefined {
     const named = request.addresses.find(({ family }) => family === entry.family);
     if (named !== undefined) return named.text === entry.text ? undefined : 'another is named';
     if (request.pool !== undefined && request.pool !== entry.pool) return 'another pool is named';
     if (this.#shelves.isRefused(entry.pool)) return undefined;
     const shelf = this.#shelves.at(entry);
     const settled = shelf !== undefined && refusal(shelf.pool, request) === undefined;
-    const consent = request.mayMove || this.#shelves.named(entry.pool)?.pool.moveOnShrink === true;
-    return settled || !consent ? undefined : 'its pool does not have it any more';
+    return settled || !this.#mayMove(entry, request) ? undefined : 'its pool does not have it any more';
   }
 
   /** More families beside an address that it has: from the same pool. */
