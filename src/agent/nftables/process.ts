@@ -5,21 +5,17 @@
  * comes a word that is no command: nft refuses it without asking the kernel, and its echo on standard error ends the
  * reply. Every process start and most of the time of an `nft -f` (the kernel's clean-up when its socket closes) are saved.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { SluiceError } from '../../core/errors.ts';
+import { systemSpawn, type Spawn } from '../tool.ts';
 
 /**
  * Starts a program with all three streams on pipes. Tests hand in one that starts it inside a network namespace.
  */
-export type SpawnPiped = (program: string, args: readonly string[]) => ChildProcess;
+export type SpawnPiped = Spawn;
 
-export const spawnPiped: SpawnPiped = (program, args) =>
-  spawn(program, [...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    // nft's line reader keeps a history file at home otherwise; messages are read by us.
-    env: { ...process.env, HOME: '/dev/null', LC_ALL: 'C' },
-  });
+export const spawnPiped: SpawnPiped = systemSpawn;
 
 export interface Finished {
   readonly code: number | undefined;
