@@ -25,6 +25,7 @@ import { eligibility } from '../core/nodes.ts';
 import type { NodeObject } from '../core/objects.ts';
 import { EventRecorder } from '../kube/events.ts';
 import type { Log } from '../observe/log.ts';
+import { collectWhenIdle } from '../observe/collect.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { parseListen, startServer } from '../observe/server.ts';
 import { connectBy } from './access.ts';
@@ -213,6 +214,14 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
       closers.push(() => agent.stop());
       checks.start();
       closers.push(async () => checks.stop());
+      const endCollecting = collectWhenIdle({
+        clock,
+        idle: () =>
+          [...agent.states().values()].every(
+            ({ writing, waitingSince }) => !writing && waitingSince === undefined,
+          ),
+      });
+      closers.push(async () => endCollecting());
       log.info('serving', { services: [...door.services()].length });
       await untilStopped(
         agent.written().then(() => leaveOthers(kit, mode, log)),
