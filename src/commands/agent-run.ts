@@ -214,11 +214,14 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
       closers.push(() => agent.stop());
       checks.start();
       closers.push(async () => checks.stop());
+      // A collection takes as long as many changes do: not between two of them.
+      const restedMs = 2_000;
       const endCollecting = collectWhenIdle({
         clock,
         idle: () =>
           [...agent.states().values()].every(
-            ({ writing, waitingSince }) => !writing && waitingSince === undefined,
+            ({ waitingSince, writing, writtenAt }) =>
+              !writing && waitingSince === undefined && clock.wall() - (writtenAt ?? 0) > restedMs,
           ),
       });
       closers.push(async () => endCollecting());
