@@ -6,7 +6,12 @@ import { SluiceError } from '../core/errors.ts';
 /** Starts a program with its three standard streams on pipes. A test hands in one that starts it inside a network namespace. */
 export type Spawn = (program: string, args: readonly string[]) => ChildProcess;
 
-export const systemSpawn: Spawn = (program, args) => spawn(program, [...args], { stdio: 'pipe' });
+export const systemSpawn: Spawn = (program, args) =>
+  spawn(program, [...args], {
+    stdio: 'pipe',
+    // nft's line reader keeps a history file at home otherwise, which it reads and writes; messages are read by us.
+    env: { ...process.env, HOME: '/dev/null', LC_ALL: 'C' },
+  });
 
 export interface ToolOptions {
   /** Each line of standard output as it comes, instead of keeping all of it. */

@@ -25,6 +25,7 @@ import { eligibility } from '../core/nodes.ts';
 import type { NodeObject } from '../core/objects.ts';
 import { EventRecorder } from '../kube/events.ts';
 import type { Log } from '../observe/log.ts';
+import { collectWhenIdle } from '../observe/collect.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { parseListen, startServer } from '../observe/server.ts';
 import { connectBy } from './access.ts';
@@ -213,6 +214,17 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
       closers.push(() => agent.stop());
       checks.start();
       closers.push(async () => checks.stop());
+      // A collection takes as long as many changes do: not between two of them.
+      const restedMs = 2_000;
+      const endCollecting = collectWhenIdle({
+        clock,
+        idle: () =>
+          [...agent.states().values()].every(
+            ({ waitingSince, writing, writtenAt }) =>
+              !writing && waitingSince === undefined && clock.wall() - (writtenAt ?? 0) > restedMs,
+          ),
+      });
+      closers.push(async () => endCollecting());
       log.info('serving', { services: [...door.services()].length });
       await untilStopped(
         agent.written().then(() => leaveOthers(kit, mode, log)),

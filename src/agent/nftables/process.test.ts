@@ -48,6 +48,24 @@ test('a child that ends in the middle leaves its work in doubt, and the next lin
   await session.close();
 });
 
+test('no child reads more than a hundred lines, and none is waited for', async () => {
+  const lines: number[] = [];
+  const start = stub(interactive);
+  const session = new Session((program, args) => {
+    lines.push(0);
+    return start(program, args);
+  });
+  for (let line = 0; line < 250; line += 1) {
+    expect(await session.execute(line % 50 === 0 ? 'bad line' : 'good')).toBe(
+      line % 50 === 0 ? 'Error: No such file or directory\nbad line\n        ^' : '',
+    );
+    lines[lines.length - 1] = (lines.at(-1) ?? 0) + 1;
+    if (line % 100 === 99) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(lines).toEqual([100, 100, 50]);
+  await session.close();
+});
+
 test('a missing program is named with its cure', async () => {
   const missing: SpawnPiped = () => spawn(join(folder, 'no-such-nft'), { stdio: ['pipe', 'pipe', 'pipe'] });
   await expect(runNft(missing, ['-f', '-'], ['x'])).rejects.toMatchObject({

@@ -5,21 +5,17 @@
  * comes a word that is no command: nft refuses it without asking the kernel, and its echo on standard error ends the
  * reply. Every process start and most of the time of an `nft -f` (the kernel's clean-up when its socket closes) are saved.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { SluiceError } from '../../core/errors.ts';
+import { systemSpawn, type Spawn } from '../tool.ts';
 
 /**
  * Starts a program with all three streams on pipes. Tests hand in one that starts it inside a network namespace.
  */
-export type SpawnPiped = (program: string, args: readonly string[]) => ChildProcess;
+export type SpawnPiped = Spawn;
 
-export const spawnPiped: SpawnPiped = (program, args) =>
-  spawn(program, [...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    // nft's line reader keeps a history file at home otherwise; messages are read by us.
-    env: { ...process.env, HOME: '/dev/null', LC_ALL: 'C' },
-  });
+export const spawnPiped: SpawnPiped = systemSpawn;
 
 export interface Finished {
   readonly code: number | undefined;
@@ -62,8 +58,11 @@ export async function runNft(
 /** nft refuses these before it asks the kernel. */
 const marker = 'zz-sluice-mark';
 
-/** After so many characters a child is ended and another begun: its line reader remembers every line. */
-const mostWritten = 4_000_000;
+/**
+ * After so many lines a child is ended and another begun: its line reader (libedit) remembers every line and, before it
+ * hands on the next, walks through all of them twice. After 1,000 lines that takes longer than the rest of a change.
+ */
+const mostLines = 100;
 
 interface Waiting {
   readonly word: string;
@@ -77,7 +76,8 @@ export class Session {
   #child: ChildProcess | undefined;
   #waiting: Waiting | undefined;
   #heard = '';
-  #written = 0;
+  /** Of this child. */
+  #lines = 0;
   #count = 0;
 
   constructor(start: SpawnPiped) {
@@ -92,13 +92,12 @@ export class Session {
    */
   execute(line: string): Promise<string> {
     return new Promise((resolve, reject) => {
-      if (this.#written > mostWritten) this.#retire();
       const child = (this.#child ??= this.#begin());
       this.#count += 1;
       const word = `${marker}-${this.#count}`;
       this.#heard = '';
       this.#waiting = { word, resolve, reject };
-      this.#written += line.length;
+      this.#lines += 1;
       child.stdin?.write(`${line}\n${word}\n`);
     });
   }
@@ -114,7 +113,18 @@ export class Session {
   #retire(): void {
     this.#child?.stdin?.end();
     this.#child = undefined;
-    this.#written = 0;
+    this.#lines = 0;
+  }
+
+  /** Another child in place of one that has served its time, while nobody waits. */
+  #renew(): void {
+    if (this.#waiting !== undefined || this.#child === undefined || this.#lines < mostLines) return;
+    this.#retire();
+    try {
+      this.#child = this.#begin();
+    } catch {
+      // The next line tries again, and tells.
+    }
   }
 
   #begin(): ChildProcess {
@@ -153,12 +163,13 @@ export class Session {
     this.#waiting = undefined;
     const before = this.#heard.slice(0, at);
     waiting.resolve(before.slice(0, Math.max(0, before.lastIndexOf('Error:'))).trim());
+    if (this.#lines >= mostLines) setImmediate(() => this.#renew());
   }
 
   #lost(child: ChildProcess, error: SluiceError): void {
     if (this.#child !== child) return;
     this.#child = undefined;
-    this.#written = 0;
+    this.#lines = 0;
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.reject(error);

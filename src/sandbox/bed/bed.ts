@@ -134,7 +134,10 @@ export class Bed implements AsyncDisposable {
 
   /** Starts a child in a place with pipes, as backends want it. The caller ends it. */
   spawn(place: string, program: string, args: readonly string[]): ChildProcessWithoutNullStreams {
-    return spawn('ip', this.#inside(place, program, args), { env: { ...process.env, ...this.#env(place) } });
+    return spawn('ip', this.#inside(place, program, args), {
+      // As the agent starts them.
+      env: { ...process.env, HOME: '/dev/null', LC_ALL: 'C', ...this.#env(place) },
+    });
   }
 
   /** Starts a program in a place that ends with the bed, however this process ends. */

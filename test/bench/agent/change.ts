@@ -15,7 +15,7 @@ import { slimNode, slimSlice } from '../../../src/kube/slim.ts';
 import type { Bed } from '../../../src/sandbox/bed/bed.ts';
 import { bedNode } from '../../../src/sandbox/bed/node-object.ts';
 import { quantile, type Row } from '../bench.ts';
-import { openBackend, recorder, replay, writes, type Run } from './bare.ts';
+import { openBackend, recorder, replay, writes } from './bare.ts';
 import { put } from './live.ts';
 import { makeNode, node, unlessGivenUp, untilAnswered, type Mode, type Stage } from './stage.ts';
 import { meaningOf, settingsOf } from './start.ts';
@@ -34,6 +34,7 @@ interface Changed {
 async function measureChanges(size: Size, mode: Mode): Promise<Changed> {
   await using bed = await makeNode();
   const record = recorder(bed);
+  await using bare = mode === 'iptables' ? await bareNode(size, mode) : undefined;
   const { agent, hearer, next } = await agentOf(bed, size, await openBackend(bed, mode, record.start), mode);
   await agent.written();
   await sleep(7_000);
@@ -42,7 +43,7 @@ async function measureChanges(size: Size, mode: Mode): Promise<Changed> {
   const sliceOf = (index: number, without: number): EndpointSliceObject =>
     slimSlice(worldSlice(index, size.endpoints, without), intern);
   const ms: number[] = [];
-  const recorded: (readonly Run[])[] = [];
+  const bareMs: number[] = [];
   const warmUp = 10;
   for (let turn = 0; turn < changes[mode] + warmUp; turn += 1) {
     // Each Service twice in a row: without its first endpoint, and with it again.
@@ -55,29 +56,26 @@ async function measureChanges(size: Size, mode: Mode): Promise<Changed> {
     const took = (await kernel) - started;
     await kernelHas(bed, mode, index * size.endpoints, after === 0);
     await sleep(restMs);
-    const runs = record.take().filter(writes);
+    const runs = record.take().filter((run) => writes(run) && run.program !== 'ipset');
+    // One after the other, so that what else the machine does meets both.
+    const bareTook = bare === undefined ? undefined : await replay(bare, runs);
     if (turn < warmUp) continue;
     ms.push(took);
-    if (mode === 'iptables') recorded.push(runs.filter(({ program }) => program !== 'ipset'));
+    if (bareTook !== undefined) bareMs.push(bareTook);
+    await sleep(restMs);
   }
   await agent.stop();
-  return { ms, bareMs: recorded.length === 0 ? [] : await bareChanges(size, mode, recorded) };
+  return { ms, bareMs };
 }
 
-/** On a node of its own with the same rules: an agent would take the bare tool for somebody else. */
-async function bareChanges(
-  size: Size,
-  mode: Mode,
-  recorded: readonly (readonly Run[])[],
-): Promise<readonly number[]> {
-  await using bed = await makeNode();
+/** A node with the same rules and no agent, which would take the bare tool for somebody else. */
+async function bareNode(size: Size, mode: Mode): Promise<Bed> {
+  const bed = await makeNode();
   const meaning = meaningOf(bed, size, mode);
   const backend = await openBackend(bed, mode);
   await backend.replace(meaning.node, meaning.decisions);
   await backend.close();
-  const ms: number[] = [];
-  for (const runs of recorded) ms.push(await replay(bed, runs));
-  return ms;
+  return bed;
 }
 
 /** @throws Error where the kernel is not what was said to be written. */

@@ -111,7 +111,8 @@ export async function measureStart(
   const late = await everyServiceAnswers(bed, services);
   const ours = program === 'ours';
   const lines = ours ? await untilLogged(process, wroteEverything) : [];
-  await sleep(2_000);
+  // What the load needed is given back once nothing has been written for a while.
+  await sleep(7_000);
   const memory = await memoryOf(process.pid);
   const childrenPeak = await children();
   const result = {
