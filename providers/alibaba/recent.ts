@@ -27,6 +27,8 @@ export class Recent {
   readonly #owners = new Map<string, string>();
   /** Client token → when it first led to something that cannot be seen, and what the cloud said of that. */
   readonly #puzzles = new Map<string, { readonly since: number; readonly answer: object | undefined }>();
+  /** Balancer that nothing but a creation's answer speaks for → the client token of that. */
+  readonly #unproven = new Map<string, string>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -46,14 +48,38 @@ export class Recent {
     this.#note(this.#deleted, id);
     this.#created.delete(id);
     this.#ordered.delete(id);
+    this.prove(id);
     const uid = this.#owners.get(id);
     if (uid !== undefined) this.nextGeneration(uid);
     this.#owners.delete(id);
   }
 
-  /** The balancer was seen to be this owner's. */
+  /** The balancer is this owner's. */
   own(id: string, uid: string): void {
     this.#owners.set(id, uid);
+  }
+
+  /** Whether we know of it, and whose it is. */
+  isKnown(id: string): boolean {
+    return this.#owners.has(id);
+  }
+
+  /** A creation has answered with it: it may have been made long ago, and be gone. */
+  believe(id: string, token: string, answer: object): void {
+    this.#unproven.set(id, token);
+    this.#puzzles.set(token, { since: this.#clock.now(), answer });
+  }
+
+  /** It has been seen, or a write to it has succeeded. */
+  prove(id: string): void {
+    const token = this.#unproven.get(id);
+    if (token === undefined) return;
+    this.#unproven.delete(id);
+    this.#puzzles.delete(token);
+  }
+
+  isUnproven(id: string): boolean {
+    return this.#unproven.has(id);
   }
 
   /** It has been seen, and was not made just now: not seeing it any more means that it is gone. */
