@@ -96,7 +96,7 @@ async function write(
   const { door, recent, seen } = sources;
   const ids = balancersOf(parameters);
   const call = (): Promise<object> =>
-    door.call(operation, parameters as never, signal).finally(() => {
+    door.call(operation, parameters, signal).finally(() => {
       for (const id of ids) seen.wrote(id);
     });
   const [id = ''] = ids;

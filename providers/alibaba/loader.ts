@@ -209,9 +209,7 @@ export class Loader {
     ids: readonly string[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, readonly Listener[]>> {
-    const read = await Promise.all(
-      chunks(ids, idsPerCall).map((part) => this.#someListeners(part, signal)),
-    );
+    const read = await Promise.all(chunks(ids, idsPerCall).map((part) => this.#someListeners(part, signal)));
     return new Map(read.flatMap((one) => [...one]));
   }
 

@@ -44,7 +44,7 @@ export function split(step: Step, parameters: Parameters, error: SluiceError): r
 
 function groupFirst(
   step: Step,
-  { BackendServers: _, ...parameters }: Parameters,
+  { BackendServers: _members, ...parameters }: Parameters,
   servers: readonly BackendServer[],
   error: SluiceError,
 ): readonly Step[] {
