@@ -1,7 +1,7 @@
 /** Carrying out one step: one call that writes, and where its answer says too little, a look beside it. */
 import { SluiceError, isSluiceError } from '../../src/core/errors.ts';
 import type { Outputs, Parameters, Step } from '../../src/core/plan.ts';
-import { becomesVisible, createBalancer } from './create.ts';
+import { becomesVisible, createBalancer, notVisible } from './create.ts';
 import { isGone } from './errors.ts';
 import type { Loader } from './loader.ts';
 import { isSlbOperation } from './operations.ts';
@@ -100,14 +100,19 @@ async function write(
       for (const id of ids) seen.wrote(id);
     });
   const [id = ''] = ids;
-  if (!recent.isUnproven(id)) return await call();
+  const unproven = recent.unproven(id);
+  if (unproven === undefined) return await call();
+  // Nothing is known but that it is not there: the next pass begins with its creation.
+  if (unproven.doubted) throw notVisible();
   try {
     const output = await call();
     recent.prove(id);
     return output;
   } catch (error) {
-    if (!isGone(error) || !(await becomesVisible(sources, id, signal))) throw error;
-    return await call();
+    if (!isGone(error)) throw error;
+    if (await becomesVisible(sources, id, signal)) return await call();
+    recent.disbelieve(id);
+    throw notVisible(undefined, error);
   }
 }
 

@@ -55,7 +55,7 @@ describe('an answer whose balancer is not found by the next write', () => {
       codes.push(...failed.map(({ error }) => `${error.kind} ${error.code}`));
       await bench.clock.advance(10_000);
     }
-    expect(new Set(codes)).toEqual(new Set(['busy InvalidLoadBalancerId.NotFound']));
+    expect(new Set(codes)).toEqual(new Set(['busy NotVisibleYet']));
     const { plan, after } = await bench.ensure(state);
     expect(plan.steps).toEqual([]);
     expect(after.balancer?.id).not.toBe(first);

@@ -109,10 +109,10 @@ async function attempt(
     ResourceGroupId: ResourceGroupId ?? '',
   };
   const isNew = known === undefined && !recent.isKnown(id);
-  if (isNew) recent.believe(id, ClientToken, made);
+  if (isNew) recent.believe(id, uid, ClientToken, made);
   else if (!(await becomesVisible(sources, id, signal)))
     return recent.wasSeen(id) ? 'spent' : spent(recent, ClientToken, made);
-  recent.own(id, uid);
+  else recent.own(id, uid);
   return outputs;
 }
 
@@ -135,10 +135,16 @@ export async function becomesVisible(
 function spent(recent: Recent, token: string, answer: object | undefined): 'spent' {
   const ms = recent.puzzledMs(token, answer);
   if (ms === 0) return 'spent';
-  throw new SluiceError('busy', `${operation}: what was made with this client token cannot be seen yet`, {
+  throw notVisible(Math.min(ms, recheckMs));
+}
+
+/** What a client token led to may be on its way, or gone for long. */
+export function notVisible(retryAfterMs = recheckMs, cause?: unknown): SluiceError {
+  return new SluiceError('busy', `${operation}: what was made with this client token cannot be seen yet`, {
     code: 'NotVisibleYet',
     action: operation,
-    retryAfterMs: Math.min(ms, recheckMs),
+    retryAfterMs,
+    cause,
   });
 }
 
