@@ -7,6 +7,7 @@
 import { claimOf, finalizer, type Claim } from '../core/claim.ts';
 import { guard, type HeldStep } from '../core/guard.ts';
 import type { ServiceObject } from '../core/objects.ts';
+import { parsed } from '../core/parsed.ts';
 import { emptyPlan, type Plan } from '../core/plan.ts';
 import { hasErrors, type Problem } from '../core/problems.ts';
 import type { Exclusion, ProviderName } from '../core/provider.ts';
@@ -70,7 +71,7 @@ export async function preview(
     live ? await provider.observe({ owner, depth, wanted, previous: undefined, signal }) : provider.nothing;
 
   if (claim.kind === 'released') {
-    const { settings } = provider.parse(service);
+    const { settings } = parsed(provider, service);
     const plan = provider.plan(
       { kind: 'absent', settings },
       await observe(undefined, 'removal'),
