@@ -6,6 +6,7 @@
  */
 import { SluiceError } from '../../src/core/errors.ts';
 import type { Outputs, Parameters, Step } from '../../src/core/plan.ts';
+import type { BackendServer } from './client-types-groups.ts';
 import type { ListenerProtocol } from './client-types-listeners.ts';
 import type { DomainCertificate } from './domains.ts';
 import { settingsOfInput } from './listener-input.ts';
@@ -174,18 +175,15 @@ const effects: Effects = {
         ours: true,
         marked: false,
         usedBy: [],
-        members: {},
+        members: added(input.BackendServers ?? []),
       },
     ]),
   }),
   AddVServerGroupBackendServers: (balancer, input) =>
-    changeMembers(balancer, input.VServerGroupId, (members) => {
-      const added = input.BackendServers.map((server): readonly [string, ObservedMember] => [
-        memberKey(server.ServerId, server.Port),
-        { weight: server.Weight ?? 100, health: 'initial', reason: 'unavailable', ours: true },
-      ]);
-      return { ...members, ...Object.fromEntries(added) };
-    }),
+    changeMembers(balancer, input.VServerGroupId, (members) => ({
+      ...members,
+      ...added(input.BackendServers),
+    })),
   RemoveVServerGroupBackendServers: (balancer, input) =>
     changeMembers(balancer, input.VServerGroupId, (members) => {
       const gone = new Set(input.BackendServers.map(({ ServerId, Port }) => memberKey(ServerId, Port)));
@@ -206,6 +204,14 @@ const effects: Effects = {
     groups: balancer.groups.filter(({ id }) => id !== input.VServerGroupId),
   }),
 };
+
+function added(servers: readonly BackendServer[]): Readonly<Record<string, ObservedMember>> {
+  const members = servers.map(({ ServerId, Port, Weight = 100 }): readonly [string, ObservedMember] => [
+    memberKey(ServerId, Port),
+    { weight: Weight, health: 'initial', reason: 'unavailable', ours: true },
+  ]);
+  return Object.fromEntries(members);
+}
 
 function madeListener(
   balancer: ObservedBalancer,

@@ -24,7 +24,8 @@ export const annotations: readonly AnnotationDoc[] = rows.map(
   ({ key, values, fallback, means, status, note }) => ({ key, values, fallback, means, status, note }),
 );
 
-const known: readonly string[] = rows.flatMap((row) => spellings(row));
+const spelled = rows.map((row) => ({ row, keys: spellings(row) }));
+const known: readonly string[] = spelled.flatMap(({ keys }) => keys);
 
 /** Wider than the known spellings, so that a misspelling of them is found too. */
 const family = ['service.beta.kubernetes.io/alibaba-cloud-', 'service.beta.kubernetes.io/alicloud-'];
@@ -50,9 +51,9 @@ export function readAnnotations(given: Readonly<Record<string, string>>): {
 } {
   const draft = emptyDraft();
   const problems: Problem[] = [];
-  for (const row of rows) {
+  for (const { row, keys } of spelled) {
     const strict = exact.has(row.word);
-    const present = spellings(row).filter((key) => {
+    const present = keys.filter((key) => {
       const text = given[key];
       return text !== undefined && (strict || text.trim() !== '');
     });

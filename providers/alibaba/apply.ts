@@ -1,10 +1,11 @@
 /** Carrying out one step: one call that writes, and where its answer says too little, a look beside it. */
 import { SluiceError, isSluiceError } from '../../src/core/errors.ts';
 import type { Outputs, Parameters, Step } from '../../src/core/plan.ts';
-import { createBalancer } from './create.ts';
-import type { Door } from './door.ts';
+import { becomesVisible, createBalancer, notVisible } from './create.ts';
+import { isGone } from './errors.ts';
+import type { Loader } from './loader.ts';
 import { isSlbOperation } from './operations.ts';
-import type { SlbInput, SlbOutput } from './operations.ts';
+import type { SlbInput, SlbOperation, SlbOutput } from './operations.ts';
 import { withTime } from './ordered.ts';
 import type { Recent } from './recent.ts';
 import type { ApplySources } from './sources.ts';
@@ -20,7 +21,7 @@ export async function apply(
   signal: AbortSignal,
 ): Promise<Outputs> {
   const { operation } = step;
-  const { door, recent } = sources;
+  const { loader, recent } = sources;
   if (!isSlbOperation(operation)) {
     throw new SluiceError('bug', `${operation} is not a call that this provider makes`, {
       code: 'UnknownStep',
@@ -33,9 +34,7 @@ export async function apply(
   const balancer = idIn(parameters, 'LoadBalancerId');
   try {
     if (operation === 'TagResources') return await tagResources(sources, parameters, signal);
-    const output = await door.call(operation, parameters, signal).finally(() => {
-      for (const id of balancersOf(parameters)) sources.seen.wrote(id);
-    });
+    const output = await write(sources, operation, parameters, signal);
     if (operation === 'DeleteLoadBalancer') recent.delete(balancer);
     if (operation === 'DeleteVServerGroup') recent.delete(group);
     if (operation === 'ModifyLoadBalancerInternetSpec') noteOrder(recent, balancer, parameters);
@@ -50,7 +49,7 @@ export async function apply(
     if (operation === 'StartLoadBalancerListener') {
       return {
         Status: await statusAfter(
-          door,
+          loader,
           parameters as unknown as SlbInput<'StartLoadBalancerListener'>,
           signal,
         ),
@@ -84,6 +83,36 @@ export async function apply(
       }
     }
     throw error;
+  }
+}
+
+/** What was made a moment ago may not be found yet: then the call is made once more as soon as it can be seen. */
+async function write(
+  sources: ApplySources,
+  operation: SlbOperation,
+  parameters: Parameters,
+  signal: AbortSignal,
+): Promise<object> {
+  const { door, recent, seen } = sources;
+  const ids = balancersOf(parameters);
+  const call = (): Promise<object> =>
+    door.call(operation, parameters, signal).finally(() => {
+      for (const id of ids) seen.wrote(id);
+    });
+  const [id = ''] = ids;
+  const unproven = recent.unproven(id);
+  if (unproven === undefined) return await call();
+  // Nothing is known but that it is not there: the next pass begins with its creation.
+  if (unproven.doubted) throw notVisible();
+  try {
+    const output = await call();
+    recent.prove(id);
+    return output;
+  } catch (error) {
+    if (!isGone(error)) throw error;
+    if (await becomesVisible(sources, id, signal)) return await call();
+    recent.disbelieve(id);
+    throw notVisible(undefined, error);
   }
 }
 
@@ -127,18 +156,16 @@ function noteOrder(recent: Recent, balancer: string, parameters: Parameters): vo
 
 /** Whether it runs already; where that cannot be told, it is taken to be starting, and the next look will tell. */
 async function statusAfter(
-  door: Door,
+  loader: Loader,
   { LoadBalancerId, ListenerPort, ListenerProtocol }: SlbInput<'StartLoadBalancerListener'>,
   signal: AbortSignal,
 ): Promise<string> {
   try {
-    const answer = await door.call(
-      'DescribeLoadBalancerListeners',
-      { LoadBalancerId: [LoadBalancerId], ListenerPort, ListenerProtocol, MaxResults: 20 },
-      signal,
+    const listeners = await loader.listeners(LoadBalancerId, signal);
+    const started = listeners?.find(
+      (one) => one.ListenerPort === ListenerPort && one.ListenerProtocol === ListenerProtocol,
     );
-    const status = answer.Listeners?.[0]?.Status;
-    return status === 'running' ? status : 'starting';
+    return started?.Status === 'running' ? started.Status : 'starting';
   } catch {
     return 'starting';
   }

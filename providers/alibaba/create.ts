@@ -4,7 +4,8 @@
  * The client token is made from the cluster, the Service's UID and a generation, so that a creation whose answer
  * was lost is repeated and not doubled, by the next process too. A token may also lead to a balancer that has
  * been deleted since, or be taken by an earlier question: then the next generation is tried, after a look that
- * shows nothing.
+ * shows nothing. That look waits until something speaks against the answer: a balancer that we knew before, or
+ * a write that does not find it.
  */
 import { sleep } from '../../src/core/clock.ts';
 import { isSluiceError, SluiceError } from '../../src/core/errors.ts';
@@ -74,15 +75,16 @@ export async function createBalancer(
 
 /** `spent`: the token leads nowhere. A `SluiceError`: refused for good. */
 async function attempt(
-  { door, loader, recent, clock }: ApplySources,
+  sources: ApplySources,
   input: CreateLoadBalancerInput,
   ClientToken: string,
   uid: string,
   signal: AbortSignal,
 ): Promise<Outputs | 'spent' | SluiceError> {
+  const { door, loader, recent } = sources;
+  const known = recent.answerTo(ClientToken) as SlbOutput<'CreateLoadBalancer'> | undefined;
   let made: SlbOutput<'CreateLoadBalancer'>;
   try {
-    const known = recent.answerTo(ClientToken) as SlbOutput<'CreateLoadBalancer'> | undefined;
     made = known ?? (await door.call(operation, { ...input, ClientToken }, signal));
   } catch (error) {
     if (!isSluiceError(error)) throw error;
@@ -98,30 +100,51 @@ async function attempt(
   }
   const id = made.LoadBalancerId;
   if (recent.wasDeleted(id)) return 'spent';
+  const { Address, VpcId, VSwitchId, ResourceGroupId } = made;
+  const outputs: Outputs = {
+    LoadBalancerId: id,
+    Address,
+    VpcId: VpcId ?? '',
+    VSwitchId: VSwitchId ?? '',
+    ResourceGroupId: ResourceGroupId ?? '',
+  };
+  const isNew = known === undefined && !recent.isKnown(id);
+  if (isNew) recent.believe(id, uid, ClientToken, made);
+  else if (!(await becomesVisible(sources, id, signal)))
+    return recent.wasSeen(id) ? 'spent' : spent(recent, ClientToken, made);
+  else recent.own(id, uid);
+  return outputs;
+}
+
+/** Looks for a balancer, for a few seconds. */
+export async function becomesVisible(
+  { loader, clock, recent }: Pick<ApplySources, 'loader' | 'clock' | 'recent'>,
+  id: string,
+  signal: AbortSignal,
+): Promise<boolean> {
   for (const ms of looks) {
     if (ms > 0) await sleep(clock, ms, signal);
     if ((await loader.balancer(id, signal)) === undefined) continue;
-    recent.own(id, uid);
-    const { Address, VpcId, VSwitchId, ResourceGroupId } = made;
-    return {
-      LoadBalancerId: id,
-      Address,
-      VpcId: VpcId ?? '',
-      VSwitchId: VSwitchId ?? '',
-      ResourceGroupId: ResourceGroupId ?? '',
-    };
+    recent.prove(id);
+    return true;
   }
-  return recent.wasSeen(id) ? 'spent' : spent(recent, ClientToken, made);
+  return false;
 }
 
 /** What was made a moment ago may be unseen for a while: until that is over, another one is not made beside it. */
 function spent(recent: Recent, token: string, answer: object | undefined): 'spent' {
   const ms = recent.puzzledMs(token, answer);
   if (ms === 0) return 'spent';
-  throw new SluiceError('busy', `${operation}: what was made with this client token cannot be seen yet`, {
+  throw notVisible(Math.min(ms, recheckMs));
+}
+
+/** What a client token led to may be on its way, or gone for long. */
+export function notVisible(retryAfterMs = recheckMs, cause?: unknown): SluiceError {
+  return new SluiceError('busy', `${operation}: what was made with this client token cannot be seen yet`, {
     code: 'NotVisibleYet',
     action: operation,
-    retryAfterMs: Math.min(ms, recheckMs),
+    retryAfterMs,
+    cause,
   });
 }
 

@@ -1,9 +1,9 @@
 /**
- * The reads that Services share: balancers by their tags, listeners of up to ten balancers a call.
+ * The reads that Services share: balancers by their tags, ids and names, and listeners, of up to ten a call.
  *
- * A few Services that look at the same time are asked for by their own tags in one call (tags combine with OR),
- * many by the tag of the cluster, a hundred balancers a page. Entries carry their tags, so whose they are is
- * checked here and not left to the filter.
+ * Services that look at the same time are asked for by their own tags (which combine with OR), very many by the
+ * tag of the cluster, a hundred balancers a page. Entries carry their tags, so whose they are is checked here
+ * and not left to the filter.
  */
 import { isSluiceError } from '../../src/core/errors.ts';
 import type { Owner } from '../../src/core/provider.ts';
@@ -17,11 +17,15 @@ import type { BackendHealth, Listener } from './client-types-listeners.ts';
 import type { Door } from './door.ts';
 import { isGone } from './errors.ts';
 import type { ObservedListener } from './observed.ts';
+import { chunks } from './steps.ts';
 import { clusterTag, uidTag, useTag } from './tags.ts';
 
 const pageSize = 100;
 const tagsPerCall = 10;
+/** Ids or names. */
 const idsPerCall = 10;
+/** From so many on, pages of the whole cluster cost less. */
+const mostTags = 50;
 const listenersPerPage = 100;
 
 interface Question {
@@ -33,11 +37,13 @@ interface Question {
 export class Loader {
   readonly #door: Door;
   readonly #balancers: SharedRead<Question, readonly LoadBalancer[]>;
+  readonly #named: SharedRead<string, readonly LoadBalancer[]>;
   readonly #listeners: SharedRead<string, ReadonlyMap<string, readonly Listener[]>>;
 
   constructor(door: Door) {
     this.#door = door;
     this.#balancers = new SharedRead((questions, signal) => this.#findBalancers(questions, signal));
+    this.#named = new SharedRead((names, signal) => this.#findNamed([...new Set(names)], signal));
     this.#listeners = new SharedRead((ids, signal) => this.#readListeners([...new Set(ids)], signal));
   }
 
@@ -58,14 +64,13 @@ export class Loader {
 
   /** With exactly this name: the cloud may find longer ones too. */
   async balancersNamed(name: string, signal: AbortSignal): Promise<readonly LoadBalancer[]> {
-    const found = await this.#pages({ LoadBalancerName: name }, signal);
+    const found = await this.#named.ask(name, signal);
     return found.filter(({ LoadBalancerName }) => LoadBalancerName === name);
   }
 
   async balancersWithIds(ids: readonly string[], signal: AbortSignal): Promise<readonly LoadBalancer[]> {
     const found: LoadBalancer[] = [];
-    for (let i = 0; i < ids.length; i += idsPerCall) {
-      const part = ids.slice(i, i + idsPerCall);
+    for (const part of chunks(ids, idsPerCall)) {
       const listed = await this.#pages({ LoadBalancerId: part.join(',') }, signal);
       found.push(...listed.filter(({ LoadBalancerId }) => part.includes(LoadBalancerId)));
     }
@@ -152,7 +157,10 @@ export class Loader {
       { TagKey: uidTag, TagValue: owner.uid },
       ...(uses ? [{ TagKey: useTag(owner) }] : []),
     ]);
-    if (tags.length <= tagsPerCall) return this.balancersWithTags(tags, signal);
+    if (tags.length <= mostTags) {
+      const parts = chunks(tags, tagsPerCall).map((part) => this.balancersWithTags(part, signal));
+      return (await Promise.all(parts)).flat();
+    }
     const clusters = [...new Set(questions.map(({ owner }) => owner.cluster.id))];
     const uses = questions
       .filter((one) => one.uses)
@@ -162,10 +170,16 @@ export class Loader {
       signal,
     );
     const used: LoadBalancer[] = [];
-    for (let i = 0; i < uses.length; i += tagsPerCall) {
-      used.push(...(await this.balancersWithTags(uses.slice(i, i + tagsPerCall), signal)));
-    }
+    for (const part of chunks(uses, tagsPerCall)) used.push(...(await this.balancersWithTags(part, signal)));
     return [...found, ...used];
+  }
+
+  /** A comma separates names, and no name holds one. */
+  async #findNamed(names: readonly string[], signal: AbortSignal): Promise<readonly LoadBalancer[]> {
+    const read = chunks(names, idsPerCall).map((part) =>
+      this.#pages({ LoadBalancerName: part.join(',') }, signal),
+    );
+    return (await Promise.all(read)).flat();
   }
 
   async #pages(
@@ -195,9 +209,7 @@ export class Loader {
     ids: readonly string[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, readonly Listener[]>> {
-    const parts: string[][] = [];
-    for (let i = 0; i < ids.length; i += idsPerCall) parts.push(ids.slice(i, i + idsPerCall));
-    const read = await Promise.all(parts.map((part) => this.#someListeners(part, signal)));
+    const read = await Promise.all(chunks(ids, idsPerCall).map((part) => this.#someListeners(part, signal)));
     return new Map(read.flatMap((one) => [...one]));
   }
 

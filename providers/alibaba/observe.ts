@@ -146,6 +146,7 @@ export async function readBalancer(
   const id = balancer.LoadBalancerId;
   const ordered = recent.ordered(id, tagsOf(balancer));
   const ours = isOwnedBy(owner, tagsOf(balancer));
+  recent.prove(id);
   if (ours) recent.own(id, owner.uid);
   const foreign = foreignNames(owner, tagsOf(balancer));
   // What we made goes with all that is on it: there is nothing more to know.

@@ -72,14 +72,25 @@ export function planGroup(
   const present = groupOf(listener, groups);
   if (present !== undefined)
     return planMembers(planning, wanted, listener, group, present, present.id, context);
+  // As many as one call takes come with the group.
+  const first = group.members.slice(0, wanted.backendsPerCall);
   const id = addStep(planning, 'CreateVServerGroup', {
     id: `createVServerGroup.${listener.key}`,
-    parameters: { LoadBalancerId: balancer.id, VServerGroupName: group.name, Tag: toTagList(group.tags) },
+    parameters: {
+      LoadBalancerId: balancer.id,
+      VServerGroupName: group.name,
+      Tag: toTagList(group.tags),
+      BackendServers:
+        first.length === 0
+          ? undefined
+          : first.map(({ key, weight }) => described(key, weight, wanted.description)),
+    },
     subject: `group ${group.name}`,
-    reason: `port ${listener.port} has no group`,
+    reason: `port ${listener.port} has no group${first.length === 0 ? '' : `, and ${named(first.map(({ key }) => key))} should be a member`}`,
     risk: 'none',
   });
-  return planMembers(planning, wanted, listener, group, undefined, ref(id, 'VServerGroupId'), context);
+  const rest = { ...group, members: group.members.slice(first.length) };
+  return planMembers(planning, wanted, listener, rest, undefined, ref(id, 'VServerGroupId'), context);
 }
 
 function planMembers(

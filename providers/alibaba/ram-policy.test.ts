@@ -59,6 +59,7 @@ async function everyCall(): Promise<ReadonlySet<string>> {
       { externalTrafficPolicy: 'Local', healthCheckNodePort: 32_000 },
     ),
   );
+  await bench.ensure({ ...given({}), nodes: [...nodes, anEcsNode('n3')] });
   await bench.ensure({ ...given({}, { ports: ports.slice(0, 3) }), nodes: nodes.slice(0, 1) });
   await bench.ensure({ ...given({}, { ports: ports.slice(0, 3) }), nodes: nodes.slice(0, 1) });
   await bench.remove(given({}));

@@ -13,6 +13,13 @@ import type { Tags } from './tags.ts';
 
 const windowMs = 30_000;
 
+export interface Unproven {
+  /** Whom it was made for, and the client token of its creation. */
+  readonly uid: string;
+  readonly token: string;
+  readonly doubted: boolean;
+}
+
 export class Recent {
   readonly #clock: Clock;
   readonly #created = new Map<string, number>();
@@ -27,6 +34,8 @@ export class Recent {
   readonly #owners = new Map<string, string>();
   /** Client token → when it first led to something that cannot be seen, and what the cloud said of that. */
   readonly #puzzles = new Map<string, { readonly since: number; readonly answer: object | undefined }>();
+  /** Balancers that nothing but a creation's answer speaks for. */
+  readonly #unproven = new Map<string, Unproven>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -44,6 +53,7 @@ export class Recent {
   /** Its deletion is the end of its client token, if we know whose it was. */
   delete(id: string): void {
     this.#note(this.#deleted, id);
+    this.prove(id);
     this.#created.delete(id);
     this.#ordered.delete(id);
     const uid = this.#owners.get(id);
@@ -54,6 +64,38 @@ export class Recent {
   /** The balancer was seen to be this owner's. */
   own(id: string, uid: string): void {
     this.#owners.set(id, uid);
+  }
+
+  isKnown(id: string): boolean {
+    return this.#owners.has(id);
+  }
+
+  /** A creation has answered with it: it may have been made long ago, and be gone. */
+  believe(id: string, uid: string, token: string, answer: object): void {
+    this.#unproven.set(id, { uid, token, doubted: false });
+    this.#puzzles.set(token, { since: this.#clock.now(), answer });
+  }
+
+  /** A write did not find it, nor did a look: that it was made a moment ago is no longer taken for granted. */
+  disbelieve(id: string): void {
+    const unproven = this.#unproven.get(id);
+    if (unproven === undefined) return;
+    this.#unproven.set(id, { ...unproven, doubted: true });
+    this.#created.delete(id);
+    this.doubt(unproven.uid);
+  }
+
+  /** It has been seen, or a write to it has succeeded. */
+  prove(id: string): void {
+    const unproven = this.#unproven.get(id);
+    if (unproven === undefined) return;
+    this.#unproven.delete(id);
+    this.#puzzles.delete(unproven.token);
+    this.#owners.set(id, unproven.uid);
+  }
+
+  unproven(id: string): Unproven | undefined {
+    return this.#unproven.get(id);
   }
 
   /** It has been seen, and was not made just now: not seeing it any more means that it is gone. */

@@ -158,7 +158,6 @@ describe('afterwards it is served like any other', () => {
     expect(failed).toEqual([]);
     expect(writes).toEqual([
       'CreateVServerGroup',
-      'AddVServerGroupBackendServers',
       'SetLoadBalancerTCPListenerAttribute',
       'DeleteVServerGroup',
     ]);

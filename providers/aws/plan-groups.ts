@@ -6,7 +6,7 @@
  * it is safe (`handOver`), each named with the port it was registered with.
  */
 import { handOver } from '../../src/core/hand-over.ts';
-import type { RegisteredTarget, UnwantedCause } from '../../src/core/hand-over.ts';
+import type { RegisteredTarget, TargetHealth, UnwantedCause } from '../../src/core/hand-over.ts';
 import { ref } from '../../src/core/plan.ts';
 import type { Ref } from '../../src/core/plan.ts';
 import type { PlanContext } from '../../src/core/provider.ts';
@@ -166,6 +166,11 @@ function changeAttributes(
   });
 }
 
+/** Nobody uses a wanted group for now, but its listener comes: what is in it may be healthy a moment later. */
+function served(health: TargetHealth, group: ObservedGroup | undefined): TargetHealth {
+  return health === 'unused' && group?.balancers.length === 0 ? 'unknown' : health;
+}
+
 /** @returns the ids of the steps that register. */
 function planTargets(
   planning: Planning,
@@ -190,7 +195,7 @@ function planTargets(
     wanted: targets.map((target) => ({ key: target })),
     registered: Object.entries(observed?.targets ?? {}).map(([target, { health }]): RegisteredTarget => ({
       key: target,
-      health,
+      health: served(health, observed),
       cause: causeOf(target),
     })),
     now: context.now,

@@ -179,3 +179,26 @@ test('a change between Local and Cluster changes the check in place and hands th
   expect(plan.steps.map(({ operation }) => operation)).toEqual(['ModifyTargetGroup', 'RegisterTargets']);
   expect((await bench.ensure(open)).plan.steps).toEqual([]);
 });
+
+test('targets of a group whose listener somebody deleted are not taken for useless: the guard still has its say', async () => {
+  const bench = new Bench();
+  const nodes = ['n1', 'n2', 'n3', 'n4'].map((name) => aNode(name));
+  const { after } = await bench.ensure(cluster({ nodes }));
+  await bench.clock.advance(130_000);
+  bench.account.byHand('DeleteListener', { ListenerArn: after.balancer?.listeners[0]?.arn });
+  // A label put on most nodes by mistake: with a listener this would be held, as most healthy targets would go.
+  const few = cluster({ nodes: nodes.slice(0, 1) });
+
+  const { plan, calls } = await bench.ensure(few);
+
+  expect(plan.waits).toMatchObject([{ reason: 'HandingOver' }]);
+  expect(calls).toContain('CreateListener');
+  expect(calls).not.toContain('DeregisterTargets');
+  const next = await bench.ensure(few);
+  expect(next.plan.steps).toMatchObject([
+    {
+      operation: 'DeregisterTargets',
+      effect: { kind: 'removeTargets', healthyRemoved: 3, healthyBefore: 4 },
+    },
+  ]);
+});

@@ -8,6 +8,7 @@
 import { bearsOurs } from '../core/conditions.ts';
 import { claimOf, finalizer } from '../core/claim.ts';
 import type { NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
+import { parsed } from '../core/parsed.ts';
 import { WorkQueue } from '../core/queue.ts';
 import { silent, type Telemetry } from '../core/telemetry.ts';
 import type { Context } from './context.ts';
@@ -146,7 +147,7 @@ export class Controller {
     const claim = claimOf(service, this.#context.options.claim);
     if (claim.kind !== 'ours') return undefined;
     const provider = this.#context.providers.get(claim.provider);
-    return provider?.lane(provider.parse(service).settings, service);
+    return provider === undefined ? undefined : provider.lane(parsed(provider, service).settings, service);
   }
 
   #concerns(service: ServiceObject): boolean {

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { ownAnnotations, ownPrefix } from '../core/annotations.ts';
 import type { ServiceObject } from '../core/objects.ts';
 import type { Plan, Step } from '../core/plan.ts';
+import { parsed } from '../core/parsed.ts';
 import { hasErrors, type Problem } from '../core/problems.ts';
 import type { AnyProvider, Desired } from '../core/provider.ts';
 import { worldOf, type Context } from './context.ts';
@@ -31,9 +32,9 @@ export function prepare(
   served: () => readonly ServiceObject[],
 ): Prepared {
   const own = ownAnnotations(service.annotations, servedOwn(provider));
-  const parsed = provider.parse(service);
-  const desired = provider.want(parsed.settings, worldOf(context, service, served));
-  const problems = [...own.problems, ...parsed.problems, ...desired.problems];
+  const { settings, problems: mistakes } = parsed(provider, service);
+  const desired = provider.want(settings, worldOf(context, service, served));
+  const problems = [...own.problems, ...mistakes, ...desired.problems];
   const mode = own.settings.paused
     ? 'paused'
     : own.settings.planOnly
@@ -44,7 +45,7 @@ export function prepare(
   return {
     desired,
     problems,
-    settingsHash: createHash('sha256').update(JSON.stringify(parsed.settings)).digest('hex').slice(0, 8),
+    settingsHash: createHash('sha256').update(JSON.stringify(settings)).digest('hex').slice(0, 8),
     mode,
     driftPolicy: own.settings.driftPolicy ?? context.options.driftPolicy,
     publishEarly:

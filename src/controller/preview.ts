@@ -7,6 +7,7 @@
 import { claimOf, finalizer, type Claim } from '../core/claim.ts';
 import { guard, type HeldStep } from '../core/guard.ts';
 import type { ServiceObject } from '../core/objects.ts';
+import { parsed } from '../core/parsed.ts';
 import { emptyPlan, type Plan } from '../core/plan.ts';
 import { hasErrors, type Problem } from '../core/problems.ts';
 import type { Address, Exclusion, ProviderName } from '../core/provider.ts';
@@ -79,7 +80,7 @@ export async function preview(
       : provider.nothing;
 
   if (claim.kind === 'released') {
-    const { settings } = provider.parse(service);
+    const { settings } = parsed(provider, service);
     const plan = provider.plan(
       { kind: 'absent', settings },
       await observe(undefined, 'removal'),

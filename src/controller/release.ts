@@ -6,6 +6,7 @@ import { servedByAnnotation } from '../core/annotations.ts';
 import { asSluiceError, type SluiceError } from '../core/errors.ts';
 import { guard } from '../core/guard.ts';
 import type { ServiceObject } from '../core/objects.ts';
+import { parsed } from '../core/parsed.ts';
 import { hasErrors } from '../core/problems.ts';
 import type { AnyProvider } from '../core/provider.ts';
 import type { Outcome } from '../core/queue.ts';
@@ -106,7 +107,7 @@ async function remove(
     signal,
   });
   const plan = provider.plan(
-    { kind: 'absent', settings: service ? provider.parse(service).settings : undefined },
+    { kind: 'absent', settings: service ? parsed(provider, service).settings : undefined },
     observed,
     {
       owner: memory.owner,

@@ -128,11 +128,12 @@ export function unknownKeys(
   prefixes: readonly string[],
   known: readonly string[],
 ): readonly Problem[] {
+  const ours = Object.keys(annotations).filter((key) => prefixes.some((prefix) => key.startsWith(prefix)));
+  if (ours.length === 0) return [];
   const exact = new Set(known);
   const families = known.filter((key) => key.endsWith('*')).map((key) => key.slice(0, -1));
   const candidates = known.filter((key) => !key.endsWith('*'));
-  return Object.keys(annotations)
-    .filter((key) => prefixes.some((prefix) => key.startsWith(prefix)))
+  return ours
     .filter((key) => !exact.has(key) && !families.some((family) => key.startsWith(family)))
     .toSorted()
     .map((key): Problem => {

@@ -200,6 +200,7 @@ class Run<Observed> {
       const part: Attempted =
         before === undefined ? await this.#attempt(piece, budget) : this.#giveUp(piece, before);
       if (part.lacking !== undefined) lackingById.set(piece.id, part.lacking);
+      if (part.outputs !== undefined) this.#answers.set(piece.id, part.outputs);
       lacking ??= part.lacking;
       outputs =
         part.outputs === undefined || outputs === undefined ? undefined : { ...outputs, ...part.outputs };

@@ -107,8 +107,9 @@ function requireQuota(context: Context, group: GroupRecord, members: ReadonlyMap
     throw new CloudError('InstanceBackendServerNumberOverLimit', 'The quota of backend servers is used up');
   }
   const attached = new Map<string, number>();
-  for (const other of context.store.all('group')) {
-    const held = other.id === group.id ? members : other.members;
+  // A group in the making is not in the store yet.
+  const others = context.store.all('group').filter(({ id }) => id !== group.id);
+  for (const held of [...others.map((other) => other.members), members]) {
     for (const { serverId } of held.values()) attached.set(serverId, (attached.get(serverId) ?? 0) + 1);
   }
   for (const [serverId, times] of attached) {
