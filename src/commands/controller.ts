@@ -8,6 +8,7 @@ import { Controller } from '../controller/controller.ts';
 import { controllerOptions } from '../controller/options.ts';
 import { clusterWriter, Door } from '../controller/door.ts';
 import { systemClock } from '../core/clock.ts';
+import { Neighbourhood } from '../core/neighbours.ts';
 import { asSluiceError } from '../core/errors.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { Elector, type Term } from '../kube/lease.ts';
@@ -114,10 +115,13 @@ export const controllerCommand = command({
       const localDoor = settings.providers.has('local')
         ? new LocalDoor({ api, door, clock, random, report: readerLog(log) })
         : undefined;
+      const neighbours = new Neighbourhood();
+      const neighbour = (): string | undefined => neighbours.shown();
       const running = await startProviders(settings, {
         clock,
         random,
         onCall: telemetry.call,
+        neighbour,
         ...(localDoor === undefined ? {} : { cluster: localDoor }),
       });
       const elector = new Elector({
@@ -133,6 +137,16 @@ export const controllerCommand = command({
         },
       });
       let leading: Controller | undefined;
+      door.connect({
+        serviceChanged: (before, after) => {
+          if (!neighbours.note(before, after)) return;
+          // Who was left alone may be ours now.
+          for (const one of door.services())
+            if (one.type === 'LoadBalancer' && one.loadBalancerClass === undefined) leading?.look(one.key);
+        },
+        nodeChanged: () => undefined,
+        slicesChanged: () => undefined,
+      });
       const view = controllerView({ door, elector, clock, controller: () => leading });
       metrics.readFrom(view.metrics);
       const server = await startServer(flags.listen ?? settings.controller.listen, {
@@ -155,7 +169,7 @@ export const controllerCommand = command({
           view: door,
           writer: clusterWriter(new Writer(api), events),
           providers: running.providers,
-          options: controllerOptions(settings.controller, [...running.providers.keys()]),
+          options: controllerOptions(settings.controller, [...running.providers.keys()], neighbour),
           workers: settings.controller.workers,
           telemetry,
           permit: () => term.guard(),

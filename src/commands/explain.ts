@@ -8,6 +8,7 @@ import type { ClusterIdentity } from '../core/provider.ts';
 import { controllerOptions } from '../controller/options.ts';
 import { claimOf } from '../core/claim.ts';
 import { systemClock } from '../core/clock.ts';
+import { Neighbourhood } from '../core/neighbours.ts';
 import { asSluiceError } from '../core/errors.ts';
 import { objectKey, type EndpointSliceObject, type NodeObject, type ServiceObject } from '../core/objects.ts';
 import type { Api } from '../kube/api.ts';
@@ -112,7 +113,12 @@ export const explainCommand = command({
         readEvents(api, namespace, service.name, service.uid),
       );
       const names = [...running.providers.keys()];
-      const options = controllerOptions(settings?.controller ?? (await usualSettings()).controller, names);
+      const neighbours = Neighbourhood.of(picture?.local?.services() ?? []);
+      const options = controllerOptions(
+        settings?.controller ?? (await usualSettings()).controller,
+        names,
+        () => neighbours.shown(),
+      );
       const context: PreviewContext = {
         clock: systemClock,
         cluster,

@@ -9,6 +9,7 @@ import type { Door } from '../controller/door.ts';
 import { preview, type Preview, type PreviewContext } from '../controller/preview.ts';
 import type { ClusterView } from '../controller/cluster.ts';
 import { systemClock } from '../core/clock.ts';
+import { Neighbourhood } from '../core/neighbours.ts';
 import type { ObjectKey, ServiceObject } from '../core/objects.ts';
 import type { ClusterIdentity, ProviderName } from '../core/provider.ts';
 import { readClusterId } from '../kube/writer.ts';
@@ -186,8 +187,11 @@ async function previewAll(parts: {
 }): Promise<readonly Preview[] | undefined> {
   const { settings, cluster, view, only, shell, signal } = parts;
   const clock = systemClock;
+  const neighbours = Neighbourhood.of(view.services());
+  const neighbour = (): string | undefined => neighbours.shown();
   const running = await startProviders(settings, {
     clock,
+    neighbour,
     random: Math.random,
     onCall: () => undefined,
     ...(parts.local === undefined ? {} : { cluster: parts.local }),
@@ -198,7 +202,7 @@ async function previewAll(parts: {
     view,
     providers: running.providers,
     ...(parts.local === undefined ? {} : { atHand: localOnly }),
-    options: controllerOptions(settings.controller, [...running.providers.keys()]),
+    options: controllerOptions(settings.controller, [...running.providers.keys()], neighbour),
   };
   try {
     const chosen = [...view.services()]

@@ -20,6 +20,8 @@ export interface ProviderParts {
   readonly onCall: (provider: ProviderName, call: CloudCall) => void;
   /** The cluster as local mode needs it; without, its pure parts only are of use. */
   readonly cluster?: LocalCluster;
+  /** What is known of other controllers in the cluster. */
+  readonly neighbour?: () => string | undefined;
 }
 
 export interface RunningProviders {
@@ -105,7 +107,11 @@ export async function startProviders(settings: Settings, parts: ProviderParts): 
       case 'local': {
         const { startLocal } = await import('../../providers/local/start.ts');
         const { noCluster } = await import('../../providers/local/no-cluster.ts');
-        const { claim } = controllerOptions(settings.controller, [...settings.providers.keys()]);
+        const { claim } = controllerOptions(
+          settings.controller,
+          [...settings.providers.keys()],
+          parts.neighbour,
+        );
         const running = startLocal(section, {
           clock: parts.clock,
           cluster: parts.cluster ?? noCluster,

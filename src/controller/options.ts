@@ -26,6 +26,7 @@ export interface ControllerSection {
 export function controllerOptions(
   section: ControllerSection,
   configured: readonly ProviderName[],
+  neighbour?: () => string | undefined,
 ): ControllerOptions {
   const only = configured.length === 1 ? configured[0] : undefined;
   return {
@@ -34,6 +35,7 @@ export function controllerOptions(
       defaultProvider: section.defaultProvider ?? only,
       classes: section.classes,
       claimClassless: section.claimClassless,
+      ...(neighbour === undefined ? {} : { neighbour }),
     },
     guard: {
       share: section.guard.sharePercent / 100,

@@ -8,6 +8,7 @@
  * is claimed only when nobody else shows on it.
  */
 import { ownPrefix, providerNames, servedByAnnotation } from './annotations.ts';
+import { foreignFinalizers, foreignMarks, handOverTo } from './neighbours.ts';
 import type { ServiceObject } from './objects.ts';
 import type { ProviderName } from './provider.ts';
 
@@ -22,6 +23,8 @@ export interface ClaimRules {
   /** Classes that a provider serves beside `sluice.dev/<provider>`. */
   readonly classes?: Readonly<Partial<Record<ProviderName, readonly string[]>>>;
   readonly claimClassless: boolean;
+  /** Says of other controllers that serve Services without a class in this cluster; undefined where none shows. */
+  readonly neighbour?: () => string | undefined;
 }
 
 export type Claim =
@@ -65,7 +68,11 @@ function byWhatItSays(service: ServiceObject, held: boolean, rules: ClaimRules):
       return { kind: 'none' };
     const other = otherController(service);
     if (other !== undefined) {
-      const message = `service ${service.key} is left alone: ${other}`;
+      const cure =
+        rules.defaultProvider === 'local'
+          ? `; to give it to Sluice: ${handOverTo(classOf('local'), service)}`
+          : '';
+      const message = `service ${service.key} is left alone: ${other}${cure}`;
       return { kind: 'foreign', reason: 'ClaimedElsewhere', message };
     }
   }
@@ -124,6 +131,15 @@ function byAnnotation(service: ServiceObject, held: boolean, rules: ClaimRules):
   const recorded = held ? recordOf(service) : undefined;
   const only = rules.providers.length === 1 ? rules.providers[0] : undefined;
   const provider = recorded ?? rules.defaultProvider ?? only;
+  // Both would write the status in turn. Where there is a neighbour, local mode serves only what is given to it by name.
+  const neighbour = provider === 'local' && !held && named === undefined ? rules.neighbour?.() : undefined;
+  if (neighbour !== undefined) {
+    return {
+      kind: 'foreign',
+      reason: 'ClaimedElsewhere',
+      message: `service ${service.key} is left alone: ${neighbour}; to give it to Sluice: ${handOverTo(classOf('local'), service)}`,
+    };
+  }
   if (provider !== undefined) return { kind: 'ours', provider };
   return {
     kind: 'foreign',
@@ -145,23 +161,6 @@ function showsOurAddress(service: ServiceObject): boolean {
 function recordOf(service: ServiceObject): ProviderName | undefined {
   return providerNames.find((name) => name === service.annotations[servedByAnnotation]);
 }
-
-/** Finalizer → whose it is. */
-const foreignFinalizers: Readonly<Record<string, string>> = {
-  'service.kubernetes.io/load-balancer-cleanup': "the cloud provider's service controller",
-  'service.k8s.aws/resources': 'aws-load-balancer-controller',
-  'service.k8s.alibaba/resources': 'the Alibaba cloud controller manager',
-  'gke.networking.io/l4-ilb-v1': 'the GKE controller',
-  'gke.networking.io/l4-ilb-v2': 'the GKE controller',
-  'gke.networking.io/l4-netlb-v2': 'the GKE controller',
-};
-
-/** Annotations that a controller writes on what it serves. */
-const foreignMarks: Readonly<Record<string, string>> = {
-  'metallb.io/ip-allocated-from-pool': 'MetalLB',
-  'metallb.universe.tf/ip-allocated-from-pool': 'MetalLB',
-  'kube-vip.io/vipHost': 'kube-vip',
-};
 
 /** Says who serves a Service on Alibaba Cloud, where spec.loadBalancerClass cannot be set any more. */
 export const alibabaClass = 'service.beta.kubernetes.io/class';

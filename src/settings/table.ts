@@ -63,7 +63,8 @@ const controller = section({
   claimClassless: field(
     flag(true),
     'Serve Services of type LoadBalancer without `spec.loadBalancerClass`. A Service that shows signs of ' +
-      'another controller is left alone in any case.',
+      'another controller is left alone in any case; local mode leaves them all alone while another controller shows ' +
+      'anywhere in the cluster.',
   ),
   classes: field(
     section({

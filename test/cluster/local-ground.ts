@@ -150,6 +150,25 @@ export class LocalGround {
     return condition(value, type)?.message ?? '';
   }
 
+  /** Waits for an event about a Service; its words. */
+  async told(service: Manifest, reason: string): Promise<string> {
+    const { namespace = '', name = '' } = service.metadata ?? {};
+    const { value } = await until(`an event ${reason} about ${name}`, async () => {
+      const list = (await this.api.request(
+        'GET',
+        `/apis/events.k8s.io/v1/namespaces/${namespace}/events`,
+      )) as {
+        readonly items: readonly {
+          readonly reason?: string;
+          readonly note?: string;
+          readonly regarding?: { readonly name?: string };
+        }[];
+      };
+      return list.items.find((one) => one.reason === reason && one.regarding?.name === name)?.note;
+    });
+    return value;
+  }
+
   async addressOf(service: Manifest): Promise<string> {
     const { value } = await untilService(
       this.api,

@@ -25,8 +25,8 @@ afterAll(async () => {
 });
 
 afterEach(async () => {
-  for (const service of services.splice(0)) await ground.gone(service);
-  for (const pool of pools.splice(0)) await remove(ground.api, pool);
+  for (const made of services.splice(0)) await ground.gone(made);
+  for (const made of pools.splice(0)) await remove(ground.api, made);
 });
 
 async function pool(name: string, spec: object): Promise<Manifest> {
@@ -35,8 +35,8 @@ async function pool(name: string, spec: object): Promise<Manifest> {
   return made;
 }
 
-async function service(change: Parameters<LocalGround['applied']>[0] = {}): Promise<Manifest> {
-  const made = await ground.applied(change);
+async function service(as: Parameters<LocalGround['applied']>[0] = {}): Promise<Manifest> {
+  const made = await ground.applied(as);
   services.push(made);
   return made;
 }
@@ -306,4 +306,56 @@ describe('bad input', () => {
     expect(await ground.tells(six, 'Accepted', 'InvalidAnnotation')).toContain('IPv4 only');
     await stays(first, '192.0.2.0');
   });
+});
+
+describe('neighbours', () => {
+  /** What another controller does on a Service that it takes for its own. */
+  async function foreign(name: string, manager: string, body: object, status = true): Promise<Manifest> {
+    const base = ground.service({ name, spec: { loadBalancerClass: undefined } });
+    // It was there before us: it is held still while it is made.
+    const made = {
+      ...base,
+      metadata: { ...base.metadata, annotations: { 'sluice.dev/provider': 'nobody' } },
+    };
+    await apply(ground.api, made);
+    services.push(made);
+    await ground.api.request('PATCH', `${pathOf(made)}${status ? '/status' : ''}`, {
+      query: { fieldManager: manager },
+      contentType: 'application/merge-patch+json',
+      body,
+    });
+    return made;
+  }
+  const ingress = { status: { loadBalancer: { ingress: [{ ip: '203.0.113.7' }] } } };
+
+  test.each([
+    ['k3s ServiceLB', 'k3s', ingress, true],
+    ['cloud-provider-kind', 'cloud-provider-kind', ingress, true],
+    [
+      'MetalLB',
+      'controller',
+      { metadata: { annotations: { 'metallb.io/ip-allocated-from-pool': 'p' } } },
+      false,
+    ],
+  ])(
+    '%s is seen: Services without a class are left to it, with the command; those of our class go on',
+    async (who, manager, body, status) => {
+      await pool('plain', { addresses: ['192.0.2.0/28'] });
+      const earlier = await service({ spec: { loadBalancerClass: undefined } });
+      await ground.shows(earlier, '192.0.2.0');
+      const theirs = await foreign(`of-${manager}`, manager, body, status);
+      const later = await service({ spec: { loadBalancerClass: undefined } });
+      const event = await ground.told(later, 'ClaimedElsewhere');
+      expect(event).toContain(who);
+      expect(event).toContain(`default/${theirs.metadata?.name ?? ''}`);
+      expect(event).toContain(`kubectl -n default patch service ${later.metadata?.name ?? ''}`);
+      await ground.shows(await service(), '192.0.2.1');
+      await stays(earlier, '192.0.2.0');
+      await ground.shows(later);
+      // The neighbour goes, and what waited is served.
+      await remove(ground.api, theirs);
+      services.splice(services.indexOf(theirs), 1);
+      await ground.shows(later, '192.0.2.2');
+    },
+  );
 });
