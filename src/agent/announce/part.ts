@@ -250,7 +250,8 @@ export class AnnouncePart {
     this.#options.telemetry.asked(address, count);
     const before = this.#heard.get(address);
     this.#heard.set(address, { contested: before?.contested, asked: (before?.asked ?? 0) + count });
-    if (before === undefined || before.asked === 0) this.#touch(address);
+    // Told by powers of ten; the sweep finds the others.
+    if (before === undefined || before.asked < 2) this.#touch(address);
   }
 
   #contested(address: string, mac: string): void {
