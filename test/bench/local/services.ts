@@ -205,7 +205,7 @@ export async function measureServices(progress: (text: string) => void): Promise
         what: `start with ${name} new Services: writes a Service`,
         unit: '',
         ours: start.writes / count,
-        goal: few(4),
+        goal: few(4.1),
       },
       {
         what: `${name} addresses are held: writes a Service`,
