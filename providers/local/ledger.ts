@@ -51,6 +51,8 @@ export class Ledger implements ClusterHearer {
   #disconnect: () => void = () => undefined;
   #cancelTimer: () => void = () => undefined;
   #homes = new WeakMap<readonly NodeObject[], Map<string, boolean>>();
+  /** Pool → whether it was homeless when last asked. */
+  readonly #homeless = new Map<string, boolean>();
   #changed: () => void = () => undefined;
 
   constructor(parts: LedgerParts) {
@@ -140,6 +142,7 @@ export class Ledger implements ClusterHearer {
         ({ labels, networkUnavailable }) => !networkUnavailable && anySelects(selectors, labels),
       );
       known.set(pool, homeless);
+      this.#homeless.set(pool, homeless);
     }
     return homeless;
   }
@@ -176,6 +179,7 @@ export class Ledger implements ClusterHearer {
   pool(): void {
     this.#homes = new WeakMap();
     this.#judge();
+    this.#tellHomes();
   }
 
   address(before: ServiceAddressObject | undefined, after: ServiceAddressObject | undefined): void {
@@ -214,6 +218,18 @@ export class Ledger implements ClusterHearer {
 
   nodes(): void {
     this.#blockNodes();
+    this.#tellHomes();
+  }
+
+  /** Wakes those whose pool has a node to announce it now, or has none any more. */
+  #tellHomes(): void {
+    const before = [...this.#homeless];
+    const changed = new Set(
+      before.filter(([pool, was]) => this.isHomeless(pool) !== was).map(([pool]) => pool),
+    );
+    if (changed.size === 0) return;
+    for (const { pool, holders } of this.#allocator.inUse())
+      if (changed.has(pool)) for (const { key } of holders.values()) this.#parts.wake(key);
   }
 
   #judge(): void {

@@ -31,6 +31,8 @@ export function createLocalProvider({ cluster, ledger, config, clock }: LocalOpt
     name: 'local',
     loadBalancerClass: 'sluice.dev/local',
     parallel: 4,
+    // What a node is of importance for wakes those concerned: see Ledger.nodes.
+    followsNodes: false,
     annotations,
     nothing,
     parse: parseService,

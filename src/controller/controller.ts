@@ -53,7 +53,14 @@ export class Controller {
       view: parts.view,
       wake,
       forgive: (key) => this.#queue.forget(key),
-      servedKeys: () => [...memories.all()].map((memory) => memory.key),
+      servedKeys: () => {
+        const follows = new Set(
+          [...parts.providers].flatMap(([name, { followsNodes }]) => (followsNodes === false ? [] : [name])),
+        );
+        return follows.size === 0
+          ? []
+          : [...memories.all()].flatMap(({ key, provider }) => (follows.has(provider) ? [key] : []));
+      },
       onRound: (keys) => this.#roundBegins(keys),
     });
     this.#drift = new Drift({ context: this.#context, wake, signal: this.#abort.signal });

@@ -161,6 +161,8 @@ export interface Provider<Settings, Wanted, Observed> {
   readonly loadBalancerClass: string;
   /** Calls of one plan that may be under way at once; 1 where the cloud wants them one after another. */
   readonly parallel: number;
+  /** False where nothing that is wanted depends on the nodes: then a change of nodes wakes none of its Services. */
+  readonly followsNodes?: false;
   readonly annotations: readonly AnnotationDoc[];
 
   /** Annotations and spec to settings, with all problems. Pure. */

@@ -3,12 +3,13 @@
  * holds one. Each part measures its own rows.
  *
  * `npm run bench -- local` takes every row; words behind `--` choose: names of parts, and a number: how often a crash
- * is repeated (20). All but `allocator` and `laptop` need root, the kernel's tools and Go, as the packet tests do.
+ * is repeated (20). All but `allocator`, `services` and `laptop` need root, the kernel's tools and Go, as the packet tests do.
  */
 import type { Bench, Row } from './bench.ts';
 import { measureAllocator } from './local/allocator.ts';
 import { announceRows, manyRows, twoNodeRows } from './local/announce.ts';
 import { measureLaptop } from './local/laptop.ts';
+import { measureServices } from './local/services.ts';
 
 /**
  * Half of the agents left: 0.3 s until the other is missed, 3 s for its Lease to run out, 0.5 s until that is tried
@@ -16,7 +17,7 @@ import { measureLaptop } from './local/laptop.ts';
  */
 const leaseBoundMs = 4_000;
 
-const parts = ['allocator', 'agents', 'two', 'many', 'laptop'] as const;
+const parts = ['allocator', 'services', 'agents', 'two', 'many', 'laptop'] as const;
 
 export const bench: Bench = {
   name: 'local',
@@ -34,6 +35,7 @@ export const bench: Bench = {
     const told = { progress, signal };
     const rows: Row[] = [];
     if (chosen('allocator')) rows.push(...measureAllocator(progress));
+    if (chosen('services')) rows.push(...(await measureServices(progress)));
     if (chosen('agents')) rows.push(...(await announceRows(crashes, others, told)));
     if (chosen('two')) rows.push(...(await twoNodeRows(Math.min(3, others), told, leaseBoundMs)));
     if (chosen('many')) rows.push(...(await manyRows(told)));

@@ -7,7 +7,7 @@
 import { sleep, type Clock, type Random } from '../../core/clock.ts';
 import { asSluiceError, type SluiceError } from '../../core/errors.ts';
 import type { Api } from '../../kube/api.ts';
-import { Elector, type LeaseTimings } from '../../kube/lease.ts';
+import { Elector, type LeaseTimings, type Term } from '../../kube/lease.ts';
 import type { Arbiter } from './ownership-port.ts';
 
 export const arbiterLease = 'sluice-announce';
@@ -32,6 +32,8 @@ export class LeaseArbiter implements Arbiter {
   readonly #options: LeaseArbiterOptions;
   readonly #elector: Elector;
   #stop: AbortController | undefined;
+  /** Of this stretch of contending: one that is being given back counts no more. */
+  #term: Term | undefined;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: LeaseArbiterOptions) {
@@ -51,7 +53,7 @@ export class LeaseArbiter implements Arbiter {
   }
 
   held(): boolean {
-    return this.#stop !== undefined && this.#elector.held();
+    return this.#term?.held() ?? false;
   }
 
   want(wanted: boolean): void {
@@ -59,6 +61,7 @@ export class LeaseArbiter implements Arbiter {
     if (!wanted) {
       this.#stop?.abort();
       this.#stop = undefined;
+      this.#term = undefined;
       return;
     }
     const stop = new AbortController();
@@ -77,12 +80,15 @@ export class LeaseArbiter implements Arbiter {
     while (!stop.aborted) {
       try {
         await this.#elector.run(async (term) => {
+          if (stop.aborted) return;
+          this.#term = term;
           onChange();
           const end = AbortSignal.any([stop, term.signal]);
           if (!end.aborted)
             await new Promise<void>((resolve) => {
               end.addEventListener('abort', () => resolve(), { once: true });
             });
+          if (this.#term === term) this.#term = undefined;
         }, stop);
       } catch (thrown) {
         report?.(asSluiceError(thrown));

@@ -18,13 +18,14 @@ export interface BeatsOptions extends Pick<
   readonly table: ClaimTable;
   readonly own: () => { readonly ready: boolean; readonly arbiter: boolean };
   readonly timings: Pick<AnnounceTimings, 'beatMs'>;
-  /** Before each round of heartbeats. */
-  readonly onBeat: () => void;
+  /** The process runs: said twice for each heartbeat. */
+  readonly awake: () => void;
 }
 
 const answerGapMs = 20;
 const mostStrangers = 256;
 const strangerMs = 3_000;
+const tidyMs = 10_000;
 
 export class Beats {
   readonly #options: BeatsOptions;
@@ -32,6 +33,7 @@ export class Beats {
   /** Agents that nobody has told us of, and when we last heard them. */
   readonly #strangers = new Map<MemberId, number>();
   #sentVersion = 0;
+  #tidiedAt = Number.NEGATIVE_INFINITY;
   #ended = false;
   #cancel: () => void = () => undefined;
 
@@ -42,10 +44,12 @@ export class Beats {
   /** From now on until `stop`. */
   start(): void {
     if (this.#ended) return;
-    const { clock, timings, liveness, onBeat } = this.#options;
-    onBeat();
+    const { clock, timings, liveness, awake } = this.#options;
+    awake();
+    this.#tidy();
     const half = timings.beatMs / 2;
     this.#cancel = clock.schedule(half, () => {
+      awake();
       // Between two heartbeats only those are asked that are overdue.
       for (const member of liveness.quiet(clock.now())) this.#sendTo(member);
       this.#cancel = clock.schedule(half, () => this.start());
@@ -77,20 +81,38 @@ export class Beats {
     this.#sendTo(member);
   }
 
-  /** Where there is something that not everybody has been told. */
+  /** To those that have not been told something yet. */
   sendNews(): void {
-    if (this.#options.table.version !== this.#sentVersion) this.sendAll();
+    const { table, liveness } = this.#options;
+    if (table.version === this.#sentVersion) return;
+    this.#sentVersion = table.version;
+    for (const member of this.#hearers()) if (liveness.owes(member, table)) this.#sendTo(member);
   }
 
   sendAll(goodbyeMs?: number): void {
-    const { known, clock, me, table } = this.#options;
-    this.#sentVersion = table.version;
+    this.#sentVersion = this.#options.table.version;
+    for (const member of this.#hearers()) this.#sendTo(member, goodbyeMs);
+  }
+
+  /** What is kept of members that are no more. */
+  #tidy(): void {
+    const { known, clock, liveness } = this.#options;
+    const now = clock.now();
+    if (now - this.#tidiedAt < tidyMs) return;
+    this.#tidiedAt = now;
+    const members = new Set([...known().members, ...this.#strangers.keys()]);
+    liveness.keepOnly(members, now);
+    for (const member of this.#answeredAt.keys()) if (!members.has(member)) this.#answeredAt.delete(member);
+  }
+
+  *#hearers(): Iterable<MemberId> {
+    const { known, clock, me } = this.#options;
     const { members } = known();
     const now = clock.now();
-    for (const member of members) if (member !== me) this.#sendTo(member, goodbyeMs);
+    for (const member of members) if (member !== me) yield member;
     for (const [member, heardAt] of this.#strangers) {
       if (members.has(member) || now - heardAt > strangerMs) this.#strangers.delete(member);
-      else this.#sendTo(member, goodbyeMs);
+      else yield member;
     }
   }
 

@@ -75,6 +75,24 @@ describe('a table of claims', () => {
     expect(table.size).toBe(0);
   });
 
+  test('what a member said can be made news again, and nothing of others', () => {
+    const table = new ClaimTable();
+    table.say(address, a, 'held');
+    table.say('192.0.2.2', a, 'unable');
+    table.say('192.0.2.3', b, 'held');
+    const { version } = table;
+    table.retell(a);
+    expect([...table.after(version)].map(({ claim }) => claim.address)).toEqual([address, '192.0.2.2']);
+  });
+
+  test('does not grow with what happens to it', () => {
+    const table = new ClaimTable();
+    for (let round = 0; round < 1_000; round += 1) table.say(address, a, round % 2 === 0 ? 'held' : 'free');
+    expect([...table.after(0)]).toHaveLength(1);
+    expect([...table.after(999)]).toHaveLength(1);
+    expect([...table.after(1_000)]).toEqual([]);
+  });
+
   test('a claim that is heard twice is no news', () => {
     const table = new ClaimTable();
     const claim: Claim = { address, member: b, epoch: 2, state: 'held' };

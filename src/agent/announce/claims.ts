@@ -38,19 +38,19 @@ export function beats(a: Claim, b: Claim): boolean {
   return order.indexOf(a.state) > order.indexOf(b.state);
 }
 
-function keyOf({ address, member, state }: Claim): string {
-  return state === 'unable' || state === 'able' ? `${address}|${member}` : address;
-}
-
 interface Entry {
   readonly claim: Claim;
   readonly version: number;
 }
 
 export class ClaimTable {
-  /** In the order of versions: what changes goes to the end. */
-  readonly #entries = new Map<string, Entry>();
-  readonly #unable = new Set<string>();
+  /** Who holds, or held, an address. */
+  readonly #holders = new Map<string, Entry>();
+  /** Who said whether he can, by address. */
+  readonly #abilities = new Map<string, Map<MemberId, Entry>>();
+  /** In the order of versions; entries that another has replaced are swept out now and then. */
+  #log: Entry[] = [];
+  #live = 0;
   #version = 0;
 
   get version(): number {
@@ -59,67 +59,102 @@ export class ClaimTable {
 
   /** Who holds, or held, the address. */
   of(address: string): Claim | undefined {
-    return this.#entries.get(address)?.claim;
+    return this.#holders.get(address)?.claim;
   }
 
   /** The member has said that it cannot hold the address. */
   unable(address: string, member: MemberId): boolean {
-    // Asked for every address and member, and hardly ever true of any.
-    if (this.#unable.size === 0) return false;
-    return this.#entries.get(`${address}|${member}`)?.claim.state === 'unable';
+    return this.#abilities.get(address)?.get(member)?.claim.state === 'unable';
   }
 
   /** Takes what a peer says. True where it is news that stands. */
   hear(claim: Claim): boolean {
-    const key = keyOf(claim);
-    const before = this.#entries.get(key);
-    if (before !== undefined && !beats(claim, before.claim)) {
+    const before = this.#current(claim)?.claim;
+    if (before !== undefined && !beats(claim, before)) {
       // Whoever sent it does not know better: ours goes out again.
-      if (beats(before.claim, claim)) this.#store(key, before.claim);
+      if (beats(before, claim)) this.#store(before);
       return false;
     }
-    this.#store(key, claim);
+    this.#store(claim);
     return true;
   }
 
   /** A word of our own, greater than any heard so far. */
   say(address: string, member: MemberId, state: ClaimState): Claim {
     const draft = { address, member, state, epoch: 0 };
-    const key = keyOf(draft);
-    const epoch = Math.min(lastEpoch, (this.#entries.get(key)?.claim.epoch ?? 0) + 1);
+    const epoch = Math.min(lastEpoch, (this.#current(draft)?.claim.epoch ?? 0) + 1);
     const claim = { ...draft, epoch };
-    this.#store(key, claim);
+    this.#store(claim);
     return claim;
   }
 
   /** What changed after `version`, oldest first, each with its version. */
   *after(version: number): Iterable<Entry> {
     if (version >= this.#version) return;
-    for (const entry of this.#entries.values()) if (entry.version > version) yield entry;
+    const log = this.#log;
+    for (let index = firstAfter(log, version); index < log.length; index += 1) {
+      const entry = log[index];
+      if (entry !== undefined && this.#current(entry.claim) === entry) yield entry;
+    }
+  }
+
+  /** Whatever is known of what a member said is news again. */
+  retell(member: MemberId): void {
+    const said = this.#log.filter(
+      (entry) => entry.claim.member === member && this.#current(entry.claim) === entry,
+    );
+    for (const { claim } of said) this.#store(claim);
   }
 
   /** Of an address that is no more: nobody need hear of it again. */
   forget(address: string): void {
-    for (const key of this.#entries.keys())
-      if (key === address || key.startsWith(`${address}|`)) {
-        this.#entries.delete(key);
-        this.#unable.delete(key);
-      }
+    this.#live -= (this.#holders.has(address) ? 1 : 0) + (this.#abilities.get(address)?.size ?? 0);
+    this.#holders.delete(address);
+    this.#abilities.delete(address);
   }
 
   *addresses(): Iterable<string> {
-    for (const key of this.#entries.keys()) if (!key.includes('|')) yield key;
+    yield* this.#holders.keys();
+    for (const address of this.#abilities.keys()) if (!this.#holders.has(address)) yield address;
   }
 
+  /** At least as many as there are addresses. */
   get size(): number {
-    return this.#entries.size;
+    return this.#holders.size + this.#abilities.size;
   }
 
-  #store(key: string, claim: Claim): void {
-    this.#version += 1;
-    this.#entries.delete(key);
-    this.#entries.set(key, { claim, version: this.#version });
-    if (claim.state === 'unable') this.#unable.add(key);
-    else this.#unable.delete(key);
+  #current({ address, member, state }: Claim): Entry | undefined {
+    return isAbility(state) ? this.#abilities.get(address)?.get(member) : this.#holders.get(address);
   }
+
+  #store(claim: Claim): void {
+    const { address, member, state } = claim;
+    if (this.#current(claim) === undefined) this.#live += 1;
+    this.#version += 1;
+    const entry = { claim, version: this.#version };
+    if (isAbility(state)) {
+      const of = this.#abilities.get(address) ?? new Map<MemberId, Entry>();
+      of.set(member, entry);
+      this.#abilities.set(address, of);
+    } else this.#holders.set(address, entry);
+    this.#log.push(entry);
+    if (this.#log.length > 2 * this.#live + 64)
+      this.#log = this.#log.filter((one) => this.#current(one.claim) === one);
+  }
+}
+
+function isAbility(state: ClaimState): boolean {
+  return state === 'unable' || state === 'able';
+}
+
+/** The index of the first entry whose version is greater. */
+function firstAfter(log: readonly Entry[], version: number): number {
+  let low = 0;
+  let high = log.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((log[middle]?.version ?? 0) <= version) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -13,7 +13,7 @@
 import type { Claim } from './claims.ts';
 import type { View } from './liveness.ts';
 import type { Right } from './quorum.ts';
-import { ranked, type MemberId } from './rank.ts';
+import { placeOf, type MemberId } from './rank.ts';
 import type { AnnounceTimings } from './timings.ts';
 
 /** What we do about an address already. */
@@ -117,7 +117,7 @@ function asCandidate(given: Case, leaver: MemberId | undefined): Outcome {
   const fit = eligible.filter(
     (member) => member !== leaver && view.live.has(member) && view.ready.has(member) && !unable(member),
   );
-  const place = ranked(fit, address).indexOf(me);
+  const place = placeOf(me, fit, address);
   const idle: Outcome = { act: { kind: 'none' }, unclaimed: true, again: undefined };
   if (place === -1 || !able || right.kind === 'grace') return idle;
   // Turns are counted from when the first one could have taken it.

@@ -183,10 +183,38 @@ describe('claims on the way', () => {
     );
     expect(other.table.size).toBeLessThan(1_000);
     one.hears(other.to(one, 60), 60);
-    other.hears(one.to(other, 70), 70);
+    expect(one.to(other, 70)[0]?.claims.list, 'what is on its way is not sent twice').toEqual([]);
+    other.hears(one.to(other, 160), 160);
     expect(other.table.size).toBe(1_000);
-    one.hears(other.to(one, 80), 80);
-    expect(one.to(other, 90)).toHaveLength(1);
-    expect(one.to(other, 91)[0]?.claims.list).toEqual([]);
+    one.hears(other.to(one, 170), 170);
+    expect(one.to(other, 290)).toHaveLength(1);
+    expect(one.to(other, 291)[0]?.claims.list).toEqual([]);
+  });
+
+  test('only so many packets at once: the rest follows', () => {
+    const [one, other] = acquainted();
+    for (let index = 0; index < 40_000; index += 1) one.table.say(`10.${index}.1`, a, 'held');
+    expect(one.to(other, 50)).toHaveLength(400);
+    expect(one.live.owes(b, one.table)).toBe(true);
+  });
+});
+
+describe('peers that are no more', () => {
+  test('are forgotten, and heard again when they come back although they never heard of that', () => {
+    const [one, other] = acquainted();
+    for (let at = 100; at <= 5_000; at += 100) {
+      other.hears(one.to(other, at), at);
+      one.hears(other.to(one, at), at);
+    }
+    one.live.keepOnly(new Set(), 5_100);
+    expect(one.sees(other, 5_100), 'one that is there stays').toBe(true);
+    one.live.keepOnly(new Set(), 9_000);
+    expect(one.live.nextExpiry(0)).toBeUndefined();
+    for (let at = 9_100; at <= 9_300; at += 100) {
+      one.hears(other.to(one, at), at);
+      other.hears(one.to(other, at), at);
+    }
+    expect(one.sees(other, 9_300)).toBe(true);
+    expect(other.sees(one, 9_300)).toBe(true);
   });
 });

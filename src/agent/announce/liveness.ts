@@ -10,7 +10,8 @@
  * reaches us too: all members of one connected part see the same part.
  */
 import type { Claim, ClaimTable } from './claims.ts';
-import { claimBytes, roomForClaims, type Beat, type Evidence } from './packet.ts';
+import { Delivery } from './delivery.ts';
+import { roomForClaims, type Beat, type Evidence } from './packet.ts';
 import type { MemberId } from './rank.ts';
 import type { AnnounceTimings } from './timings.ts';
 
@@ -36,12 +37,7 @@ interface Peer {
   arbiterAt: number;
   /** Its agent is gone and its addresses stay until then. */
   pausedUntil: number;
-  /** The peer has our table up to this version. */
-  acknowledged: number;
-  /** We have its table up to this version. */
-  heardVersion: number;
-  /** Parts of its table that came before the parts that go before them. */
-  ahead: { readonly after: number; readonly upto: number }[];
+  readonly delivery: Delivery;
 }
 
 export interface Own {
@@ -59,6 +55,8 @@ export interface Received {
   readonly answer: boolean;
   readonly claims: readonly Claim[];
   readonly goodbye: boolean;
+  /** Members whose claims the sender may have missed: it has lost them, and we have not. */
+  readonly retell: readonly MemberId[];
 }
 
 export interface View {
@@ -74,13 +72,16 @@ export interface View {
 const never = Number.NEGATIVE_INFINITY;
 /** Packets that may overtake one another. */
 const windowSize = 1_024;
-const nothing: Received = { believed: false, answer: false, claims: [], goodbye: false };
+const nothing: Received = { believed: false, answer: false, claims: [], goodbye: false, retell: [] };
+/** Packets with claims that go out at once, to all peers together; what is left goes with the next heartbeats. */
+const mostParts = 400;
 
 export class Liveness {
   readonly #me: MemberId;
   readonly #session: string;
   readonly #timings: AnnounceTimings;
   readonly #peers = new Map<MemberId, Peer>();
+  #firstCounter = 0;
 
   /** @param session sixteen random hexadecimal digits. */
   constructor(me: MemberId, session: string, timings: AnnounceTimings) {
@@ -108,8 +109,8 @@ export class Liveness {
     // An older packet says less than a newer one that overtook it.
     const latest = beat.counter >= peer.counter;
     this.#count(peer, beat.counter);
-    peer.acknowledged = Math.max(peer.acknowledged, beat.acknowledged);
-    if (!latest) return { ...nothing, believed: true, claims: this.#news(peer, beat) };
+    peer.delivery.acknowledge(beat.acknowledged);
+    if (!latest) return { ...nothing, believed: true, claims: peer.delivery.news(beat.claims) };
     peer.heardAt = now;
     peer.evidenceAt = now;
     peer.ready = beat.ready;
@@ -123,11 +124,13 @@ export class Liveness {
       peer.believed = false;
     }
     for (const evidence of beat.members) this.#pass(evidence, now);
+    if (!beat.further) peer.delivery.hears(beat.members, now);
     return {
       believed: true,
       answer,
-      claims: this.#news(peer, beat),
+      claims: peer.delivery.news(beat.claims),
       goodbye: beat.goodbyeMs !== undefined,
+      retell: peer.delivery.retell((member) => this.#isLive(member, now), 2 * this.#timings.deadMs, now),
     };
   }
 
@@ -149,16 +152,14 @@ export class Liveness {
   compose(to: MemberId, own: Own, table: ClaimTable, now: number): readonly Beat[] {
     const peer = this.#peer(to);
     const members = this.#evidence(to, now);
-    const beats: Beat[] = [];
-    const room = roomForClaims(members.length);
-    let list: Claim[] = [];
-    let used = 0;
-    let after = peer.acknowledged;
-    let upto = after;
-    const flush = (): void => {
+    const rooms = { first: roomForClaims(members.length), further: roomForClaims(0) };
+    const most = Math.max(2, Math.floor(mostParts / this.#peers.size));
+    // A peer that does not answer is not sent the table again and again.
+    const parts = peer.believed ? peer.delivery.parts(table, rooms, most, now) : [peer.delivery.silence()];
+    const beats = parts.map((claims, index): Beat => {
       peer.nextCounter += 1;
       peer.sent.push({ counter: peer.nextCounter, at: now });
-      beats.push({
+      return {
         from: this.#me,
         to,
         session: this.#session,
@@ -166,27 +167,20 @@ export class Liveness {
         echo: peer.session === '' ? undefined : { session: peer.session, counter: peer.counter },
         ask: this.#isQuiet(peer, now),
         ...own,
-        members,
-        acknowledged: peer.heardVersion,
-        claims: { after, upto, list },
-      });
-      list = [];
-      used = 0;
-      after = upto;
-    };
-    // A peer that does not answer is not sent the table again and again.
-    if (peer.believed) {
-      for (const { claim, version } of table.after(peer.acknowledged)) {
-        const bytes = claimBytes(claim);
-        if (used + bytes > room) flush();
-        list.push(claim);
-        used += bytes;
-        upto = version;
-      }
-    }
-    flush();
+        further: index > 0,
+        members: index > 0 ? [] : members,
+        acknowledged: peer.delivery.heard,
+        claims,
+      };
+    });
     while ((peer.sent[0]?.at ?? now) < now - this.#timings.echoMs) peer.sent.shift();
     return beats;
+  }
+
+  /** There are claims that the peer has not been told yet. */
+  owes(to: MemberId, table: ClaimTable): boolean {
+    const peer = this.#peer(to);
+    return peer.believed && peer.delivery.owes(table);
   }
 
   view(own: Pick<Own, 'ready' | 'arbiter'>, now: number): View {
@@ -224,9 +218,20 @@ export class Liveness {
     return next;
   }
 
-  /** Members that are not of the cluster any more. */
-  keepOnly(members: ReadonlySet<MemberId>): void {
-    for (const member of this.#peers.keys()) if (!members.has(member)) this.#peers.delete(member);
+  /**
+   * Forgets peers that are neither of the cluster nor there. One that comes back is counted on from where any of them
+   * was left: it may still know our session, and would take smaller numbers for a repetition.
+   */
+  keepOnly(members: ReadonlySet<MemberId>, now: number): void {
+    const { live, paused } = this.view({ ready: false, arbiter: false }, now);
+    for (const [member, peer] of this.#peers) {
+      if (members.has(member) || live.has(member) || paused.has(member)) {
+        peer.delivery.keepOnly(members);
+        continue;
+      }
+      this.#firstCounter = Math.max(this.#firstCounter, peer.nextCounter);
+      this.#peers.delete(member);
+    }
   }
 
   #fresh(peer: Peer, { echo }: Beat, now: number): boolean {
@@ -238,9 +243,7 @@ export class Liveness {
   #newSession(peer: Peer, session: string): void {
     peer.session = session;
     peer.believed = false;
-    peer.acknowledged = 0;
-    peer.heardVersion = 0;
-    peer.ahead = [];
+    peer.delivery.renew();
     peer.counter = 0;
     peer.seen.clear();
   }
@@ -263,15 +266,8 @@ export class Liveness {
     if (arbiter) peer.arbiterAt = at;
   }
 
-  /** What the packet says of the peer's table. Parts count in any order; acknowledged is what is whole. */
-  #news(peer: Peer, { claims: { after, upto, list } }: Beat): readonly Claim[] {
-    if (upto <= peer.heardVersion) return [];
-    peer.ahead.push({ after, upto });
-    peer.ahead.sort((one, other) => one.after - other.after);
-    while ((peer.ahead[0]?.after ?? Infinity) <= peer.heardVersion)
-      peer.heardVersion = Math.max(peer.heardVersion, peer.ahead.shift()?.upto ?? 0);
-    if (peer.ahead.length > windowSize) peer.ahead = [];
-    return list;
+  #isLive(member: MemberId, now: number): boolean {
+    return now - (this.#peers.get(member)?.evidenceAt ?? never) <= this.#timings.deadMs;
   }
 
   #evidence(to: MemberId, now: number): readonly Evidence[] {
@@ -293,16 +289,14 @@ export class Liveness {
         seen: new Set(),
         believed: false,
         sent: [],
-        nextCounter: 0,
+        nextCounter: this.#firstCounter,
         heardAt: never,
         evidenceAt: never,
         ready: false,
         arbiter: false,
         arbiterAt: never,
         pausedUntil: never,
-        acknowledged: 0,
-        heardVersion: 0,
-        ahead: [],
+        delivery: new Delivery(),
       };
       this.#peers.set(member, peer);
     }

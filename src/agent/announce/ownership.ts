@@ -44,8 +44,9 @@ export class Ownership {
   readonly #ended = new AbortController();
   #ready = false;
   #leaving = false;
+  /** Somebody that we hear had the Lease at the last look. */
+  #arbiter = false;
   #settledAt = Number.POSITIVE_INFINITY;
-  #beatAt = Number.POSITIVE_INFINITY;
   #emptied: (() => void) | undefined;
 
   constructor(options: OwnershipOptions) {
@@ -58,7 +59,12 @@ export class Ownership {
     this.#me = me;
     this.#liveness = new Liveness(me, options.session, timings);
     this.#rights = new Rights(me, timings);
-    this.#turns = new Turns(clock, () => this.look());
+    this.#turns = new Turns({
+      clock,
+      look: () => this.look(),
+      awakeMs: timings.beatMs / 2,
+      slept: (ms) => this.#slept(ms),
+    });
     this.#repeats = new Repeats(clock, announcer);
     this.#holdings = new Holdings({
       me,
@@ -69,7 +75,7 @@ export class Ownership {
       table: this.#table,
       linksFor: (found) => this.linksFor(found),
       say: (event) => this.#say(event),
-      look: () => this.look(),
+      look: () => this.#turns.now(),
       ended,
     });
     this.#lastResort = new LastResort({ announcer, clock, retryMs: timings.retryMs, ended });
@@ -81,10 +87,7 @@ export class Ownership {
       table: this.#table,
       liveness: this.#liveness,
       own: () => this.#own(),
-      onBeat: () => {
-        this.#checkStandStill(clock.now());
-        this.#beatAt = clock.now();
-      },
+      awake: () => this.#turns.awake(),
     });
   }
 
@@ -105,6 +108,7 @@ export class Ownership {
   /** A packet has come, from an address. Never throws. */
   received(bytes: Buffer, host = ''): void {
     if (this.#ended.signal.aborted) return;
+    this.#turns.awake();
     const { clock, keys } = this.#options;
     let beat;
     try {
@@ -118,9 +122,17 @@ export class Ownership {
     const got = this.#liveness.receive(beat, now);
     let news = false;
     for (const claim of got.claims) news = this.#table.hear(claim) || news;
+    for (const member of got.retell) this.#table.retell(member);
     if (got.answer) this.#beats.answer(beat.from, now);
     const changed = got.believed && (!this.#repeats.has(beat.from) || got.goodbye);
-    if (news || changed || beat.arbiter || !this.#rights.good) this.#turns.soon();
+    if (news || changed || got.retell.length > 0 || this.#mayMatter(now)) this.#turns.soon();
+  }
+
+  /** Without the right to hold, whoever is heard of may give it: by others too. */
+  #mayMatter(now: number): boolean {
+    const { live, arbiter } = this.#liveness.view(this.#own(), now);
+    if (arbiter !== this.#arbiter) return true;
+    return !this.#rights.good && [...live].some((member) => !this.#repeats.has(member));
   }
 
   /** The machine of a member answers that nobody listens there. */
@@ -218,12 +230,13 @@ export class Ownership {
   async stop(how: 'keep' | 'release'): Promise<void> {
     const { announcer, clock } = this.#options;
     if (how === 'release' && this.#holdings.size > 0) {
+      const done = Promise.withResolvers<void>();
+      this.#emptied = done.resolve;
       this.#leaving = true;
       this.look();
-      await new Promise<void>((resolve) => {
-        this.#emptied = resolve;
-        clock.schedule(this.#timings.leaveMs + this.#timings.beatMs, resolve);
-      });
+      const cancel = clock.schedule(this.#timings.leaveMs + this.#timings.beatMs, done.resolve);
+      await done.promise;
+      cancel();
     }
     this.#ended.abort();
     this.#turns.stop();
@@ -242,10 +255,10 @@ export class Ownership {
     if (this.#ended.signal.aborted) return;
     const { clock, arbiter, facts, known, announcer } = this.#options;
     const now = clock.now();
-    this.#checkStandStill(now);
     this.#links.see(announcer.links());
     const members = known();
     const view = this.view();
+    this.#arbiter = view.arbiter;
     const up = (): string[] =>
       [...this.held()].filter(({ state }) => state === 'up').map(({ address }) => address);
     if (this.#repeats.see(view.live, up))
@@ -369,12 +382,10 @@ export class Ownership {
     this.#table.say(address, this.#me, able ? 'able' : 'unable');
   }
 
-  /** The process has not run for so long that its addresses may have run out, and may be another's by now. */
-  #checkStandStill(now: number): void {
-    if (now - this.#beatAt < this.#timings.lifetimeMs - this.#timings.renewMs) return;
-    this.#beatAt = now;
-    this.#rights.stoodStill(now);
-    // What is still ours after that is asked for anew.
+  #slept(ms: number): void {
+    if (ms < this.#timings.lifetimeMs - this.#timings.renewMs) return;
+    // Addresses may have run out, and may be another's by now: what is still ours after listening is asked for anew.
+    this.#rights.stoodStill(this.#options.clock.now());
     this.#holdings.tellAnew();
   }
 

@@ -21,6 +21,7 @@ const anyBeat: fc.Arbitrary<Beat> = fc.record({
   counter,
   echo: fc.option(fc.record({ session, counter }), { nil: undefined }),
   ask: fc.boolean(),
+  further: fc.boolean(),
   ready: fc.boolean(),
   arbiter: fc.boolean(),
   goodbyeMs: fc.option(fc.integer({ min: 0, max: 65_535 }), { nil: undefined }),

@@ -43,6 +43,8 @@ export interface Beat {
   readonly arbiter: boolean;
   /** The agent ends: its addresses stay up for this many milliseconds; 0: they are gone. Undefined: it goes on. */
   readonly goodbyeMs: number | undefined;
+  /** Goes with one before it, which says who is there: `members` is empty. */
+  readonly further: boolean;
   readonly members: readonly Evidence[];
   /** Of the receiver's claims the sender has all up to this version. */
   readonly acknowledged: number;
@@ -57,7 +59,7 @@ const magic = Buffer.from('SLB1');
 const headBytes = 59;
 const evidenceBytes = 9;
 const states: readonly ClaimState[] = ['taking', 'held', 'leaving', 'free', 'unable', 'able'];
-const flag = { ready: 1, arbiter: 2, goodbye: 4, echo: 8, direct: 16, ask: 32 } as const;
+const flag = { ready: 1, arbiter: 2, goodbye: 4, echo: 8, direct: 16, ask: 32, further: 64 } as const;
 
 export function claimBytes({ address }: Claim): number {
   return 1 + (address.includes(':') ? 16 : 4) + 6 + 4;
@@ -86,7 +88,8 @@ export function seal(beat: Beat, key: Buffer): Buffer {
       (beat.arbiter ? flag.arbiter : 0) |
       (beat.goodbyeMs === undefined ? 0 : flag.goodbye) |
       (beat.echo === undefined ? 0 : flag.echo) |
-      (beat.ask ? flag.ask : 0),
+      (beat.ask ? flag.ask : 0) |
+      (beat.further ? flag.further : 0),
     at,
   );
   at = bytes.writeUInt16BE(Math.min(0xffff, Math.round(beat.goodbyeMs ?? 0)), at);
@@ -151,6 +154,7 @@ export function open(bytes: Buffer, keys: readonly Buffer[]): Beat {
     counter: body.readUInt32BE(24),
     echo: (flags & flag.echo) === 0 ? undefined : { session: hex(28, 8), counter: body.readUInt32BE(36) },
     ask: (flags & flag.ask) !== 0,
+    further: (flags & flag.further) !== 0,
     ready: (flags & flag.ready) !== 0,
     arbiter: (flags & flag.arbiter) !== 0,
     goodbyeMs: (flags & flag.goodbye) === 0 ? undefined : body.readUInt16BE(41),

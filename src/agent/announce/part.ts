@@ -48,7 +48,7 @@ export interface AnnouncePartOptions {
 }
 
 const sweepMs = 10_000;
-const engineRetryMs = 5_000;
+const againMs = 2_000;
 
 export class AnnouncePart {
   readonly #options: AnnouncePartOptions;
@@ -64,6 +64,8 @@ export class AnnouncePart {
   readonly #stop = new AbortController();
   #port: number | undefined;
   #problem: SluiceError | undefined;
+  /** What has failed and is tried again. */
+  readonly #waiting = new Map<string, SluiceError>();
   #ready = false;
   #cancelSweep: () => void = () => undefined;
 
@@ -141,16 +143,14 @@ export class AnnouncePart {
 
   /** Resolves when this node takes part, or when it is stopped before. */
   async start(): Promise<void> {
-    try {
-      this.#port = await this.#heartbeats.start();
-    } catch (thrown) {
-      this.#fail('announcing cannot begin', thrown);
-    }
+    const ear = this.#listen();
     const engine = this.#startEngine();
     const lists = [this.#keys.start(), this.#registry.start(), this.#cluster.start()];
     this.#ownership.start();
-    await Promise.all([...lists, this.#options.slicesComplete, engine]).catch((thrown: unknown) => {
-      if (!this.#stop.signal.aborted) this.#fail('announcing cannot begin', thrown);
+    await Promise.all([...lists, this.#options.slicesComplete, engine, ear]).catch((thrown: unknown) => {
+      if (this.#stop.signal.aborted) return;
+      this.#problem = asSluiceError(thrown);
+      this.#options.telemetry.trouble('announcing cannot begin', this.#problem);
     });
     if (this.#stop.signal.aborted || this.#problem !== undefined) return;
     this.#ready = true;
@@ -165,8 +165,7 @@ export class AnnouncePart {
     this.#cancelSweep();
     this.#status.stop();
     this.#probes.stop();
-    if (started) await this.#ownership.stop(how);
-    else await this.#options.announcer.stop('keep');
+    await this.#ownership.stop(started ? how : 'keep');
     await this.#arbiter.stop();
     await this.#registry.stop(how === 'release' ? 'gone' : 'stays');
     await Promise.all([this.#keys.stop(), this.#cluster.stop()]);
@@ -176,6 +175,7 @@ export class AnnouncePart {
   /** For readiness: what is missing. */
   get waitsFor(): string {
     if (this.#problem !== undefined) return this.#problem.message;
+    for (const { message } of this.#waiting.values()) return message;
     if (!this.#ready) return 'the lists, the engine or the registration are not complete yet';
     const { members } = this.#registry.known();
     if (members.size > 1 && this.#keys.keys().length === 0)
@@ -207,24 +207,41 @@ export class AnnouncePart {
 
   // ── events of the engine ──
 
-  async #startEngine(): Promise<void> {
-    const { announcer, clock } = this.#options;
+  #startEngine(): Promise<void> {
+    const { announcer } = this.#options;
+    return this.#until('the announcer cannot start', () =>
+      announcer.start({
+        asked: (address, count) => this.#asked(address, count),
+        contested: (address, mac) => this.#contested(address, mac),
+        held: (address, error) => this.#ownership.engineHeld(address, error),
+        links: () => this.#changed(),
+      }),
+    );
+  }
+
+  /** The port may be an earlier agent's that is about to end, and the address of the node may be yet to come. */
+  #listen(): Promise<void> {
+    return this.#until('announcing cannot begin', async () => {
+      this.#port = await this.#heartbeats.start();
+    });
+  }
+
+  /** Tries until it works, or until the end. */
+  async #until(what: string, run: () => Promise<void>): Promise<void> {
+    const { clock, telemetry } = this.#options;
     const { signal } = this.#stop;
     let told = '';
     while (!signal.aborted) {
       try {
-        await announcer.start({
-          asked: (address, count) => this.#asked(address, count),
-          contested: (address, mac) => this.#contested(address, mac),
-          held: (address, error) => this.#ownership.engineHeld(address, error),
-          links: () => this.#changed(),
-        });
+        await run();
+        this.#waiting.delete(what);
         return;
       } catch (thrown) {
         const error = asSluiceError(thrown);
-        if (error.message !== told) this.#options.telemetry.trouble('the announcer cannot start', error);
+        if (error.message !== told) telemetry.trouble(what, error);
         told = error.message;
-        await sleep(clock, engineRetryMs, signal).catch(() => undefined);
+        this.#waiting.set(what, error);
+        await sleep(clock, againMs, signal).catch(() => undefined);
       }
     }
   }
@@ -233,7 +250,8 @@ export class AnnouncePart {
     this.#options.telemetry.asked(address, count);
     const before = this.#heard.get(address);
     this.#heard.set(address, { contested: before?.contested, asked: (before?.asked ?? 0) + count });
-    if (before === undefined || before.asked === 0) this.#touch(address);
+    // Told by powers of ten; the sweep finds the others.
+    if (before === undefined || before.asked < 2) this.#touch(address);
   }
 
   #contested(address: string, mac: string): void {
@@ -286,10 +304,5 @@ export class AnnouncePart {
     if (this.#port === undefined) return undefined;
     const host = bind.host === '' ? this.#cluster.node(nodeName)?.internalIPs[0] : bind.host;
     return host === undefined ? undefined : { host, port: this.#port };
-  }
-
-  #fail(what: string, thrown: unknown): void {
-    this.#problem = asSluiceError(thrown);
-    this.#options.telemetry.trouble(what, this.#problem);
   }
 }

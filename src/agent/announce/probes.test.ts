@@ -35,7 +35,7 @@ const answered: ServiceAddressObject = {
 
 /** The agent of n1, who is asked; `meanwhile` happens while the link is. */
 async function probed(
-  answer: ProbeAnswer,
+  answers: ProbeAnswer | readonly ProbeAnswer[],
   meanwhile: ServiceAddressObject | 'gone' = asked,
   writing: () => Promise<void> = () => Promise.resolve(),
 ) {
@@ -43,6 +43,7 @@ async function probed(
   const writes: object[] = [];
   const troubles: string[] = [];
   const done = Promise.withResolvers<void>();
+  let left = 'kind' in answers ? [answers] : answers;
   let live: ServiceAddressObject | undefined = asked;
   const nothing = { service: () => undefined, slices: () => [], pool: () => undefined };
   const probes = new Probes({
@@ -64,7 +65,9 @@ async function probed(
       probe: async () => {
         live = meanwhile === 'gone' ? undefined : meanwhile;
         setImmediate(() => setImmediate(done.resolve));
-        return answer;
+        const [first, ...others] = left;
+        if (others.length > 0) left = others;
+        return first ?? { kind: 'free' };
       },
     },
     writer: {
@@ -105,4 +108,19 @@ test('a write that comes too late is no trouble', async () => {
   const late = (): Promise<void> =>
     Promise.reject(new SluiceError('conflict', 'it has changed', { code: 'Conflict' }));
   expect((await probed({ kind: 'free' }, asked, late)).troubles).toEqual([]);
+});
+
+test('an answer to an earlier question is none to a later one: the link is asked again', async () => {
+  const later = { ...asked, resourceVersion: '8', probeAfter: '2026-01-01T00:00:05.000Z' };
+  const taken = { kind: 'taken', mac: '02:00:00:00:00:09' } as const;
+  const { writes } = await probed([taken, { kind: 'free' }], later);
+  expect(writes).toMatchObject([{ status: { probe: { outcome: 'free' } } }]);
+});
+
+test('an object that is gone on the server is looked at again in a moment, not at once', async () => {
+  const gone = (): Promise<void> =>
+    Promise.reject(new SluiceError('gone', 'not found', { code: 'NotFound' }));
+  const { writes, troubles } = await probed({ kind: 'free' }, asked, gone);
+  expect(writes).toHaveLength(1);
+  expect(troubles).toEqual([]);
 });

@@ -38,6 +38,8 @@ export class Probes {
   readonly #options: ProbesOptions;
   readonly #waiting = new Set<string>();
   readonly #under = new Set<string>();
+  /** Of those under way, how many the link is asked about. */
+  #busy = 0;
   readonly #stop = new AbortController();
 
   constructor(options: ProbesOptions) {
@@ -56,18 +58,29 @@ export class Probes {
   }
 
   #work(): void {
-    while (this.#under.size < parallel && this.#waiting.size > 0 && !this.#stop.signal.aborted) {
+    while (this.#busy < parallel && this.#waiting.size > 0 && !this.#stop.signal.aborted) {
       const [name] = this.#waiting;
       if (name === undefined) return;
       this.#waiting.delete(name);
       this.#under.add(name);
+      this.#busy += 1;
       void this.#one(name).finally(() => {
         this.#under.delete(name);
         // A later question may have come meanwhile.
         this.touch(name);
-        this.#work();
       });
     }
+  }
+
+  /** Asks and writes. */
+  async #one(name: string): Promise<void> {
+    const { clock } = this.#options;
+    const answered = await this.#answer(name).finally(() => {
+      this.#busy -= 1;
+      this.#work();
+    });
+    // The watch brings what was written; until then the question would look open.
+    if (answered) await sleep(clock, retryMs, this.#stop.signal).catch(() => undefined);
   }
 
   #isOurs(name: string): boolean {
@@ -83,12 +96,13 @@ export class Probes {
     return fit.length === 0 ? ownership.leads : ranked(fit, about.address)[0] === ownership.me;
   }
 
-  async #one(name: string): Promise<void> {
+  /** False where there was nothing to say. */
+  async #answer(name: string): Promise<boolean> {
     const { node, object, facts, ownership, announcer, writer, clock, failed } = this.#options;
     const { signal } = this.#stop;
     const asked = object(name);
     const about = facts(name);
-    if (asked === undefined || about === undefined) return;
+    if (asked === undefined || about === undefined) return false;
     const links = ownership.linksFor(about);
     const link = links.kind === 'links' ? links.names[0] : undefined;
     let answer: ProbeAnswer | { readonly kind: 'failed'; readonly message: string };
@@ -97,9 +111,11 @@ export class Probes {
     else if (links.kind === 'none' || link === undefined)
       answer = { kind: 'failed', message: links.kind === 'none' ? links.message : 'no link' };
     else answer = await announcer.probe(about.address, link, signal);
-    if (signal.aborted) return;
+    if (signal.aborted) return false;
     const latest = object(name);
-    if (latest === undefined || latest.uid !== asked.uid || !isAsked(latest)) return;
+    if (latest === undefined || latest.uid !== asked.uid || !isAsked(latest)) return false;
+    // Asked again meanwhile: that is for a look that begins after the question.
+    if (latest.probeAfter !== asked.probeAfter) return false;
     const probe: ProbeRecord = {
       node,
       interface: link ?? '',
@@ -120,14 +136,12 @@ export class Probes {
         { signal },
       );
     } catch (thrown) {
-      if (signal.aborted) return;
+      if (signal.aborted) return false;
       const error = asSluiceError(thrown);
-      if (error.kind === 'gone') return;
-      // Somebody answered, or it changed otherwise: looked at again below, as the watch has it then.
-      if (error.kind !== 'conflict') failed(name, error);
+      // Gone, answered by somebody else, or changed otherwise: looked at again below, as the watch has it then.
+      if (error.kind !== 'conflict' && error.kind !== 'gone') failed(name, error);
     }
-    // The watch brings what was written; until then the question would look open.
-    await sleep(clock, retryMs, signal).catch(() => undefined);
+    return true;
   }
 }
 

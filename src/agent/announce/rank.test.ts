@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { NodeName } from '../../core/objects.ts';
-import { memberId, outranks, ranked } from './rank.ts';
+import { memberId, outranks, placeOf, ranked } from './rank.ts';
 
 const members = ['a', 'b', 'c', 'd', 'e'].map((name) => memberId(name as NodeName));
 const addresses = Array.from({ length: 5_000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
@@ -38,6 +38,8 @@ test('the order does not depend on the order of the list, and agrees with outran
     order.slice(1).forEach((member, index) => {
       expect(outranks(order[index] ?? member, member, address)).toBe(true);
     });
+    for (const [place, member] of order.entries()) expect(placeOf(member, members, address)).toBe(place);
+    expect(placeOf(memberId('z' as NodeName), members, address)).toBe(-1);
   }
 });
 

@@ -12,11 +12,14 @@ declare const branded: unique symbol;
 export type MemberId = string & { readonly [branded]: 'MemberId' };
 
 const ids = new Map<NodeName, MemberId>();
+/** Names of nodes that come and go for months need not all be kept. */
+const mostIds = 4_096;
 
 export function memberId(node: NodeName): MemberId {
   const known = ids.get(node);
   if (known !== undefined) return known;
   const id = createHash('sha256').update(node).digest('hex').slice(0, 12) as MemberId;
+  if (ids.size >= mostIds) ids.clear();
   ids.set(node, id);
   return id;
 }
@@ -40,6 +43,18 @@ export function weight(member: MemberId, address: string): number {
 export function outranks(a: MemberId, b: MemberId, address: string): boolean {
   const difference = weight(a, address) - weight(b, address);
   return difference === 0 ? a < b : difference > 0;
+}
+
+/** How many of the members go before `me`, who is one of them; -1 where he is not. */
+export function placeOf(me: MemberId, members: readonly MemberId[], address: string): number {
+  if (!members.includes(me)) return -1;
+  const own = weight(me, address);
+  let before = 0;
+  for (const member of members) {
+    const difference = weight(member, address) - own;
+    if (difference > 0 || (difference === 0 && member < me)) before += 1;
+  }
+  return before;
 }
 
 /** The first choice first. */

@@ -69,7 +69,7 @@ export function draftStatus(input: StatusInput): StatusDraft | undefined {
 }
 
 function asHolder(input: StatusInput, held: NonNullable<ReturnType<Ownership['holds']>>): StatusDraft {
-  const { object, node, links, heard, wallMs } = input;
+  const { object, node, links, heard } = input;
   const [first = ''] = held.interfaces;
   const mac = links.find(({ name }) => name === first)?.mac ?? '';
   const before = object.holder;
@@ -93,19 +93,21 @@ function asHolder(input: StatusInput, held: NonNullable<ReturnType<Ownership['ho
       lastTransitionTime: new Date(at).toISOString(),
     });
   }
-  if (heard.asked > 0 && !same) conditions = conditions.filter(({ type }) => type !== askedType);
-  if (heard.asked > 0) {
-    const known = conditions.find(({ type }) => type === askedType);
-    if (known === undefined)
-      conditions = replaced(conditions, {
-        type: askedType,
-        status: 'True',
-        reason: 'Announced',
-        message: `neighbours asked ${heard.asked === 1 ? 'once' : `${heard.asked} times`} and were answered by node ${node}`,
-        lastTransitionTime: new Date(wallMs).toISOString(),
-      });
-  }
+  if (heard.asked > 0)
+    conditions = replaced(conditions, {
+      type: askedType,
+      status: 'True',
+      reason: 'Announced',
+      message: `neighbours asked ${times(heard.asked)} and were answered by node ${node}`,
+      lastTransitionTime: transitionOf(input, askedType, 'True'),
+    });
   return { holder, conditions };
+}
+
+/** In words that change seldom, so that questions are not writes: once, then by powers of ten. */
+function times(count: number): string {
+  if (count < 10) return count === 1 ? 'once' : 'more than once';
+  return `at least ${10 ** Math.floor(Math.log10(count))} times`;
 }
 
 function announced(message: string): Omit<Condition, 'lastTransitionTime'> {
@@ -143,14 +145,17 @@ function whyNobody(
 }
 
 function withCondition(
-  { object, wallMs }: StatusInput,
+  input: StatusInput,
   draft: Omit<Condition, 'lastTransitionTime'>,
   drop: readonly string[],
 ): readonly Condition[] {
-  const before = object.conditions.find(({ type }) => type === draft.type);
-  const lastTransitionTime =
-    before?.status === draft.status ? before.lastTransitionTime : new Date(wallMs).toISOString();
-  return replaced(others(object, drop), { ...draft, lastTransitionTime });
+  const lastTransitionTime = transitionOf(input, draft.type, draft.status);
+  return replaced(others(input.object, drop), { ...draft, lastTransitionTime });
+}
+
+function transitionOf({ object, wallMs }: StatusInput, type: string, status: Condition['status']): string {
+  const before = object.conditions.find((condition) => condition.type === type);
+  return before?.status === status ? before.lastTransitionTime : new Date(wallMs).toISOString();
 }
 
 function others({ conditions }: ServiceAddressObject, drop: readonly string[]): readonly Condition[] {
@@ -188,6 +193,8 @@ export class StatusKeeper {
   readonly #waiting = new Set<string>();
   readonly #stop = new AbortController();
   #working = 0;
+  /** What was said last of writes that fail: an outage is one line, not one for each address. */
+  #toldAs = '';
 
   constructor(options: StatusKeeperOptions) {
     this.#options = options;
@@ -235,11 +242,13 @@ export class StatusKeeper {
         },
         { signal },
       );
+      this.#toldAs = '';
     } catch (thrown) {
       if (signal.aborted) return;
       const error = asSluiceError(thrown);
       if (error.kind === 'gone' || find(name) === undefined) return;
-      failed(name, error);
+      if (error.code !== this.#toldAs) failed(name, error);
+      this.#toldAs = error.code;
       await sleep(clock, retryMs, signal).catch(() => undefined);
       this.#waiting.add(name);
     }

@@ -1,64 +1,95 @@
 /**
  * When it is looked at everything again: soon, because something has come, or at a time, because time passes.
  *
- * Invariant: a process that has slept listens for a moment before it looks, so that it judges nobody by packets that
- * wait to be read.
+ * Invariants: a process that has slept listens for a moment before it looks, so that it judges nobody by packets that
+ * wait to be read; looks take at most half of the time, so that heartbeats are sent and heard however much there is to
+ * look at.
  */
 import type { Clock } from '../../core/clock.ts';
 
-/** A timer that comes later than this finds a process that has slept. */
+/** Who does not run for this much longer than it meant to has slept. */
 const sleptMs = 50;
 const listenFirstMs = 20;
+const longestRestMs = 50;
+
+export interface TurnsOptions {
+  readonly clock: Clock;
+  readonly look: () => void;
+  /** `awake` is called this often. */
+  readonly awakeMs: number;
+  /** The process has not run for so long, in milliseconds. */
+  readonly slept: (ms: number) => void;
+}
 
 export class Turns {
-  readonly #clock: Clock;
-  readonly #look: () => void;
-  #soon = false;
-  #deferred = false;
+  readonly #options: TurnsOptions;
+  #soon: (() => void) | undefined;
+  #planned: () => void = () => undefined;
   #ended = false;
-  #cancel: () => void = () => undefined;
+  #awakeAt: number | undefined;
+  /** Since the process woke nothing has been looked at. */
+  #woken = false;
+  #listenUntil = Number.NEGATIVE_INFINITY;
+  #restUntil = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Clock, look: () => void) {
-    this.#clock = clock;
-    this.#look = look;
+  constructor(options: TurnsOptions) {
+    this.#options = options;
+  }
+
+  /** The process runs. */
+  awake(): void {
+    const now = this.#options.clock.now();
+    const pause = now - (this.#awakeAt ?? now);
+    this.#awakeAt = now;
+    if (pause <= this.#options.awakeMs + sleptMs) return;
+    this.#options.slept(pause);
+    this.listenFirst();
   }
 
   /** Once for all that comes in one go. */
   soon(): void {
-    if (this.#soon || this.#ended) return;
-    this.#soon = true;
-    this.#clock.schedule(0, () => {
-      this.#soon = false;
-      this.#look();
+    if (this.#soon !== undefined || this.#ended) return;
+    const { clock } = this.#options;
+    this.#soon = clock.schedule(Math.max(0, this.#restUntil - clock.now()), () => {
+      this.#soon = undefined;
+      this.now();
     });
   }
 
   /** Instead of what was planned; undefined: nothing is. */
   at(time: number | undefined): void {
-    this.#cancel();
+    this.#planned();
     if (time === undefined || this.#ended) return;
-    const due = time + 1;
-    this.#cancel = this.#clock.schedule(Math.max(1, due - this.#clock.now()), () => {
-      if (this.#clock.now() - due > sleptMs && !this.#deferred) {
-        this.#deferred = true;
-        this.#cancel = this.#clock.schedule(listenFirstMs, () => {
-          this.#deferred = false;
-          this.#look();
-        });
-        return;
-      }
-      this.#look();
-    });
+    const { clock } = this.#options;
+    this.#planned = clock.schedule(Math.max(1, time + 1 - clock.now()), () => this.now());
   }
 
-  /** After what comes within a moment has been heard. */
+  /** What comes within a moment is heard before it is looked. */
   listenFirst(): void {
-    this.#cancel();
-    this.#cancel = this.#clock.schedule(listenFirstMs, () => this.#look());
+    // However often that happens, some time it is looked.
+    if (!this.#woken) this.#listenUntil = this.#options.clock.now() + listenFirstMs;
+    this.#woken = true;
+    this.at(this.#listenUntil - 1);
+  }
+
+  now(): void {
+    if (this.#ended) return;
+    const { clock, look } = this.#options;
+    this.awake();
+    const started = clock.now();
+    if (started < this.#listenUntil) {
+      this.at(this.#listenUntil - 1);
+      return;
+    }
+    this.#woken = false;
+    look();
+    const ended = clock.now();
+    this.#restUntil = ended + Math.min(longestRestMs, ended - started);
   }
 
   stop(): void {
     this.#ended = true;
-    this.#cancel();
+    this.#planned();
+    this.#soon?.();
   }
 }
