@@ -7,6 +7,8 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import type { Announcer, AnnouncerEvents, Holding } from '../../src/agent/announce/announcer.ts';
 import { AnnouncePart } from '../../src/agent/announce/part.ts';
+import { memberId } from '../../src/agent/announce/rank.ts';
+import { Registry } from '../../src/agent/announce/registry.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import type { SluiceError } from '../../src/core/errors.ts';
 import type { NodeName } from '../../src/core/objects.ts';
@@ -14,6 +16,7 @@ import { addressesPath, poolsPath } from '../../src/kube/address-kinds.ts';
 import { connect, type Connection } from '../../src/kube/connection.ts';
 import { Writer } from '../../src/kube/writer.ts';
 import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-plane.ts';
+import { scaledClock } from '../support/scaled-clock.ts';
 
 const namespace = 'sluice-system';
 let plane: ControlPlane;
@@ -65,12 +68,15 @@ interface StandIn {
   readonly announcer: FakeAnnouncer;
   readonly part: AnnouncePart;
   readonly troubles: string[];
+  /** Addresses that it let go, and rights that it had, in order. */
+  readonly moves: string[];
   end(how: 'keep' | 'release'): Promise<void>;
 }
 
 async function agent(name: string, announcer = new FakeAnnouncer()): Promise<StandIn> {
   const own = await connect({ path: plane.admin.path });
   const troubles: string[] = [];
+  const moves: string[] = [];
   const part = new AnnouncePart({
     api: own,
     nodeName: name as NodeName,
@@ -82,7 +88,10 @@ async function agent(name: string, announcer = new FakeAnnouncer()): Promise<Sta
     clock: systemClock,
     random: Math.random,
     telemetry: {
-      event: () => undefined,
+      event: (event) => {
+        if (event.kind === 'given-up') moves.push(`given up ${event.address}: ${event.reason}`);
+        if (event.kind === 'standing') moves.push(`${event.standing.right.kind} ${event.standing.seen}`);
+      },
       asked: () => undefined,
       trouble: (what, error: SluiceError) => troubles.push(`${what}: ${error.message}`),
       reader: () => undefined,
@@ -95,6 +104,7 @@ async function agent(name: string, announcer = new FakeAnnouncer()): Promise<Sta
     announcer,
     part,
     troubles,
+    moves,
     end: (how) => (ended ??= part.end(how).then(() => own.close())),
   };
   running.push(standIn);
@@ -253,4 +263,127 @@ test('policy Local without an endpoint: nobody holds it, and the condition says 
     expect(conditions).toMatchObject([{ type: 'Announced', status: 'False', reason: 'NoEligibleNode' }]);
   }, 15_000);
   expect(one.announcer.held.map(({ address }) => address)).not.toContain('192.0.2.12');
+}, 60_000);
+
+async function threeAgents(): Promise<readonly StandIn[]> {
+  const agents = [await agent('node-1'), await agent('node-2'), await agent('node-3')];
+  await vi.waitFor(() => {
+    for (const { part } of agents)
+      expect(part.standing).toMatchObject({ right: { kind: 'majority' }, seen: 3 });
+  }, 10_000);
+  return agents;
+}
+
+const secretPath = `/api/v1/namespaces/${namespace}/secrets/sluice-heartbeat`;
+const keyOf = (number: number): string => Buffer.alloc(32, number).toString('base64');
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+test('a new key is rolled out in three steps: nobody is lost from sight, no address moves', async () => {
+  await announced('fourth', '192.0.2.13');
+  const agents = await threeAgents();
+  await vi.waitFor(() => expect(holders('192.0.2.13', agents)).toHaveLength(1), 10_000);
+  const before = holders('192.0.2.13', agents);
+  for (const { moves } of agents) moves.length = 0;
+  // First it opens, then it seals, then the old one goes.
+  for (const data of [
+    { key: keyOf(1), previous: keyOf(2) },
+    { key: keyOf(2), previous: keyOf(1) },
+    { key: keyOf(2), previous: null },
+  ]) {
+    await writer.patch(secretPath, { data });
+    await pause(1_500);
+    for (const { part } of agents) expect(part.standing.seen).toBe(3);
+  }
+  expect(agents.flatMap(({ moves }) => moves)).toEqual([]);
+  expect(holders('192.0.2.13', agents)).toEqual(before);
+  // An agent that starts with the new key alone is heard.
+  await agents[2]?.end('keep');
+  await agent('node-3');
+  await vi.waitFor(() => expect(agents[0]?.part.standing.seen).toBe(3), 5_000);
+}, 60_000);
+
+test('a key that is exchanged at once costs moments, and one holder is left', async () => {
+  await announced('fifth', '192.0.2.14');
+  const agents = await threeAgents();
+  await vi.waitFor(() => expect(holders('192.0.2.14', agents)).toHaveLength(1), 10_000);
+  await writer.patch(secretPath, { data: { key: keyOf(3), previous: null } });
+  await pause(2_000);
+  await vi.waitFor(() => {
+    for (const { part } of agents) expect(part.standing).toMatchObject({ right: { kind: 'majority' } });
+    expect(holders('192.0.2.14', agents)).toHaveLength(1);
+  }, 5_000);
+}, 60_000);
+
+test('the API server goes away for longer than registrations last: nothing moves, and all is told after', async () => {
+  const object = await announced('sixth', '192.0.2.15');
+  const agents = await threeAgents();
+  await vi.waitFor(() => expect(holders('192.0.2.15', agents)).toHaveLength(1), 10_000);
+  const [first] = holders('192.0.2.15', agents);
+  await vi.waitFor(async () => expect((await live(object)).holder?.node).toBe(first), 10_000);
+  for (const { moves } of agents) moves.length = 0;
+  await plane.apiServer.stop('kill');
+  for (let at = 0; at < 25; at += 1) {
+    await pause(1_000);
+    expect(holders('192.0.2.15', agents)).toEqual([first]);
+  }
+  expect(agents.flatMap(({ moves }) => moves)).toEqual([]);
+  // A holder goes meanwhile: the others need no API server for what follows.
+  const leaving = agents.find(({ name }) => name === first);
+  const rest = agents.filter((one) => one !== leaving);
+  const ended = leaving?.end('release');
+  await vi.waitFor(() => expect(holders('192.0.2.15', rest)).toHaveLength(1), 5_000);
+  await plane.restartApiServer('kill');
+  await ended;
+  await vi.waitFor(async () => {
+    expect((await live(object)).holder?.node).toBe(holders('192.0.2.15', rest)[0]);
+  }, 30_000);
+  // One line for what stood still, not one for each try.
+  for (const { troubles } of rest) expect(troubles.length).toBeLessThanOrEqual(6);
+}, 120_000);
+
+test('an agent of which nothing is heard for five minutes is retired, and counts again when it is back', async () => {
+  const clock = scaledClock(60);
+  const registry = async (name: string): Promise<Registry> => {
+    const made = new Registry({
+      api,
+      namespace: 'retire',
+      nodeName: name as NodeName,
+      node: () => undefined,
+      heartbeat: () => ({ host: '127.0.0.1', port: 10_272 }),
+      clock,
+      random: Math.random,
+      onChange: () => undefined,
+      report: () => undefined,
+      failed: () => undefined,
+    });
+    await made.start();
+    return made;
+  };
+  await writer.create('/api/v1/namespaces', { metadata: { name: 'retire' } });
+  const [one, two] = [await registry('node-1'), await registry('node-2')];
+  const [first, second] = [memberId('node-1' as NodeName), memberId('node-2' as NodeName)];
+  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first, second])), 5_000);
+  // Its machine is gone: it does not say goodbye.
+  await two.stop('stays');
+  const since = clock.now();
+  while (clock.now() - since < 270_000) {
+    await one.retire(new Set([first]));
+    expect(one.known().members.has(second), 'not before its time').toBe(true);
+    await pause(100);
+  }
+  expect(one.known().lapsed).toEqual(new Set([second]));
+  // Somebody hears it although its registration stands still: it stays.
+  while (clock.now() - since < 330_000) {
+    await one.retire(new Set([first, second]));
+    await pause(100);
+  }
+  expect(one.known().members.has(second)).toBe(true);
+  await one.retire(new Set([first]));
+  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first])), 5_000);
+  const back = await registry('node-2');
+  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first, second])), 5_000);
+  // One that says goodbye for good does not count from then on.
+  await back.stop('gone');
+  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first])), 5_000);
+  await one.stop('gone');
 }, 60_000);

@@ -179,7 +179,7 @@ export class AnnouncePart {
     if (!this.#ready) return 'the lists, the engine or the registration are not complete yet';
     const { members } = this.#registry.known();
     if (members.size > 1 && this.#keys.keys().length === 0)
-      return `Secret sluice-heartbeat in namespace ${this.#options.namespace} has no key: other agents cannot be heard; is the controller running?`;
+      return `Secret sluice-heartbeat in namespace ${this.#options.namespace} has no key (data.key, 16 bytes or more): other agents cannot be heard; is the controller running?`;
     return '';
   }
 

@@ -190,12 +190,19 @@ export class AnnounceStage implements AsyncDisposable {
     return read(this.cluster.api, addressObject(address));
   }
 
-  /** Starts an agent; `through` runs it, as `nice` does. */
-  async start(node: string): Promise<ManagedProcess> {
+  /** Starts an agent; `through` runs it, as `setpriv` does. */
+  async start(
+    node: string,
+    {
+      args = [],
+      through = [],
+    }: { readonly args?: readonly string[]; readonly through?: readonly string[] } = {},
+  ): Promise<ManagedProcess> {
     const agent = await startAgent(this.bed, node, {
       kubeconfig: this.cluster.kubeconfig,
       main: bundle,
-      args: ['--announce', `--namespace=${system}`, '--scope=labelled'],
+      args: ['--announce', `--namespace=${system}`, '--scope=labelled', ...args],
+      through,
     });
     this.agents.set(node, agent);
     return agent;
