@@ -53,7 +53,7 @@ export interface Stretch {
   readonly last: bigint;
 }
 
-/** What routers hand out by DHCP as they come, as the last byte of a /24: as they are commonly shipped (from memory: look at your router). */
+/** What routers hand out by DHCP as they come, as the last byte of a /24; from memory, so a proposal says to look. */
 const usual: readonly { readonly make: string; readonly from: number; readonly to: number }[] = [
   { make: 'Linksys', from: 100, to: 149 },
   { make: 'TP-Link and D-Link', from: 100, to: 199 },
