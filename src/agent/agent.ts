@@ -21,6 +21,7 @@ import type { DecisionTracker } from './decide/tracker.ts';
 import type { Decision, DecisionChange, NodeDecision } from './decision.ts';
 import type { AgentHearer, AgentView } from './door.ts';
 import { HealthChecks } from './health/checks.ts';
+import { LoadGate } from './load-gate.ts';
 import { judgeHealth } from './health/judge.ts';
 import { destinations, servedByTcp } from './slice-facts.ts';
 import type { SyncState, SyncTimings } from './sync-report.ts';
@@ -68,6 +69,7 @@ export class Agent implements AgentHearer {
   readonly #soon: (run: () => void) => void;
   readonly #families: ReadonlyMap<IpFamily, Family>;
   readonly #checks: HealthChecks;
+  readonly #gate: LoadGate;
   /** What was wrong with a Service when it was last told. */
   readonly #problems = new Map<ObjectKey, string>();
   #conflicts = '';
@@ -82,6 +84,7 @@ export class Agent implements AgentHearer {
     this.#options = options;
     this.#soon = options.soon ?? ((run) => void setImmediate(run));
     const { clock, random, telemetry } = options;
+    this.#gate = new LoadGate(clock, options.backends.length);
     this.#families = new Map(options.backends.map((backend) => [backend.family, this.#family(backend)]));
     this.#checks = new HealthChecks({
       clock,
@@ -134,6 +137,7 @@ export class Agent implements AgentHearer {
   /** Ends after the writes under way. Rules stay. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#gate.close();
     this.#disconnect?.();
     await this.#checks.close();
     const all = [...this.#families.values()];
@@ -259,6 +263,7 @@ export class Agent implements AgentHearer {
       random,
       ...(timings === undefined ? {} : { timings }),
       soon: this.#soon,
+      mayListen: (listen) => this.#gate.loaded(listen),
       report: (event) => {
         telemetry.sync(event);
         // Services that went while nobody looked: their flows are still tracked.

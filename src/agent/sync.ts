@@ -43,6 +43,8 @@ export interface SyncOptions {
   readonly report: (event: SyncReport) => void;
   /** Runs something once the events at hand have been read, before any time passes. Default: `setImmediate`. */
   readonly soon?: (run: () => void) => void;
+  /** Calls back when listening to the kernel disturbs no first write of others. Default: at once. */
+  readonly mayListen?: (listen: () => void) => void;
 }
 
 /** Something heard of that a write has to cover: called with the write's end, once. */
@@ -56,6 +58,7 @@ export class FamilySync {
   readonly #timings: SyncTimings;
   readonly #report: (event: SyncReport) => void;
   readonly #soon: (run: () => void) => void;
+  readonly #mayListen: (listen: () => void) => void;
   readonly #backoff: Backoff;
   /** For repairs of foreign changes, so that a quarrel with another program does not take the whole machine. */
   readonly #foreignBackoff: Backoff;
@@ -90,6 +93,7 @@ export class FamilySync {
     this.#timings = options.timings ?? syncTimings;
     this.#report = options.report;
     this.#soon = options.soon ?? ((run) => void setImmediate(run));
+    this.#mayListen = options.mayListen ?? ((listen) => listen());
     this.#backoff = new Backoff(this.#clock, this.#random, this.#timings.backoff);
     this.#foreignBackoff = new Backoff(this.#clock, this.#random, this.#timings.backoff);
   }
@@ -127,6 +131,7 @@ export class FamilySync {
    * write, which takes longer than the write. What somebody changes before the monitor stands is found by looks soon after.
    */
   #watch(): void {
+    if (this.#stopped) return;
     this.#backend.watch((change) => this.#foreign(change), this.#watching.signal);
     this.#planVerify();
   }
@@ -234,7 +239,7 @@ export class FamilySync {
       const ms = now - startedAt;
       const [least, most] = this.#timings.windowMs;
       this.#notBefore = now + Math.min(Math.max(ms, least), most);
-      if (!this.#programmed && !this.#stopped) this.#watch();
+      if (!this.#programmed) this.#mayListen(() => this.#watch());
       this.#programmed = true;
       this.#problem = undefined;
       this.#writtenAt = this.#clock.wall();
