@@ -12,7 +12,7 @@ import type { DomainCertificate } from './domains.ts';
 import { settingsOfInput } from './listener-input.ts';
 import { isSlbOperation } from './operations.ts';
 import type { SlbInput, SlbOperation } from './operations.ts';
-import { memberKey, sortGroups, sortListeners } from './observed.ts';
+import { memberKey, newMembers, sortGroups, sortListeners } from './observed.ts';
 import type {
   AlibabaObserved,
   ObservedBalancer,
@@ -206,11 +206,7 @@ const effects: Effects = {
 };
 
 function added(servers: readonly BackendServer[]): Readonly<Record<string, ObservedMember>> {
-  const members = servers.map(({ ServerId, Port, Weight = 100 }): readonly [string, ObservedMember] => [
-    memberKey(ServerId, Port),
-    { weight: Weight, health: 'initial', reason: 'unavailable', ours: true },
-  ]);
-  return Object.fromEntries(members);
+  return newMembers(servers.map(({ ServerId, Port, Weight = 100 }) => [memberKey(ServerId, Port), Weight]));
 }
 
 function madeListener(

@@ -6,7 +6,8 @@ import { AlibabaBench, anEcsNode } from '../../test/support/alibaba-bench.ts';
 const state = { service: aService({}), nodes: [anEcsNode('n1'), anEcsNode('n2')], slices: [] };
 
 test('a Service with one port costs four writes and three looks', async () => {
-  const { calls } = await new AlibabaBench().ensure(state);
+  const { calls, plan } = await new AlibabaBench().ensure(state);
+  expect(plan.waits).toEqual([]);
   expect(calls).toEqual([
     // By name and by tag, side by side.
     'DescribeLoadBalancers',

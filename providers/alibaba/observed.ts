@@ -128,3 +128,15 @@ export function sortGroups(groups: readonly ObservedGroup[]): readonly ObservedG
   const key = ({ name, id }: ObservedGroup): string => `${name}\n${id}`;
   return groups.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
 }
+
+/** Members that we have just put in, by key and weight. */
+export function newMembers(
+  members: readonly (readonly [key: string, weight: number])[],
+): Readonly<Record<string, ObservedMember>> {
+  return Object.fromEntries(
+    members.map(([key, weight]): readonly [string, ObservedMember] => [
+      key,
+      { weight, health: 'initial', reason: 'unavailable', ours: true },
+    ]),
+  );
+}

@@ -11,8 +11,8 @@ import { ref } from '../../src/core/plan.ts';
 import type { Ref } from '../../src/core/plan.ts';
 import type { PlanContext } from '../../src/core/provider.ts';
 import type { BackendServer } from './client-types-groups.ts';
-import { listenerKey, splitMemberKey } from './observed.ts';
-import type { ObservedGroup, ObservedListener } from './observed.ts';
+import { listenerKey, newMembers, splitMemberKey } from './observed.ts';
+import type { ObservedGroup, ObservedListener, ObservedMember } from './observed.ts';
 import type { BalancerHandle } from './plan-balancer.ts';
 import { addStep, chunkId, chunks } from './steps.ts';
 import type { Planning } from './steps.ts';
@@ -31,6 +31,8 @@ export interface GroupHandle {
   /** Plans what comes after the listener: removals, then weights. */
   readonly finish: () => void;
 }
+
+type Members = Readonly<Record<string, ObservedMember>>;
 
 const none: GroupHandle = { id: undefined, usable: true, additions: [], finish: () => undefined };
 
@@ -64,14 +66,14 @@ export function planGroup(
       wanted,
       listener,
       { ...group, name: brought.name },
-      brought,
+      brought.members ?? {},
       brought.id,
       context,
     );
   }
   const present = groupOf(listener, groups);
   if (present !== undefined)
-    return planMembers(planning, wanted, listener, group, present, present.id, context);
+    return planMembers(planning, wanted, listener, group, present.members ?? {}, present.id, context);
   // As many as one call takes come with the group.
   const first = group.members.slice(0, wanted.backendsPerCall);
   const id = addStep(planning, 'CreateVServerGroup', {
@@ -89,8 +91,8 @@ export function planGroup(
     reason: `port ${listener.port} has no group${first.length === 0 ? '' : `, and ${named(first.map(({ key }) => key))} should be a member`}`,
     risk: 'none',
   });
-  const rest = { ...group, members: group.members.slice(first.length) };
-  return planMembers(planning, wanted, listener, rest, undefined, ref(id, 'VServerGroupId'), context);
+  const made = newMembers(first.map(({ key, weight }) => [key, weight]));
+  return planMembers(planning, wanted, listener, group, made, ref(id, 'VServerGroupId'), context);
 }
 
 function planMembers(
@@ -98,13 +100,12 @@ function planMembers(
   wanted: AlibabaWanted,
   listener: WantedListener,
   group: WantedGroup,
-  observed: ObservedGroup | undefined,
+  members: Members,
   id: string | Ref,
   context: PlanContext,
 ): GroupHandle {
   const label = listenerLabel(listener);
   const subject = `group ${group.name}`;
-  const members = observed?.members ?? {};
   const idle = new Set(wanted.idle);
   const servers = new Set(group.members.map(({ key }) => splitMemberKey(key).server));
   const causeOf = (key: string): UnwantedCause => {
@@ -156,7 +157,7 @@ function planMembers(
         },
       });
     }
-    const changed = wanted.ignoreWeights ? [] : group.members.filter((one) => differs(one, observed));
+    const changed = wanted.ignoreWeights ? [] : group.members.filter((one) => differs(one, members));
     for (const [i, part] of chunks(changed, wanted.backendsPerCall).entries()) {
       addStep(planning, 'SetVServerGroupAttribute', {
         id: chunkId(`setWeights.${listener.key}`, i),
@@ -182,8 +183,8 @@ function served(health: TargetHealth): TargetHealth {
   return health === 'unused' ? 'unknown' : health;
 }
 
-function differs({ key, weight }: WantedMember, observed: ObservedGroup | undefined): boolean {
-  const member = observed?.members?.[key];
+function differs({ key, weight }: WantedMember, members: Members): boolean {
+  const member = members[key];
   return member?.ours === true && member.weight !== weight;
 }
 
