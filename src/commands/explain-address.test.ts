@@ -45,6 +45,7 @@ function given(
     nodes?: readonly NodeObject[];
     path?: PathCheck;
     slices?: AddressInput['slices'];
+    pool?: AddressPoolObject;
   } = {},
 ): AddressInput {
   const one = 'object' in over ? over.object : object();
@@ -53,7 +54,7 @@ function given(
     slices: over.slices ?? [aSlice('s', [anEndpoint('10.0.0.1', 'n1')], { service: service.key })],
     nodes: over.nodes ?? [aNode('n1'), aNode('n2')],
     objects: one === undefined ? [] : [one],
-    pools: [pool],
+    pools: [over.pool ?? pool],
     paths: new Map([[address, over.path ?? { kind: 'answered', port: 80, ms: 3 }]]),
     namespace: 'sluice-system',
   };
@@ -98,8 +99,78 @@ describe('why an address does not answer, and the one command', () => {
     [
       'policy Local and no endpoint',
       { service: local, slices: [] },
-      /no serving endpoint/u,
-      /get endpointslices -l kubernetes.io\/service-name=web/u,
+      /no serving endpoint.*no pod is ready anywhere/u,
+      /^kubectl -n default get pods -o wide -l app=web$/u,
+    ],
+    [
+      'policy Local, and the pods are where the pool chooses no node',
+      {
+        service: local,
+        nodes: [aNode('n1', { labels: { rack: 'a' } }), aNode('n2', { labels: { rack: 'b' } })],
+        pool: { ...pool, nodeSelectors: [{ matchLabels: { rack: 'b' }, matchExpressions: [] }] },
+      },
+      /pods run on nodes that may not announce/u,
+      /patch service web .*"externalTrafficPolicy":"Cluster"/u,
+    ],
+    [
+      'policy Local, and the holder has lost its endpoint',
+      { service: local, slices: [aSlice('s', [anEndpoint('10.0.0.2', 'n2')], { service: service.key })] },
+      /node n1 answers for 192\.0\.2\.10 until n2 does: .*no serving endpoint/u,
+      /rollout status/u,
+    ],
+    [
+      'the pool chooses no node',
+      { pool: { ...pool, nodeSelectors: [{ matchLabels: { rack: 'b' }, matchExpressions: [] }] } },
+      /no node selector of pool office/u,
+      /edit addresspool office/u,
+    ],
+    [
+      'the node is about to be removed',
+      { nodes: [aNode('n1', { deleting: true })] },
+      /being deleted/u,
+      /^kubectl describe node n1$/u,
+    ],
+    ['there are no nodes', { nodes: [] }, /the cluster has no nodes/u, /^kubectl get nodes$/u],
+    [
+      'the agents do not hear each other',
+      {
+        object: object({
+          holder: undefined,
+          conditions: [condition('Announced', 'False', 'NoMajority', 'let UDP pass')],
+        }),
+      },
+      /let UDP pass/u,
+      /logs -l app\.kubernetes\.io\/component=agent/u,
+    ],
+    [
+      'the interface is down',
+      {
+        object: object({
+          holder: undefined,
+          conditions: [condition('Announced', 'False', 'LinkDown', 'interface eth1 is down (seen on n1)')],
+        }),
+        pool: { ...pool, interfaces: ['eth1'] },
+      },
+      /bring it up/u,
+      /^ip link set dev eth1 up$/u,
+    ],
+    [
+      'the link could not be asked',
+      {
+        service: unwanted,
+        object: object({
+          holder: undefined,
+          probe: {
+            node: aNodeName('n1'),
+            interface: '',
+            at: '2026-01-01T00:00:00Z',
+            outcome: 'failed',
+            message: 'the pool names interface eth9; the node has eth0',
+          },
+        }),
+      },
+      /could not ask the link.*eth9/u,
+      /edit addresspool office/u,
     ],
     [
       'the nodes are excluded',
@@ -137,7 +208,12 @@ describe('why an address does not answer, and the one command', () => {
       /two hosts/u,
       /edit addresspool/u,
     ],
-    ['nobody serves', { slices: [] }, /no endpoint is ready/u, /get endpointslices/u],
+    [
+      'nobody serves',
+      { slices: [] },
+      /no endpoint is ready to serve: there is none/u,
+      /get pods -o wide -l app=web/u,
+    ],
     ['never asked for', { path: silent }, /no neighbour has asked/u, /ip route get 192\.0\.2\.10/u],
     [
       'asked for, and the path ends behind the node',

@@ -5,15 +5,15 @@
  * Each address gets the first thing that stands in its way, and the one command that shows or mends it.
  */
 import { factsOf, isAsked, nodesOfPool } from '../agent/announce/facts.ts';
-import { announcedType, askedType, contestedType } from '../agent/announce/status.ts';
+import { askedType } from '../agent/announce/status.ts';
 import {
   serviceAddressName,
   type AddressPoolObject,
   type ServiceAddressObject,
 } from '../core/address-objects.ts';
 import type { EndpointSliceObject, NodeObject, ServiceObject } from '../core/objects.ts';
-import { excludeLabel } from '../core/nodes.ts';
 import type { Exclusion } from '../core/provider.ts';
+import { verdict } from './address-verdict.ts';
 
 export type PathCheck =
   | { readonly kind: 'answered'; readonly port: number; readonly ms: number }
@@ -108,90 +108,8 @@ function tell(input: AddressInput, address: string): AddressStory {
       object.conditions.find(({ type }) => type === askedType)?.message ??
       (holder === undefined ? 'nobody holds it' : 'no neighbour has asked since'),
     path: pathText(path),
-    ...verdict(input, object, pool, facts, path),
+    ...verdict({ ...input, object, pool, facts, path }),
   };
-}
-
-type Verdict = Pick<AddressStory, 'ok' | 'verdict' | 'command'>;
-
-function bad(text: string, command: string): Verdict {
-  return { ok: false, verdict: text, command };
-}
-
-function verdict(
-  { service, slices, namespace, nodes }: AddressInput,
-  object: ServiceAddressObject,
-  pool: AddressPoolObject | undefined,
-  facts: ReturnType<typeof factsOf>,
-  path: PathCheck,
-): Verdict {
-  const agents = `kubectl -n ${namespace} rollout status daemonset/sluice-agent`;
-  const endpoints = `kubectl -n ${service.namespace} get endpointslices -l kubernetes.io/service-name=${service.name}`;
-  const editPool = `kubectl edit addresspool ${object.pool}`;
-  const { address, holder } = object;
-  const contested = object.conditions.find(({ type, status }) => type === contestedType && status === 'True');
-  if (object.probe?.outcome === 'taken' && !facts.wanted)
-    return bad(`${address} is taken on the link by ${object.probe.mac ?? 'another host'}`, editPool);
-  if (!facts.wanted && facts.asked)
-    return bad(
-      `${address} is given out once an agent has asked the link about it, and none has answered yet`,
-      agents,
-    );
-  if (!facts.wanted)
-    return bad(
-      `${address} does not stand in the status of the Service yet`,
-      `kubectl describe serviceaddress ${object.name}`,
-    );
-  if (facts.nodes.length === 0 && nodes.length > 0)
-    return bad(...nobody(facts.excluded, address, endpoints, editPool));
-  const announced = object.conditions.find(({ type }) => type === announcedType);
-  if (announced?.status === 'False')
-    return bad(
-      `nobody answers for ${address}: ${announced.message}`,
-      announced.reason === 'NoAgentThere' || announced.reason === 'AnnounceRefused' ? agents : editPool,
-    );
-  if (holder === undefined) return bad(`no agent has taken ${address} yet`, agents);
-  if (contested !== undefined) return bad(`two hosts answer for ${address}: ${contested.message}`, editPool);
-  const serves = slices.some(({ endpoints: list }) => list.some(({ ready }) => ready));
-  if (!serves)
-    return bad(`node ${holder.node} answers for ${address}, and no endpoint is ready to serve`, endpoints);
-  if (path.kind === 'silent') {
-    const asked = object.conditions.some(({ type }) => type === askedType);
-    return asked
-      ? bad(
-          `node ${holder.node} answers for ${address}, and a connection from here to port ${path.port} is not: ${path.message}`,
-          `sluice explain --node ${holder.node} --from <this machine> --to svc/${service.name}:${path.port} -n ${service.namespace}`,
-        )
-      : bad(
-          `node ${holder.node} holds ${address} on ${holder.interface}, and no neighbour has asked for it: this machine, or its router, is not on that link`,
-          `ip route get ${address}`,
-        );
-  }
-  const warning = pool === undefined ? `; its pool ${object.pool} is gone, so the address drains` : '';
-  return {
-    ok: true,
-    verdict: `node ${holder.node} answers for ${address} on ${holder.interface}${warning}`,
-    command: '',
-  };
-}
-
-/** No node may: the reason that most nodes have, and what mends it. */
-function nobody(
-  excluded: readonly Exclusion[],
-  address: string,
-  endpoints: string,
-  editPool: string,
-): readonly [string, string] {
-  const counts = new Map<string, Exclusion[]>();
-  for (const one of excluded) counts.set(one.reason, [...(counts.get(one.reason) ?? []), one]);
-  const [most = []] = [...counts.values()].toSorted((a, b) => b.length - a.length);
-  const [first] = most;
-  const text = `no node may announce ${address}: ${first?.message ?? 'there are none'}${most.length > 1 ? ` (and ${most.length - 1} more alike)` : ''}`;
-  const name = first?.node ?? '';
-  if (first?.reason === 'NodeWithoutEndpoint') return [text, endpoints];
-  if (first?.reason === 'NodeExcluded') return [text, `kubectl label node ${name} ${excludeLabel}-`];
-  if (first?.reason === 'NodeNetworkUnavailable') return [text, `kubectl describe node ${name}`];
-  return [text, editPool];
 }
 
 function probeText(object: ServiceAddressObject): string {

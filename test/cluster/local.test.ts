@@ -217,7 +217,7 @@ test('plan and explain answer for local mode, and the key of the heartbeats is t
   );
   // The address is announced; what is missing is a Pod, and the command that shows it is named.
   expect(explained.out).toContain('Node node-1 answers for 192.0.2.100, and no endpoint is ready to serve');
-  expect(explained.out).toContain(`kubectl -n default get endpointslices -l kubernetes.io/service-name=`);
+  expect(explained.out).toContain(`kubectl -n default get pods -o wide -l app=web`);
   const greedy = await ground.applied({ annotations: { 'sluice.dev/address-pool': 'nowhere' } });
   await ground.tells(greedy, 'Provisioned', 'PoolUnknown');
   const why = await sluice('explain', ...access, `svc/${greedy.metadata?.name ?? ''}`, '-n', 'default');

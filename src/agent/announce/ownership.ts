@@ -210,6 +210,11 @@ export class Ownership {
     return this.#rights.good && [...ready].every((member) => this.#me <= member) && this.#ready;
   }
 
+  /** For how long this agent may not hold anything, in milliseconds. */
+  get withoutRightMs(): number {
+    return this.#rights.withoutMs(this.#options.clock.now());
+  }
+
   linksFor(facts: AddressFacts): LinkChoice {
     return this.#links.for(facts);
   }

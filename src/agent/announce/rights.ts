@@ -32,6 +32,11 @@ export class Rights {
     return kind !== 'none' && kind !== 'grace';
   }
 
+  /** For how long addresses may not be taken, in milliseconds; 0: they may. */
+  withoutMs(now: number): number {
+    return this.good || this.#withoutSince === undefined ? 0 : now - this.#withoutSince;
+  }
+
   /** This process has not run for a while: meanwhile somebody else may have got the Lease. */
   stoodStill(now: number): void {
     this.#stoodStillAt = now;

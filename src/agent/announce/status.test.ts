@@ -52,6 +52,7 @@ interface Scene {
   readonly unable?: readonly MemberId[];
   readonly live?: readonly MemberId[];
   readonly refused?: boolean;
+  readonly withoutRightMs?: number;
   readonly links?: LinkChoice;
 }
 
@@ -77,6 +78,8 @@ function ownership(scene: Scene): StatusInput['ownership'] {
     }),
     unable: (_address, member) => unable.includes(member),
     refusal: () => refused,
+    standing: { right: { kind: 'none' }, contend: false, seen: 1, known: 3 },
+    withoutRightMs: scene.withoutRightMs ?? 0,
   };
 }
 
@@ -154,6 +157,27 @@ describe('why nobody holds an address', () => {
       holder: undefined,
       conditions: [],
     });
+  });
+});
+
+describe('an agent that hears no majority', () => {
+  const powerless: Scene = { leads: false, withoutRightMs: 31_000 };
+  const holder = { node, interface: 'eth0', mac: '', since: '', reason: 'elected' };
+
+  test('says after a while what is missing, in words that all of them would use', () => {
+    const draft = drafted(powerless);
+    expect(draft).toMatchObject({ holder: undefined, cautious: true });
+    expect(draft?.conditions[0]).toMatchObject({ status: 'False', reason: 'NoMajority' });
+    expect(draft?.conditions[0]?.message).toMatch(/majority of the 3 .*UDP.*10272/u);
+    expect(draft?.conditions[0]?.message).not.toContain(node);
+    expect(drafted({ ...powerless, withoutRightMs: 29_000 })).toBeUndefined();
+  });
+
+  test('takes its own name out, and nobody else’s: the others may have a majority', () => {
+    expect(drafted(powerless, facts(), quiet, object({ holder }))?.holder).toBeUndefined();
+    const other = { ...holder, node: 'n2' as NodeName };
+    expect(drafted(powerless, facts(), quiet, object({ holder: other }))).toBeUndefined();
+    expect(drafted(powerless, facts({ wanted: false }))).toBeUndefined();
   });
 });
 

@@ -19,6 +19,9 @@ import type { AddressFacts } from './facts.ts';
 import type { Ownership } from './ownership.ts';
 import { memberId } from './rank.ts';
 
+/** Without the right to hold for longer than any takeover lasts. */
+const silentMs = 30_000;
+
 export const announcedType = 'Announced';
 export const contestedType = 'Contested';
 export const askedType = 'Asked';
@@ -26,6 +29,8 @@ export const askedType = 'Asked';
 export interface StatusDraft {
   readonly holder: HolderRecord | undefined;
   readonly conditions: readonly Condition[];
+  /** Only to be written where nobody has written since what it was made of. */
+  readonly cautious?: boolean;
 }
 
 /** What a neighbour said about an address that we hold. */
@@ -41,7 +46,7 @@ export interface StatusInput {
   readonly facts: AddressFacts | undefined;
   readonly ownership: Pick<
     Ownership,
-    'holds' | 'owner' | 'leads' | 'linksFor' | 'view' | 'unable' | 'refusal'
+    'holds' | 'owner' | 'leads' | 'linksFor' | 'view' | 'unable' | 'refusal' | 'standing' | 'withoutRightMs'
   >;
   readonly links: ReturnType<Announcer['links']>;
   readonly heard: Heard;
@@ -53,6 +58,7 @@ export function draftStatus(input: StatusInput): StatusDraft | undefined {
   const { object, ownership, facts } = input;
   const held = ownership.holds(object.address);
   if (held?.state === 'up') return asHolder(input, held);
+  if (held === undefined && ownership.withoutRightMs > silentMs) return asPowerless(input);
   if (held !== undefined || !ownership.leads || ownership.owner(object.address) !== undefined)
     return undefined;
   if (facts?.wanted !== true)
@@ -66,6 +72,23 @@ export function draftStatus(input: StatusInput): StatusDraft | undefined {
       askedType,
     ]),
   };
+}
+
+/**
+ * Nobody here may hold anything. Where others may, they have written so; and what agents that cannot hear one another
+ * say must be the same, or they would write against each other without end.
+ */
+function asPowerless(input: StatusInput): StatusDraft | undefined {
+  const { object, facts, node, ownership } = input;
+  const elsewhere = object.holder !== undefined && object.holder.node !== node;
+  if (facts?.wanted !== true || elsewhere) return undefined;
+  const message = `no agent hears a majority of the ${ownership.standing.known} that are registered, so none announces: let UDP pass between the nodes on the port of --heartbeat-bind (10272)`;
+  const conditions = withCondition(
+    input,
+    { type: announcedType, status: 'False', reason: 'NoMajority', message },
+    [contestedType, askedType],
+  );
+  return { holder: undefined, conditions, cautious: true };
 }
 
 function asHolder(input: StatusInput, held: NonNullable<ReturnType<Ownership['holds']>>): StatusDraft {
@@ -237,7 +260,10 @@ export class StatusKeeper {
       await writer.patch(
         `${addressesPath}/${encodeURIComponent(name)}/status`,
         {
-          metadata: { uid: object.uid },
+          metadata: {
+            uid: object.uid,
+            ...(draft.cautious === true ? { resourceVersion: object.resourceVersion } : {}),
+          },
           status: { holder: draft.holder ?? null, conditions: draft.conditions },
         },
         { signal },
@@ -247,8 +273,11 @@ export class StatusKeeper {
       if (signal.aborted) return;
       const error = asSluiceError(thrown);
       if (error.kind === 'gone' || find(name) === undefined) return;
-      if (error.code !== this.#toldAs) failed(name, error);
-      this.#toldAs = error.code;
+      // Somebody was faster: looked at again below.
+      if (error.kind !== 'conflict') {
+        if (error.code !== this.#toldAs) failed(name, error);
+        this.#toldAs = error.code;
+      }
       await sleep(clock, retryMs, signal).catch(() => undefined);
       this.#waiting.add(name);
     }
