@@ -10,7 +10,8 @@ import type { BackendHealth } from './client-types-listeners.ts';
 import type { Loader } from './loader.ts';
 import { sortListeners } from './observed.ts';
 import type { AlibabaObserved, ObservedGroup, ObservedListener, ObservedMember } from './observed.ts';
-import { healthOf, toBalancer, toListener, toMembers } from './read.ts';
+import { healthOf, toBalancer, toListener, toMembers, unreported } from './read.ts';
+import type { Judgement } from './read.ts';
 import type { Recent } from './recent.ts';
 import type { Seen } from './seen.ts';
 import { fromFoundTags, isOwnedBy } from './tags.ts';
@@ -46,12 +47,7 @@ export async function observeRoutinely(
     ? await Promise.all(
         groups.map(
           async (group) =>
-            await weigh(
-              loader,
-              { owner, foreign, signal },
-              group,
-              healthOf(usersOf(group, listeners), report),
-            ),
+            await weigh(loader, { owner, foreign, signal }, group, usersOf(group, listeners), report),
         ),
       )
     : groups;
@@ -87,10 +83,13 @@ async function weigh(
     signal,
   }: { readonly owner: Owner; readonly foreign: ForeignNames; readonly signal: AbortSignal },
   group: ObservedGroup,
-  health: ReturnType<typeof healthOf>,
+  users: readonly ObservedListener[],
+  report: readonly BackendHealth[],
 ): Promise<ObservedGroup | undefined> {
   const servers = await loader.members(group.id, signal);
-  return servers && { ...group, members: toMembers(owner, servers, health, foreign) };
+  const health = healthOf(users, report);
+  const judge = (key: string): Judgement => health.get(key) ?? unreported(users);
+  return servers && { ...group, members: toMembers(owner, servers, judge, foreign) };
 }
 
 function usersOf({ id }: ObservedGroup, listeners: readonly ObservedListener[]): readonly ObservedListener[] {

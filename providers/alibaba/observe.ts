@@ -21,7 +21,7 @@ import type {
   ObservedListener,
   ObservedMember,
 } from './observed.ts';
-import { healthOf, toBalancer, toGroup, toListener, toMembers } from './read.ts';
+import { healthOf, toBalancer, toGroup, toListener, toMembers, unreported } from './read.ts';
 import type { Recent } from './recent.ts';
 import { observeRoutinely } from './observe-routine.ts';
 import type { Seen } from './seen.ts';
@@ -215,22 +215,23 @@ async function readGroup(
   );
   const brought = depth === 'removal' && !plain.ours;
   if (!asked && !brought) return plain;
-  const health = healthOf(
-    balancer.listeners.filter((listener) => listener.group === plain.id),
-    balancer.health,
-  );
+  const users = balancer.listeners.filter((listener) => listener.group === plain.id);
+  const health = healthOf(users, balancer.health);
   const before = previous?.balancer?.groups.find((one) => one.id === plain.id)?.members;
   if (depth === 'quick' && before !== undefined && Object.keys(before).length === group.ServerCount) {
     const known = Object.entries(before).map(([key, member]): readonly [string, ObservedMember] => [
       key,
-      { ...member, ...(health.get(key) ?? { health: 'unused', reason: 'no running listener' }) },
+      { ...member, ...(health.get(key) ?? unreported(users)) },
     ]);
     return { ...plain, members: Object.fromEntries(known) };
   }
   const members = await loader.members(plain.id, signal);
   return members === undefined
     ? undefined
-    : { ...plain, members: toMembers(owner, members, health, balancer.foreign) };
+    : {
+        ...plain,
+        members: toMembers(owner, members, (key) => health.get(key) ?? unreported(users), balancer.foreign),
+      };
 }
 
 function vanished(id: string): SluiceError {

@@ -100,7 +100,7 @@ export function toGroup(
 export function toMembers(
   owner: Owner,
   servers: readonly BackendServer[],
-  health: ReadonlyMap<string, Pick<ObservedMember, 'health' | 'reason'>>,
+  judge: (key: string) => Judgement,
   foreign: ForeignNames,
 ): Readonly<Record<string, ObservedMember>> {
   const description = memberDescription(owner);
@@ -112,22 +112,29 @@ export function toMembers(
         {
           weight: numeric(server.Weight ?? 100),
           ours: server.Description === description || foreign(server.Description) !== undefined,
-          ...(health.get(key) ?? unused),
+          ...judge(key),
         },
       ] as const;
     }),
   );
 }
 
-/** No running listener has it. */
-const unused: Pick<ObservedMember, 'health' | 'reason'> = { health: 'unused', reason: 'no running listener' };
+export type Judgement = Pick<ObservedMember, 'health' | 'reason'>;
+
+const unused: Judgement = { health: 'unused', reason: 'no running listener' };
+const starting: Judgement = { health: 'initial', reason: 'unavailable' };
+
+/** What counts of a member that no report names: a listener that is starting will have it checked in a moment. */
+export function unreported(users: readonly ObservedListener[]): Judgement {
+  return users.some(({ status }) => status === 'starting') ? starting : unused;
+}
 
 /** Member → health, over the listeners given. */
 export function healthOf(
   listeners: readonly ObservedListener[],
   report: readonly BackendHealth[],
-): ReadonlyMap<string, Pick<ObservedMember, 'health' | 'reason'>> {
-  const found = new Map<string, Pick<ObservedMember, 'health' | 'reason'>>();
+): ReadonlyMap<string, Judgement> {
+  const found = new Map<string, Judgement>();
   for (const { ServerId, Port, ListenerPort, Protocol, ServerHealthStatus } of report) {
     const listener = listeners.find(
       (one) =>

@@ -39,6 +39,13 @@ describe('mergeConditions', () => {
     );
     expect(merged).toEqual(condition('InSync', { reason: 'Busy', message: 'n' }));
   });
+  test('a message whose request id alone is another stays as it is', () => {
+    const before = condition('InSync', { message: 'x: denied (request 1-a)' });
+    const again = draft('InSync', { message: 'x: denied (request 2-b)' });
+    expect(mergeConditions([before], [again], wall)).toEqual([before]);
+    const [news] = mergeConditions([before], [{ ...again, message: 'y: denied (request 2-b)' }], wall);
+    expect(news?.message).toBe('y: denied (request 2-b)');
+  });
   test('ours that no draft names stay; others are not ours to write', () => {
     const existing = [condition('cilium.io/IPAMRequestSatisfied'), condition('Provisioned')];
     expect(mergeConditions(existing, [draft('Accepted')], wall).map(({ type }) => type)).toEqual([

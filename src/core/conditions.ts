@@ -25,7 +25,8 @@ const longestMessage = 32_768;
 /**
  * Our conditions as they shall stand, in our order: the drafts, and those of ours that no draft names.
  *
- * `lastTransitionTime` moves only when the status does.
+ * `lastTransitionTime` moves only when the status does. A message that differs by a cloud's request id only stays
+ * as it is: every try has another one, and would cost a write.
  *
  * @param existing the Service's conditions, others' included; only ours are returned.
  * @param wallMs wall-clock time, milliseconds since the epoch.
@@ -40,7 +41,10 @@ export function mergeConditions(
     const before = existing.find((condition) => condition.type === type);
     const draft = drafts.find((one) => one.type === type);
     if (draft === undefined) return before === undefined ? [] : [before];
-    const { status, reason, message } = draft;
+    const { status, reason } = draft;
+    const same = before?.status === status && before.reason === reason;
+    const repeated = same && withoutRequest(before.message) === withoutRequest(draft.message);
+    const message = repeated ? before.message : draft.message;
     return [
       {
         type,
@@ -51,6 +55,10 @@ export function mergeConditions(
       },
     ];
   });
+}
+
+function withoutRequest(message: string): string {
+  return message.replaceAll(/ \(request [^\s()]+\)/gu, '');
 }
 
 /**

@@ -187,4 +187,143 @@ export const keptForAlibaba: readonly NamedHistory[] = [
       { gapMs: 22_348, event: { kind: 'port-add', pick: 4, port: 53, protocol: 'UDP' } },
     ],
   },
+  {
+    name: 'a client token that leads to a balancer that is gone costs few writes',
+    seed: 152,
+    surroundings: {
+      ...calm,
+      replicas: 2,
+      apiLatencyMs: 0,
+      cloudLatencyMs: 80,
+      registrationMs: 40_000,
+      pageSize: 2,
+    },
+    steps: [
+      { gapMs: 20_384, event: { kind: 'delete', pick: 2 } },
+      {
+        gapMs: 1_726,
+        event: {
+          kind: 'create',
+          slot: 1,
+          shape: { ports: [http, https], policy: 'Cluster', annotations: { [`${prefix}scheduler`]: 'wrr' } },
+        },
+      },
+      { gapMs: 69_633, event: { kind: 'type-flip', pick: 6, awayMs: 100, stallMs: 0 } },
+      { gapMs: 49, event: { kind: 'crash-at-cloud-write', nth: 3, when: 'before', downMs: 20_000 } },
+      { gapMs: 2_779, event: { kind: 'label', pick: 1 } },
+    ],
+  },
+  {
+    name: 'a listener that takes its time to start is no news about its members',
+    seed: 3_763,
+    surroundings: {
+      ...calm,
+      nodes: 4,
+      watchDelayMs: 0,
+      cloudLatencyMs: 80,
+      provisioningMs: 3_000,
+      registrationMs: 40_000,
+      pageSize: 2,
+    },
+    steps: [
+      { gapMs: 305, event: { kind: 'api-rival', times: 3 } },
+      { gapMs: 175, event: { kind: 'crash', downMs: 20_000 } },
+      {
+        gapMs: 1_977,
+        event: {
+          kind: 'create',
+          slot: 1,
+          shape: {
+            ports: [dns],
+            policy: 'Cluster',
+            annotations: { [`${prefix}address-type`]: 'intranet' },
+            loadBalancerClass: 'sluice.dev/alibaba',
+          },
+        },
+      },
+      {
+        gapMs: 209_967,
+        event: {
+          kind: 'create',
+          slot: 0,
+          shape: {
+            ports: [http],
+            policy: 'Local',
+            annotations: { [`${prefix}charge-type`]: 'paybybandwidth' },
+          },
+        },
+      },
+    ],
+  },
+  {
+    name: 'an error that comes again under another request id is no news',
+    seed: 9_984,
+    surroundings: { ...calm, nodes: 1, apiLatencyMs: 20, registrationMs: 40_000 },
+    steps: [
+      {
+        gapMs: 30,
+        event: {
+          kind: 'create',
+          slot: 0,
+          shape: {
+            ports: [http, https],
+            policy: 'Cluster',
+            annotations: { 'service.beta.kubernetes.io/alicloud-load-balancer-bandwidth': '10' },
+          },
+        },
+      },
+      { gapMs: 2_450, event: { kind: 'policy', pick: 4 } },
+      { gapMs: 492, event: { kind: 'cloud-error', times: 5 } },
+      { gapMs: 25, event: { kind: 'node-join' } },
+      { gapMs: 379, event: { kind: 'crash', downMs: 2_000 } },
+      { gapMs: 14_567, event: { kind: 'replace', pick: 2 } },
+      { gapMs: 2_113, event: { kind: 'policy', pick: 7 } },
+      { gapMs: 242, event: { kind: 'cloud-denied', operation: 'DescribeHealthStatus', ms: 75_475 } },
+      { gapMs: 295_762, event: { kind: 'crash-at-cloud-write', nth: 5, when: 'before', downMs: 20_000 } },
+    ],
+  },
+  {
+    name: 'a protection that somebody sets between our look and our write could not be seen',
+    seed: 2_924,
+    surroundings: { ...calm, replicas: 2, cloudLatencyMs: 80 },
+    steps: [
+      {
+        gapMs: 36,
+        event: {
+          kind: 'create',
+          slot: 1,
+          shape: {
+            ports: [http, https],
+            policy: 'Local',
+            annotations: { [`${prefix}address-type`]: 'intranet' },
+          },
+        },
+      },
+      { gapMs: 166_169, event: { kind: 'cloud-slow', callMs: 3_000, ms: 78_015 } },
+      { gapMs: 6, event: { kind: 'endpoints', pick: 5, on: [{ node: 12, state: 'ready' }] } },
+      { gapMs: 13_680, event: { kind: 'delete', pick: 5 } },
+      { gapMs: 8_606, event: { kind: 'hand-protect', pick: 1 } },
+    ],
+  },
+  {
+    name: 'a group that was made with its members and cannot be seen yet takes over in the end',
+    seed: 1_660,
+    surroundings: { ...calm, nodes: 4, apiLatencyMs: 0, cloudLatencyMs: 80 },
+    steps: [
+      {
+        gapMs: 2_487,
+        event: {
+          kind: 'create',
+          slot: 0,
+          shape: {
+            ports: [http, https],
+            policy: 'Cluster',
+            annotations: { [`${prefix}address-type`]: 'intranet' },
+          },
+        },
+      },
+      { gapMs: 2_392, event: { kind: 'cloud-hidden', hiddenMs: 9_754, times: 1 } },
+      { gapMs: 310_046, event: { kind: 'node-port', pick: 36 } },
+    ],
+  },
 ];

@@ -57,8 +57,8 @@ export class Monitor {
   readonly #writes = new Map<string, number[]>();
   /** Service → every address that it has shown. */
   readonly #shown = new Map<string, Set<string>>();
-  /** Balancers that were protected by hand. */
-  readonly #protected = new Set<string>();
+  /** Balancer → when it was protected by hand. */
+  readonly #protected = new Map<string, number>();
   /** Processes and the Services that they have left to others. */
   readonly #greetings = new Set<string>();
   #lastEventAt = 0;
@@ -198,7 +198,9 @@ export class Monitor {
 
   #beforeWrite(operation: string, aim: Aim): void {
     this.#traffic.check(aim);
-    if (aim.kind === 'protect' && !aim.on && this.#protected.has(aim.balancer))
+    // What was protected between our look and our write could not be seen by anybody.
+    const since = aim.kind === 'protect' && !aim.on ? this.#protected.get(aim.balancer) : undefined;
+    if (since !== undefined && this.#parts.clock.now() - since > this.#parts.liveLagMs())
       this.report('I2', `${operation} lifts a protection that somebody else set`);
     if (aim.kind !== 'create listener') return;
     const tags = this.#parts.account.resources().find(({ id }) => id === aim.balancer)?.tags;
@@ -246,7 +248,7 @@ export class Monitor {
       this.#brokenAt = call.at;
     const aim = this.#parts.account.aimOf(call.operation, call.input);
     if (aim?.kind !== 'protect' || call.refusal !== undefined) return;
-    if (aim.on) this.#protected.add(aim.balancer);
+    if (aim.on) this.#protected.set(aim.balancer, call.at);
     else this.#protected.delete(aim.balancer);
   }
 

@@ -112,7 +112,13 @@ export class Traffic {
       [...truth.targets.keys()].some((one) => facts.old(`${truth.uid}|target|${one}|${nodePort}`, lagMs())),
     );
     if (!wanted) return;
-    if (account.targetsOf(from).some(({ healthy }) => healthy) && account.targetsOf(to).length === 0)
+    // One that cannot be seen yet is refused by the cloud.
+    const visible = account.groups().some(({ id }) => id === to);
+    if (
+      visible &&
+      account.targetsOf(from).some(({ healthy }) => healthy) &&
+      account.targetsOf(to).length === 0
+    )
       report(`${truth.key}: a listener is turned from a group that serves to one without targets`);
   }
 
