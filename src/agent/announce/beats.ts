@@ -51,7 +51,8 @@ export class Beats {
     this.#cancel = clock.schedule(half, () => {
       awake();
       // Between two heartbeats only those are asked that are overdue.
-      for (const member of liveness.quiet(clock.now())) this.#sendTo(member);
+      const now = clock.now();
+      for (const member of liveness.quiet(now)) this.#sendTo(member, now);
       this.#cancel = clock.schedule(half, () => this.start());
     });
     this.sendAll();
@@ -78,20 +79,22 @@ export class Beats {
   answer(member: MemberId, now: number): void {
     if (now - (this.#answeredAt.get(member) ?? -1_000) < answerGapMs) return;
     this.#answeredAt.set(member, now);
-    this.#sendTo(member);
+    this.#sendTo(member, now);
   }
 
   /** To those that have not been told something yet. */
   sendNews(): void {
-    const { table, liveness } = this.#options;
+    const { table, liveness, clock } = this.#options;
     if (table.version === this.#sentVersion) return;
     this.#sentVersion = table.version;
-    for (const member of this.#hearers()) if (liveness.owes(member, table)) this.#sendTo(member);
+    const now = clock.now();
+    for (const member of this.#hearers()) if (liveness.owes(member, table)) this.#sendTo(member, now);
   }
 
   sendAll(goodbyeMs?: number): void {
     this.#sentVersion = this.#options.table.version;
-    for (const member of this.#hearers()) this.#sendTo(member, goodbyeMs);
+    const now = this.#options.clock.now();
+    for (const member of this.#hearers()) this.#sendTo(member, now, goodbyeMs);
   }
 
   /** What is kept of members that are no more. */
@@ -116,11 +119,12 @@ export class Beats {
     }
   }
 
-  #sendTo(member: MemberId, goodbyeMs?: number): void {
-    const { keys, clock, send, liveness, table, own, port } = this.#options;
+  /** @param now the same for all that goes out in one go. */
+  #sendTo(member: MemberId, now: number, goodbyeMs?: number): void {
+    const { keys, send, liveness, table, own, port } = this.#options;
     const [key] = keys();
     if (key === undefined) return;
     const said = { ...own(), goodbyeMs, port: port?.() ?? 0 };
-    for (const beat of liveness.compose(member, said, table, clock.now())) send(member, seal(beat, key));
+    for (const beat of liveness.compose(member, said, table, now)) send(member, seal(beat, key));
   }
 }

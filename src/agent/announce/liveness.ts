@@ -82,6 +82,7 @@ export class Liveness {
   readonly #timings: AnnounceTimings;
   readonly #peers = new Map<MemberId, Peer>();
   #firstCounter = 0;
+  #said: { readonly at: number; readonly members: readonly Evidence[] } | undefined;
 
   /** @param session sixteen random hexadecimal digits. */
   constructor(me: MemberId, session: string, timings: AnnounceTimings) {
@@ -92,6 +93,7 @@ export class Liveness {
 
   receive(beat: Beat, now: number): Received {
     if (beat.to !== this.#me || beat.from === this.#me) return nothing;
+    this.#said = undefined;
     const peer = this.#peer(beat.from);
     const renewed = beat.session !== peer.session;
     if (!renewed && (peer.seen.has(beat.counter) || beat.counter <= peer.counter - windowSize))
@@ -124,7 +126,11 @@ export class Liveness {
       peer.believed = false;
     }
     for (const evidence of beat.members) this.#pass(evidence, now);
-    if (!beat.further) peer.delivery.hears(beat.members, now);
+    if (!beat.further)
+      peer.delivery.hears(
+        beat.members.filter(({ member }) => member !== this.#me),
+        now,
+      );
     return {
       believed: true,
       answer,
@@ -141,6 +147,7 @@ export class Liveness {
     const { deadMs, lifetimeMs, renewMs } = this.#timings;
     // Only of one that was there a moment ago: one that never answered holds nothing.
     if (now - peer.heardAt > deadMs) return false;
+    this.#said = undefined;
     peer.pausedUntil = now + lifetimeMs - renewMs;
     peer.evidenceAt = never;
     peer.heardAt = never;
@@ -151,7 +158,7 @@ export class Liveness {
   /** What goes to one peer now: one packet, more where many claims are news to it. */
   compose(to: MemberId, own: Own, table: ClaimTable, now: number): readonly Beat[] {
     const peer = this.#peer(to);
-    const members = this.#evidence(to, now);
+    const members = this.#evidence(now);
     const rooms = { first: roomForClaims(members.length), further: roomForClaims(0) };
     const most = Math.max(2, Math.floor(mostParts / this.#peers.size));
     // A peer that does not answer is not sent the table again and again.
@@ -270,14 +277,17 @@ export class Liveness {
     return now - (this.#peers.get(member)?.evidenceAt ?? never) <= this.#timings.deadMs;
   }
 
-  #evidence(to: MemberId, now: number): readonly Evidence[] {
-    const found: Evidence[] = [];
+  /** The same list for all that is sent in one moment: it is made and written once. */
+  #evidence(now: number): readonly Evidence[] {
+    if (this.#said?.at === now) return this.#said.members;
+    const members: Evidence[] = [];
     for (const [member, { evidenceAt, heardAt, ready, arbiter }] of this.#peers) {
       const ageMs = now - evidenceAt;
-      if (member === to || ageMs > this.#timings.deadMs) continue;
-      found.push({ member, ageMs, direct: now - heardAt <= this.#timings.deadMs, ready, arbiter });
+      if (ageMs > this.#timings.deadMs) continue;
+      members.push({ member, ageMs, direct: now - heardAt <= this.#timings.deadMs, ready, arbiter });
     }
-    return found;
+    this.#said = { at: now, members };
+    return members;
   }
 
   #peer(member: MemberId): Peer {

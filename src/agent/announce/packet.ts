@@ -7,7 +7,7 @@
  *
  * Nothing in it is secret: addresses and who holds them can be seen on the link anyway.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { formatAddress, parseAddress } from '../../core/cidr.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Claim, ClaimState } from './claims.ts';
@@ -98,14 +98,7 @@ export function seal(beat: Beat, key: Buffer): Buffer {
   at = bytes.writeUInt32BE(beat.claims.upto, at);
   at = bytes.writeUInt16BE(beat.members.length, at);
   at = bytes.writeUInt16BE(beat.port, at);
-  for (const { member, ageMs, direct, ready, arbiter } of beat.members) {
-    at += bytes.write(member, at, 'hex');
-    at = bytes.writeUInt16BE(Math.min(0xffff, Math.max(0, Math.round(ageMs))), at);
-    at = bytes.writeUInt8(
-      (direct ? flag.direct : 0) | (ready ? flag.ready : 0) | (arbiter ? flag.arbiter : 0),
-      at,
-    );
-  }
+  at += membersAsBytes(beat.members).copy(bytes, at);
   for (const claim of beat.claims.list) at = writeClaim(bytes, claim, at);
   sealOf(bytes.subarray(0, length), key).copy(bytes, length);
   return bytes;
@@ -164,6 +157,26 @@ export function open(bytes: Buffer, keys: readonly Buffer[]): Beat {
   };
 }
 
+/** One list goes to many peers. */
+const written = new WeakMap<readonly Evidence[], Buffer>();
+
+function membersAsBytes(members: readonly Evidence[]): Buffer {
+  const known = written.get(members);
+  if (known !== undefined) return known;
+  const bytes = Buffer.alloc(members.length * evidenceBytes);
+  let at = 0;
+  for (const { member, ageMs, direct, ready, arbiter } of members) {
+    at += bytes.write(member, at, 'hex');
+    at = bytes.writeUInt16BE(Math.min(0xffff, Math.max(0, Math.round(ageMs))), at);
+    at = bytes.writeUInt8(
+      (direct ? flag.direct : 0) | (ready ? flag.ready : 0) | (arbiter ? flag.arbiter : 0),
+      at,
+    );
+  }
+  written.set(members, bytes);
+  return bytes;
+}
+
 function writeClaim(bytes: Buffer, { address, member, epoch, state }: Claim, from: number): number {
   const parsed = parseAddress(address);
   if (parsed === undefined) throw bad(`"${address}" is no address`);
@@ -199,8 +212,13 @@ function readClaim(body: Buffer, from: number): { readonly claim: Claim; readonl
   };
 }
 
+/** Making a key ready takes several times as long as sealing with it. */
+const readyKeys = new WeakMap<Buffer, KeyObject>();
+
 function sealOf(body: Buffer, key: Buffer): Buffer {
-  return createHmac('sha256', key).update(body).digest().subarray(0, sealBytes);
+  let made = readyKeys.get(key);
+  if (made === undefined) readyKeys.set(key, (made = createSecretKey(key)));
+  return createHmac('sha256', made).update(body).digest().subarray(0, sealBytes);
 }
 
 function bad(why: string): SluiceError {
