@@ -27,6 +27,7 @@ export function paint(shell: Pick<Shell, 'colour'>, style: Style, text: string):
 export function processShell(): Shell {
   const { env, stdout, stderr } = process;
   const interactive = stdout.isTTY;
+  for (const stream of [stdout, stderr]) stream.on('error', endQuietly);
   return {
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
@@ -35,4 +36,10 @@ export function processShell(): Shell {
     interactive,
     colour: interactive && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
   };
+}
+
+/** Whoever read (`head`, a pager) has enough: that is no defect. The exit code is a shell's for SIGPIPE. */
+function endQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(141);
 }

@@ -10,33 +10,19 @@ import type { SlbClient } from '../../providers/alibaba/operations.ts';
 import { createAlibabaProvider } from '../../providers/alibaba/provider.ts';
 import { Account } from '../../providers/alibaba/simulator/account.ts';
 import { inMemoryClient } from '../../providers/alibaba/simulator/client.ts';
-import type { FaultEffect as SlbEffect } from '../../providers/alibaba/simulator/faults.ts';
-import type { FaultMatch } from '../../src/core/simulated/faults.ts';
 import { startServer } from '../../providers/alibaba/simulator/server.ts';
 import { clusterTag, protectionTag, uidTag } from '../../providers/alibaba/tags.ts';
 import type { AlibabaWanted } from '../../providers/alibaba/wanted.ts';
-import { seededRandom, systemClock, type Clock } from '../../src/core/clock.ts';
+import { seededRandom, systemClock } from '../../src/core/clock.ts';
 import { anEndpoint, aPort, aService, aSlice } from '../../src/core/fixtures.ts';
 import type { ServiceObject } from '../../src/core/objects.ts';
 import type { AnyProvider } from '../../src/core/provider.ts';
 import { anEcsNode, testAlibabaConfig, withoutNews } from '../support/alibaba-bench.ts';
-import { scaledClock } from '../support/scaled-clock.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
 import { alibabaFacts } from './alibaba-facts.ts';
 import { cluster, otherCluster } from './stage.ts';
-import type {
-  Act,
-  Case,
-  Fault,
-  FaultEffect,
-  FaultTarget,
-  Given,
-  Mark,
-  RefusedAs,
-  Resource,
-  Stage,
-  Subject,
-} from './stage.ts';
+import type { Act, Case, Given, Mark, RefusedAs, Resource, Stage, Subject } from './stage.ts';
+import { countsOf, fastTime, toOrder, virtualTime } from './wiring.ts';
+import type { Wiring } from './wiring.ts';
 
 const prefix = 'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-';
 const nodes = [anEcsNode('n1'), anEcsNode('n2')];
@@ -110,44 +96,17 @@ const codes: Readonly<Record<RefusedAs, string>> = {
   busy: 'ServiceIsConfiguring',
 };
 
-interface Wiring {
-  readonly account: Account;
-  readonly clock: Clock;
-  readonly client: SlbClient;
-  readonly drive: <Value>(promise: Promise<Value>) => Promise<Value>;
-  readonly advance: (ms: number) => Promise<void>;
-  readonly close: () => Promise<void>;
+type Wired = Wiring<Account, SlbClient>;
+
+function inMemory(): Wired {
+  const time = virtualTime();
+  const account = new Account({ clock: time.clock, random: seededRandom(1) });
+  return { ...time, account, client: inMemoryClient(account), close: () => Promise.resolve() };
 }
 
-/** Virtual milliseconds that one thing may take. */
-const mostMs = 3_600_000;
-/** A minute takes 0.3 s. */
-const factor = 200;
-
-function inMemory(): Promise<Wiring> {
-  const clock = new VirtualClock();
-  const account = new Account({ clock, random: seededRandom(1) });
-  return Promise.resolve({
-    account,
-    clock,
-    client: inMemoryClient(account),
-    drive: async (promise) => {
-      let settled = false;
-      const settle = (): void => {
-        settled = true;
-      };
-      promise.then(settle, settle);
-      await clock.runUntil(() => settled, clock.now() + mostMs);
-      return await promise;
-    },
-    advance: (ms) => clock.advance(ms),
-    close: () => Promise.resolve(),
-  });
-}
-
-async function overTheWire(): Promise<Wiring> {
-  const clock = scaledClock(factor);
-  const account = new Account({ clock, random: seededRandom(1) });
+async function overTheWire(): Promise<Wired> {
+  const time = fastTime();
+  const account = new Account({ clock: time.clock, random: seededRandom(1) });
   const server = await startServer({ account });
   const keys = { kind: 'access-key', accessKeyId: 'TEST', accessKeySecret: 'test-secret' } as const;
   const client = createWireClient({
@@ -156,14 +115,9 @@ async function overTheWire(): Promise<Wiring> {
     session: new CredentialSession(createSource(keys, systemClock), systemClock),
   });
   return {
+    ...time,
     account,
-    clock,
     client,
-    drive: (promise) => promise,
-    advance: async (ms) => {
-      clock.skip(ms);
-      await Promise.resolve();
-    },
     close: async () => {
       client.close();
       await server.close();
@@ -171,7 +125,7 @@ async function overTheWire(): Promise<Wiring> {
   };
 }
 
-function stageOn({ account, clock, client, drive, advance, close }: Wiring): Stage {
+function stageOn({ account, clock, client, drive, advance, close }: Wired): Stage {
   const make = (): AnyProvider =>
     createAlibabaProvider({ client, config: testAlibabaConfig(), clock, random: seededRandom(2) });
   return {
@@ -182,13 +136,9 @@ function stageOn({ account, clock, client, drive, advance, close }: Wiring): Sta
     advance,
     close,
     resources: () => resourcesIn(account),
-    counts: () => {
-      const calls = account.calls().filter(({ by }) => by !== 'hand');
-      const writes = calls.filter(({ mutating }) => mutating).length;
-      return { writes, reads: calls.length - writes };
-    },
+    counts: () => countsOf(account.calls()),
     order: (fault) => {
-      account.faults.order(toOrder(fault));
+      account.faults.order(toOrder(fault, codes));
     },
     calm: () => {
       account.faults.clear();
@@ -228,23 +178,6 @@ function stageOn({ account, clock, client, drive, advance, close }: Wiring): Sta
 
 function tagByHand(account: Account, id: string, Key: string, Value: string): void {
   account.byHand('TagResources', { ResourceType: 'instance', ResourceId: [id], Tag: [{ Key, Value }] });
-}
-
-function toOrder({ on, from = 1, effect }: Fault): Parameters<Account['faults']['order']>[0] {
-  return { match: toMatch(on), nth: from, times: 'until-cleared', effect: toEffect(effect) };
-}
-
-function toMatch(on: FaultTarget): FaultMatch {
-  return 'calls' in on ? { mutating: on.calls === 'writes' } : { operation: on.operation };
-}
-
-function toEffect(effect: FaultEffect): SlbEffect {
-  switch (effect.kind) {
-    case 'refused':
-      return { kind: 'error', code: codes[effect.as] };
-    case 'answer lost':
-      return { kind: 'lost-answer' };
-  }
 }
 
 /** Health and state follow from time, not from calls: they are left out. */
@@ -400,7 +333,7 @@ export function alibabaSubject(how: 'in memory' | 'over the wire'): Subject {
     comparable: (observed) => withoutNews(observed as AlibabaObserved),
     another: (name) => given({ name }),
     async open() {
-      const wiring = how === 'in memory' ? await inMemory() : await overTheWire();
+      const wiring = how === 'in memory' ? inMemory() : await overTheWire();
       const stage = stageOn(wiring);
       accounts.set(stage, wiring.account);
       return stage;

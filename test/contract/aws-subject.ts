@@ -8,31 +8,18 @@ import type { ElbClient } from '../../providers/aws/operations.ts';
 import { createAwsProvider } from '../../providers/aws/provider.ts';
 import { Account } from '../../providers/aws/simulator/account.ts';
 import { inMemoryClient } from '../../providers/aws/simulator/client.ts';
-import type { FaultEffect as AwsEffect, FaultMatch } from '../../src/core/simulated/faults.ts';
 import { startServer } from '../../providers/aws/simulator/server.ts';
 import { clusterTag, uidTag } from '../../providers/aws/tags.ts';
 import type { AwsWanted } from '../../providers/aws/wanted.ts';
-import { seededRandom, type Clock } from '../../src/core/clock.ts';
+import { seededRandom } from '../../src/core/clock.ts';
 import { aNode, anEndpoint, aPort, aService, aSlice } from '../../src/core/fixtures.ts';
 import type { ServiceObject } from '../../src/core/objects.ts';
 import type { AnyProvider } from '../../src/core/provider.ts';
 import { testConfig, withoutHealth } from '../support/aws-bench.ts';
-import { scaledClock } from '../support/scaled-clock.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
 import { cluster, otherCluster } from './stage.ts';
-import type {
-  Act,
-  Case,
-  Fault,
-  FaultEffect,
-  FaultTarget,
-  Given,
-  Mark,
-  RefusedAs,
-  Resource,
-  Stage,
-  Subject,
-} from './stage.ts';
+import type { Act, Case, Given, Mark, RefusedAs, Resource, Stage, Subject } from './stage.ts';
+import { countsOf, fastTime, toOrder, virtualTime } from './wiring.ts';
+import type { Wiring } from './wiring.ts';
 
 const prefix = 'service.beta.kubernetes.io/aws-load-balancer-';
 const certificate = (name: string): string => `arn:aws:acm:eu-west-1:123456789012:certificate/${name}`;
@@ -106,44 +93,17 @@ const codes: Readonly<Record<RefusedAs, string>> = {
   busy: 'ResourceInUse',
 };
 
-interface Wiring {
-  readonly account: Account;
-  readonly clock: Clock;
-  readonly client: ElbClient;
-  readonly drive: <Value>(promise: Promise<Value>) => Promise<Value>;
-  readonly advance: (ms: number) => Promise<void>;
-  readonly close: () => Promise<void>;
+type Wired = Wiring<Account, ElbClient>;
+
+function inMemory(): Wired {
+  const time = virtualTime();
+  const account = new Account({ clock: time.clock, random: seededRandom(1) });
+  return { ...time, account, client: inMemoryClient(account), close: () => Promise.resolve() };
 }
 
-/** Virtual milliseconds that one thing may take. */
-const mostMs = 3_600_000;
-/** A minute takes 0.3 s. */
-const factor = 200;
-
-function inMemory(): Promise<Wiring> {
-  const clock = new VirtualClock();
-  const account = new Account({ clock, random: seededRandom(1) });
-  return Promise.resolve({
-    account,
-    clock,
-    client: inMemoryClient(account),
-    drive: async (promise) => {
-      let settled = false;
-      const settle = (): void => {
-        settled = true;
-      };
-      promise.then(settle, settle);
-      await clock.runUntil(() => settled, clock.now() + mostMs);
-      return await promise;
-    },
-    advance: (ms) => clock.advance(ms),
-    close: () => Promise.resolve(),
-  });
-}
-
-async function overTheWire(): Promise<Wiring> {
-  const clock = scaledClock(factor);
-  const account = new Account({ clock, random: seededRandom(1) });
+async function overTheWire(): Promise<Wired> {
+  const time = fastTime();
+  const account = new Account({ clock: time.clock, random: seededRandom(1) });
   const server = await startServer({ account });
   const client = createSdkClient({
     region: 'eu-west-1',
@@ -151,14 +111,9 @@ async function overTheWire(): Promise<Wiring> {
     credentials: { accessKeyId: 'TEST', secretAccessKey: 'test-secret' },
   });
   return {
+    ...time,
     account,
-    clock,
     client,
-    drive: (promise) => promise,
-    advance: async (ms) => {
-      clock.skip(ms);
-      await Promise.resolve();
-    },
     close: async () => {
       client.close();
       await server.close();
@@ -166,7 +121,7 @@ async function overTheWire(): Promise<Wiring> {
   };
 }
 
-function stageOn({ account, clock, client, drive, advance, close }: Wiring): Stage {
+function stageOn({ account, clock, client, drive, advance, close }: Wired): Stage {
   const make = (): AnyProvider =>
     createAwsProvider({ client, config: testConfig(), clock, random: seededRandom(2) });
   const balancerOf = (service: ServiceObject): string => arnOf(account, 'load-balancer', service);
@@ -178,13 +133,9 @@ function stageOn({ account, clock, client, drive, advance, close }: Wiring): Sta
     advance,
     close,
     resources: () => resourcesIn(account),
-    counts: () => {
-      const calls = account.calls().filter(({ by }) => by !== 'hand');
-      const writes = calls.filter(({ mutating }) => mutating).length;
-      return { writes, reads: calls.length - writes };
-    },
+    counts: () => countsOf(account.calls()),
     order: (fault) => {
-      account.faults.order(toOrder(fault));
+      account.faults.order(toOrder(fault, codes));
     },
     calm: () => {
       account.faults.clear();
@@ -213,23 +164,6 @@ function stageOn({ account, clock, client, drive, advance, close }: Wiring): Sta
       account.configure({ delays: { provisioningMs, registrationMs: healthyMs } });
     },
   };
-}
-
-function toOrder({ on, from = 1, effect }: Fault): Parameters<Account['faults']['order']>[0] {
-  return { match: toMatch(on), nth: from, times: 'until-cleared', effect: toEffect(effect) };
-}
-
-function toMatch(on: FaultTarget): FaultMatch {
-  return 'calls' in on ? { mutating: on.calls === 'writes' } : { operation: on.operation };
-}
-
-function toEffect(effect: FaultEffect): AwsEffect {
-  switch (effect.kind) {
-    case 'refused':
-      return { kind: 'error', code: codes[effect.as] };
-    case 'answer lost':
-      return { kind: 'lost-answer' };
-  }
 }
 
 /** Health and state follow from time, not from calls: they are left out. */
@@ -388,7 +322,7 @@ export function awsSubject(how: 'in memory' | 'over the wire'): Subject {
     comparable: (observed) => withoutHealth(observed as AwsObserved),
     another: (name) => given({ name }),
     async open() {
-      const wiring = how === 'in memory' ? await inMemory() : await overTheWire();
+      const wiring = how === 'in memory' ? inMemory() : await overTheWire();
       const stage = stageOn(wiring);
       accounts.set(stage, wiring.account);
       return stage;

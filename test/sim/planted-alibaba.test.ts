@@ -106,10 +106,13 @@ const bugs: readonly Planted[] = [
       changed((right) => ({
         plan: (goal, observed, context) => {
           const plan = right.plan(goal, observed, context);
-          const late = ({ operation }: { readonly operation: string }): boolean =>
-            operation === 'AddVServerGroupBackendServers';
-          const steps = [...plan.steps.filter((step) => !late(step)), ...plan.steps.filter(late)];
-          return { ...plan, steps: steps.map((step) => ({ ...step, needs: [] })) };
+          // The next pass fills it.
+          const steps = plan.steps.map((step) =>
+            step.operation === 'CreateVServerGroup'
+              ? { ...step, parameters: { ...step.parameters, BackendServers: undefined } }
+              : step,
+          );
+          return { ...plan, steps };
         },
       })),
   },
