@@ -7,7 +7,7 @@ import { announcedType, askedType, contestedType } from '../agent/announce/statu
 import type { AddressPoolObject, ServiceAddressObject } from '../core/address-objects.ts';
 import type { EndpointSliceObject, NodeObject, ServiceObject } from '../core/objects.ts';
 import { excludeLabel } from '../core/nodes.ts';
-import type { PathCheck } from './explain-address.ts';
+import type { PathCheck } from './path-check.ts';
 
 export interface VerdictInput {
   readonly service: ServiceObject;

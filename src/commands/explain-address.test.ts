@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { AddressPoolObject, ServiceAddressObject } from '../core/address-objects.ts';
 import { aNode, aNodeName, anEndpoint, aService, aSlice } from '../core/fixtures.ts';
 import type { Condition, NodeObject, ServiceObject, Uid } from '../core/objects.ts';
-import { addressStories, storyLines, type AddressInput, type PathCheck } from './explain-address.ts';
+import { addressStories, storyLines, type AddressInput } from './explain-address.ts';
+import type { PathCheck } from './path-check.ts';
 
 const address = '192.0.2.10';
 const service = aService({ ingress: [{ ip: address, ipMode: 'VIP' }] });

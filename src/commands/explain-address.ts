@@ -14,14 +14,7 @@ import {
 import type { EndpointSliceObject, NodeObject, ServiceObject } from '../core/objects.ts';
 import type { Exclusion } from '../core/provider.ts';
 import { verdict } from './address-verdict.ts';
-
-export type PathCheck =
-  | { readonly kind: 'answered'; readonly port: number; readonly ms: number }
-  /** The other side said no: somebody is there. */
-  | { readonly kind: 'refused'; readonly port: number }
-  | { readonly kind: 'silent'; readonly port: number; readonly message: string }
-  /** Nothing that can be asked by a connection. */
-  | { readonly kind: 'not-tried'; readonly why: string };
+import type { PathCheck } from './path-check.ts';
 
 export interface AddressStory {
   readonly address: string;

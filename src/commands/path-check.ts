@@ -1,7 +1,15 @@
 /** Whether an address answers from this machine: one connection, opened and closed. */
 import { connect } from 'node:net';
 import type { ServiceObject } from '../core/objects.ts';
-import type { PathCheck } from './explain-address.ts';
+
+/** What became of it. */
+export type PathCheck =
+  | { readonly kind: 'answered'; readonly port: number; readonly ms: number }
+  /** The other side said no: somebody is there. */
+  | { readonly kind: 'refused'; readonly port: number }
+  | { readonly kind: 'silent'; readonly port: number; readonly message: string }
+  /** Nothing that can be asked by a connection. */
+  | { readonly kind: 'not-tried'; readonly why: string };
 
 const withinMs = 2_000;
 
