@@ -5,6 +5,7 @@
  *
  * The cluster is a real API server; its nodes are stand-ins that answer at node ports on loopback.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
 import { connect, type Connection } from '../../kube/connection.ts';
 import { blackout } from '../bed/gap.ts';
@@ -167,7 +168,13 @@ async function whereItStands({ cluster, narrator }: LaptopStage, service: Manife
   narrator.chapter('What sluice knows of it');
   narrator.line(`$ npx sluice explain ${name}`);
   const [program, args] = sluiceCommand(['explain', name, '--kubeconfig', cluster.plane.kubeconfig]);
-  showExplanation(narrator, await run(program, args, quiet));
+  // The first look at whether the node ports answer comes a moment after the address.
+  let told = await run(program, args, quiet);
+  for (let again = 0; told.code !== 0 && again < 20; again += 1) {
+    await sleep(500);
+    told = await run(program, args, quiet);
+  }
+  showExplanation(narrator, told);
 }
 
 async function nodeDies({ cluster, narrator, signal }: LaptopStage, url: string): Promise<void> {
