@@ -14,11 +14,14 @@ export function agentProgrammer(cluster: PacketCluster, backend: readonly string
     return {
       name: `agent ${backend.join(' ')}`,
       become: async (atlas) => {
-        const sign = newSign(bed);
-        await cluster.become([...atlas.manifests(), ...sign.manifests]);
-        await until('the agent serves', sign.answers).catch(async (error: unknown) => {
-          throw new Error(`${String(error)}\n${await agent.tail(30)}`, { cause: error });
-        });
+        // Sets of the iptables backend change entry by entry, so the first sign may answer while the round that brought
+        // it still goes on; rounds follow each other, so by the second it is over.
+        for (const sign of [newSign(bed), newSign(bed)]) {
+          await cluster.become([...atlas.manifests(), ...sign.manifests]);
+          await until('the agent serves', sign.answers).catch(async (error: unknown) => {
+            throw new Error(`${String(error)}\n${await agent.tail(30)}`, { cause: error });
+          });
+        }
       },
       close: async () => {
         await agent.stop(5_000);
