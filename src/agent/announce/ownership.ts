@@ -7,9 +7,11 @@
  * server; time is the monotonic clock.
  */
 import { asSluiceError, type SluiceError } from '../../core/errors.ts';
+import { abilityToTell } from './ability.ts';
+import { Acts } from './acts.ts';
 import { Beats } from './beats.ts';
 import { ClaimTable } from './claims.ts';
-import { decide, type Act, type Outcome } from './decide.ts';
+import { decide, type Outcome } from './decide.ts';
 import type { AddressFacts } from './facts.ts';
 import { Gone } from './gone.ts';
 import { Holdings } from './holdings.ts';
@@ -40,6 +42,7 @@ export class Ownership {
   readonly #repeats: Repeats;
   readonly #unclaimedSince = new Map<string, number>();
   readonly #lastResort: LastResort;
+  readonly #acts: Acts;
   readonly #gone: Gone;
   readonly #ended = new AbortController();
   #ready = false;
@@ -79,6 +82,20 @@ export class Ownership {
       ended,
     });
     this.#lastResort = new LastResort({ announcer, clock, retryMs: timings.retryMs, ended });
+    this.#acts = new Acts({
+      me,
+      table: this.#table,
+      holdings: this.#holdings,
+      lastResort: this.#lastResort,
+      linksOf: (address) => {
+        const found = facts().get(address);
+        return found && this.linksFor(found);
+      },
+      right: () => this.standing.right.kind,
+      owned: (address) => this.owner(address) !== undefined,
+      say: (event) => this.#say(event),
+      lookSoon: () => this.#turns.soon(),
+    });
     this.#gone = new Gone(timings.forgetMs);
     this.#beats = new Beats({
       ...options,
@@ -166,7 +183,7 @@ export class Ownership {
     this.#say({ kind: 'contested', address, mac });
     if (this.standing.right.kind === 'last-resort') {
       this.#lastResort.rest(address);
-      this.#drop(address, 'contested');
+      this.#acts.drop(address, 'contested');
       this.#holdings.apply();
       return;
     }
@@ -280,7 +297,7 @@ export class Ownership {
       else if (!this.#unclaimedSince.has(address)) this.#unclaimedSince.set(address, now);
       if (due !== undefined && due > now && (again === undefined || due < again)) again = due;
       if (act.kind !== 'none' && act.kind !== 'keep') acts += 1;
-      this.#act(address, act, now);
+      this.#acts.carryOut(address, act, now);
     }
     this.#forget(all, now);
     if (acts > 0) this.#say({ kind: 'decided', addresses: addresses.size, acts, ms: clock.now() - now });
@@ -296,7 +313,13 @@ export class Ownership {
     const refused = refusedUntil > now;
     const able = links?.kind === 'links' && !refused;
     const eligible = found?.eligible ?? [];
-    this.#tellAbility(address, able, found);
+    const word = abilityToTell({
+      able,
+      said: this.#table.unable(address, this.#me) ? 'unable' : 'able',
+      concerned: this.#ready && found?.poolNodes.includes(this.#options.node) === true,
+      facts: found,
+    });
+    if (word !== undefined) this.#table.say(address, this.#me, word);
     const result = decide({
       address,
       me: this.#me,
@@ -317,74 +340,6 @@ export class Ownership {
     return retryAt === undefined || retryAt <= now
       ? result
       : { ...result, again: Math.min(result.again ?? retryAt, retryAt) };
-  }
-
-  #act(address: string, act: Act, now: number): void {
-    switch (act.kind) {
-      case 'none':
-      case 'keep':
-        return;
-      case 'take':
-        if (this.standing.right.kind === 'last-resort' && act.reason !== 'kept') this.#askThenTake(address);
-        else this.#take(address, act.reason);
-        return;
-      case 'insist':
-        this.#holdings.leaving(address, undefined);
-        this.#table.say(address, this.#me, this.#holdings.get(address)?.state === 'up' ? 'held' : 'taking');
-        return;
-      case 'leave':
-        this.#holdings.leaving(address, now);
-        this.#table.say(address, this.#me, 'leaving');
-        return;
-      case 'yield':
-        this.#holdings.remove(address);
-        this.#say({ kind: 'given-up', address, reason: 'held-by-another' });
-        return;
-      case 'drop':
-        this.#drop(address, act.reason);
-        return;
-    }
-  }
-
-  #take(address: string, reason: string): void {
-    const facts = this.#options.facts().get(address);
-    const links = facts === undefined ? undefined : this.linksFor(facts);
-    if (links?.kind !== 'links') return;
-    const { kind } = this.standing.right;
-    this.#table.say(address, this.#me, 'taking');
-    this.#holdings.put(address, links.names, kind === 'majority' ? reason : kind);
-    this.#say({ kind: 'taken', address, reason });
-  }
-
-  #drop(address: string, reason: string): void {
-    const had = this.#holdings.remove(address);
-    if (this.#table.of(address)?.member === this.#me) this.#table.say(address, this.#me, 'free');
-    if (had) this.#say({ kind: 'given-up', address, reason });
-  }
-
-  #askThenTake(address: string): void {
-    const found = this.#options.facts().get(address);
-    const links = found === undefined ? undefined : this.linksFor(found);
-    const link = links?.kind === 'links' ? links.names[0] : undefined;
-    if (link === undefined) return;
-    const take = (): boolean => {
-      const still = this.standing.right.kind === 'last-resort' && this.owner(address) === undefined;
-      if (still) this.#take(address, 'last-resort');
-      return still;
-    };
-    this.#lastResort.ask(address, link, take, () => this.#turns.soon());
-  }
-
-  /** Others pass over a member that says that it cannot. */
-  #tellAbility(address: string, able: boolean, facts: AddressFacts | undefined): void {
-    const said = this.#table.unable(address, this.#me);
-    const concerned =
-      this.#ready &&
-      facts !== undefined &&
-      (facts.wanted || facts.asked) &&
-      facts.poolNodes.includes(this.#options.node);
-    if (said === !able || (!said && !concerned)) return;
-    this.#table.say(address, this.#me, able ? 'able' : 'unable');
   }
 
   #slept(ms: number): void {
