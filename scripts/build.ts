@@ -52,11 +52,12 @@ export function bundleOptions(outdir: string): BuildOptions & { readonly metafil
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    minify: true,
+    // Not the identifiers: class and function names are part of error messages and of prom-client's and the SDKs'
+    // behaviour, and `keepNames` would define a property at every closure that is made (7 % of the controller's CPU).
+    minifyWhitespace: true,
+    minifySyntax: true,
     // An uncaught error prints the line that it comes from.
     lineLimit: 200,
-    // Class and function names are part of error messages and of prom-client's and the SDKs' behaviour.
-    keepNames: true,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
     mainFields: ['module', 'main'],

@@ -51,7 +51,8 @@ export function groupName(owner: Owner, identity: GroupIdentity): string {
   return `${readable}-${shortHash(groupHashLength, String(identity.port), identity.protocol, identity.targetType)}`;
 }
 
-/** Whether a target group's name is of the form that `groupName` gives for this owner. */
-export function isGroupNameOf(owner: Owner, name: string): boolean {
-  return name.slice(0, -1 - groupHashLength).endsWith(uidHash(owner));
+/** Whether a target group's name is of the form that `groupName` gives for this owner; asked for all of an account. */
+export function groupNamesOf(owner: Owner): (name: string) => boolean {
+  const hash = uidHash(owner);
+  return (name) => name.slice(0, -1 - groupHashLength).endsWith(hash);
 }

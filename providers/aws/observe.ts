@@ -16,7 +16,7 @@ import type { AttributeRow } from './attributes.ts';
 import type { Door } from './door.ts';
 import { isGone } from './errors.ts';
 import type { Found, Loader, TagsByArn } from './loader.ts';
-import { balancerName, isGroupNameOf } from './names.ts';
+import { balancerName, groupNamesOf } from './names.ts';
 import { withRecent } from './observe-recent.ts';
 import type {
   Attributes,
@@ -126,9 +126,10 @@ class Observation {
       .map(({ arn }) => arn)
       .filter((arn) => found.complete && found.withArn(arn) === undefined && alive(arn));
     const confirmed = await Promise.all(missed.map((arn) => loader.groupByArn(arn, this.#request.signal)));
+    const isOurs = groupNamesOf(this.#owner);
     return [...found.items, ...confirmed.filter((group) => group !== undefined)].filter(
       ({ TargetGroupName: name = '', TargetGroupArn: arn }) =>
-        (names.has(name) || isGroupNameOf(this.#owner, name)) && alive(arn),
+        (names.has(name) || isOurs(name)) && alive(arn),
     );
   }
 

@@ -17,8 +17,9 @@ export function makeDispatcher(access: Access, tls: TlsMaterial): Dispatcher {
     allowH2: false,
     pipelining: 1,
     connections: 64,
-    // Below the API server's own idle limit, so that we are the ones to close.
-    keepAliveTimeout: 30_000,
+    // Below the API server's own idle limit, so that we are the ones to close, and soon: a burst of work leaves dozens
+    // of connections behind, each with the memory of its encryption.
+    keepAliveTimeout: 4_000,
     keepAliveMaxTimeout: 60_000,
   };
   const { proxyUrl } = access;

@@ -9,9 +9,13 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock } from '../core/clock.ts';
 
-const lookMs = 2_000;
+const lookMs = 1_000;
 /** Growth of the resident set since the last collection that makes another worth its while. */
 const worthBytes = 8 * 2 ** 20;
+/** Quiet looks in a row before a collection: a pause between two waves of one burst is none. */
+const quietFor = 3;
+/** Looks from a collection to the one after it: connections are let go in between. */
+const againAfter = 3;
 
 export interface CollectOptions {
   readonly clock: Clock;
@@ -22,19 +26,24 @@ export interface CollectOptions {
   readonly collect?: () => void;
 }
 
-/** Begins to look, every two seconds; the returned function ends it. */
+/** Begins to look, every second; the returned function ends it. */
 export function collectWhenIdle(options: CollectOptions): () => void {
   const { clock, idle, resident = () => process.memoryUsage.rss(), collect = collector() } = options;
   let after = 0;
-  let quiet = false;
+  let quietLooks = 0;
+  let untilAgain = 0;
   let cancel: () => void;
   const look = (): void => {
-    const before = quiet;
-    quiet = idle();
-    // Two looks in a row: a pause between two waves of one burst is none.
-    if (before && quiet && resident() - after > worthBytes) {
-      collect();
-      after = resident();
+    quietLooks = idle() ? quietLooks + 1 : 0;
+    if (quietLooks >= quietFor) {
+      const again = untilAgain === 1;
+      untilAgain = Math.max(0, untilAgain - 1);
+      const grown = resident() - after > worthBytes;
+      if (grown || again) {
+        collect();
+        after = resident();
+        if (grown) untilAgain = againAfter;
+      }
     }
     cancel = clock.schedule(lookMs, look);
   };

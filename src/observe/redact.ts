@@ -21,7 +21,11 @@ const secretText: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
+/** Something that every one of them has: most text has none, and is looked through once instead of six times. */
+const maybeSecret = /AKIA|ASIA|LTAI|STS\.|eyJ|bearer|basic|-----BEGIN|[?&]/iu;
+
 export function redactText(text: string): string {
+  if (!maybeSecret.test(text)) return text;
   return secretText.reduce((result, [pattern, replacement]) => result.replaceAll(pattern, replacement), text);
 }
 

@@ -42,7 +42,7 @@ describe('a settings file', () => {
       defaultProvider: 'aws',
       claimClassless: true,
       classes: { aws: [], alibaba: [], local: [] },
-      workers: 32,
+      workers: 64,
       publish: 'active',
       drift: { policy: 'correct', surveyEvery: 180_000, fullEvery: 3_600_000 },
       guard: { sharePercent: 50, least: 2, window: 600_000, checks: 3, span: 60_000 },
@@ -116,7 +116,7 @@ providers:
       'sluice.yaml:16:3: providers.aws.region: no region; write one',
       'sluice.yaml:18:3: providers.gcp: "gcp" is not known here; remove it; known are aws, alibaba, local',
     ]);
-    expect(settings.controller.workers).toBe(32);
+    expect(settings.controller.workers).toBe(64);
   });
 
   test.each<[string, string, string]>([

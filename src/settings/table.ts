@@ -77,7 +77,7 @@ const controller = section({
     }),
     'More values of `spec.loadBalancerClass`, by provider.',
   ),
-  workers: field(integer({ min: 1, max: 256, standard: 32 }), 'Services worked on at once.'),
+  workers: field(integer({ min: 1, max: 256, standard: 64 }), 'Services worked on at once.'),
   publish: field(
     choice(['active', 'early'], 'active'),
     'When the address appears on the Service: once the balancer is active, or as soon as the cloud has named it.',
