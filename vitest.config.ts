@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config';
 import { lineReporter, reportVariable } from './scripts/report.ts';
 
-/** One project per level of proof; `npm test` runs them in this order, cheap ones first (scripts/test.ts). */
+/**
+ * One project per level of proof; `npm test` runs them in this order, cheap ones first (scripts/test.ts). A worker for
+ * each of two cores, unless said otherwise.
+ */
 export const projects: readonly {
   readonly name: string;
   readonly include: string[];
@@ -18,10 +21,10 @@ export const projects: readonly {
       'test/bench/**/*.test.ts',
     ],
     timeoutMs: 10_000,
+    maxWorkers: 2,
   },
-  { name: 'contract', include: ['test/contract/**/*.test.ts'], timeoutMs: 30_000 },
+  { name: 'contract', include: ['test/contract/**/*.test.ts'], timeoutMs: 30_000, maxWorkers: 2 },
   { name: 'wire', include: ['test/wire/**/*.test.ts'], timeoutMs: 60_000 },
-  // Pure computing: a worker for each core.
   { name: 'sim', include: ['test/sim/**/*.test.ts'], timeoutMs: 1_800_000, maxWorkers: 2 },
   // Network namespaces, real rules, real packets: root and the kernel's tools are needed.
   { name: 'packets', include: ['test/packets/**/*.test.ts'], timeoutMs: 120_000, maxWorkers: 2 },

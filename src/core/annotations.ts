@@ -78,16 +78,23 @@ export function suggest(key: string, known: readonly string[]): string | undefin
   const typed = key.toLowerCase();
   let best: { readonly candidate: string; readonly distance: number } | undefined;
   for (const candidate of known) {
+    // What they share does not change by how much their lengths differ, and most are ruled out by that alone.
+    const apart = Math.abs(typed.length - candidate.length);
+    if (apart > allowedChanges(typed, candidate)) continue;
     const meant = candidate.toLowerCase();
     const shared = sharedPrefix(typed, meant);
     const [a, b] = [typed.slice(shared), meant.slice(shared)];
-    const allowed = Math.max(1, Math.floor(Math.max(a.length, b.length) / 3));
-    if (Math.abs(a.length - b.length) > allowed) continue;
+    const allowed = allowedChanges(a, b);
+    if (apart > allowed) continue;
     const distance = editDistance(a, b);
     if (distance <= allowed && (best === undefined || distance < best.distance))
       best = { candidate, distance };
   }
   return best?.candidate;
+}
+
+function allowedChanges(a: string, b: string): number {
+  return Math.max(1, Math.floor(Math.max(a.length, b.length) / 3));
 }
 
 function sharedPrefix(a: string, b: string): number {

@@ -7,7 +7,7 @@
  *
  * Invariants: a name is `[a-z0-9-]`, has no hyphen at either end and no two in a row; the hash is never cut.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { SluiceError } from './errors.ts';
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -23,12 +23,11 @@ export function shortHash(length: number, ...parts: readonly string[]): string {
       code: 'HashLength',
     });
   }
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
+  const framed = parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join('');
   let text = '';
   let bits = 0;
   let held = 0;
-  for (const byte of hash.digest()) {
+  for (const byte of hash('sha256', framed, 'buffer')) {
     held = ((held << 8) | byte) & 0xffff;
     bits += 8;
     while (bits >= 5 && text.length < length) {

@@ -200,7 +200,7 @@ async function openStage(how: How, wirings: WeakMap<Stage, Wiring>): Promise<Sta
       return value;
     },
     advance: async (ms) => {
-      if (virtual === undefined) await new Promise((resolve) => setTimeout(resolve, Math.min(ms, 300)));
+      if (virtual === undefined) await new Promise((resolve) => setTimeout(resolve, Math.min(ms, 50)));
       else await virtual.advance(ms);
     },
     resources: () => resourcesOf(engine, how === 'on sockets'),
