@@ -27,7 +27,7 @@ export const projects: readonly {
   { name: 'wire', include: ['test/wire/**/*.test.ts'], timeoutMs: 60_000 },
   { name: 'sim', include: ['test/sim/**/*.test.ts'], timeoutMs: 1_800_000, maxWorkers: 2 },
   // Network namespaces, real rules, real packets: root and the kernel's tools are needed.
-  { name: 'packets', include: ['test/packets/**/*.test.ts'], timeoutMs: 120_000, maxWorkers: 2 },
+  { name: 'packets', include: ['test/packets/**/*.test.ts'], timeoutMs: 240_000, maxWorkers: 2 },
   // They mostly wait, each for a control plane of its own: more at once than there are cores.
   { name: 'cluster', include: ['test/cluster/**/*.test.ts'], timeoutMs: 300_000, maxWorkers: 3 },
 ];

@@ -7,7 +7,7 @@
  *
  * Invariants: a name is `[a-z0-9-]`, has no hyphen at either end and no two in a row; the hash is never cut.
  */
-import { hash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import { SluiceError } from './errors.ts';
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -27,7 +27,7 @@ export function shortHash(length: number, ...parts: readonly string[]): string {
   let text = '';
   let bits = 0;
   let held = 0;
-  for (const byte of hash('sha256', framed, 'buffer')) {
+  for (const byte of digest('sha256', framed, 'buffer')) {
     held = ((held << 8) | byte) & 0xffff;
     bits += 8;
     while (bits >= 5 && text.length < length) {

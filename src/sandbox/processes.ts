@@ -280,10 +280,13 @@ async function stop(
   }
 }
 
-/** Nothing of the caller's environment reaches the programs by accident: no proxy, no Go or Node setting. */
+/**
+ * Nothing of the caller's environment reaches the programs by accident: no proxy, no Go or Node setting but where
+ * compiled code is kept.
+ */
 function minimalEnvironment(): Record<string, string> {
   const kept: Record<string, string> = {};
-  for (const key of ['PATH', 'HOME', 'TMPDIR']) {
+  for (const key of ['PATH', 'HOME', 'TMPDIR', 'NODE_COMPILE_CACHE']) {
     const value = process.env[key];
     if (value !== undefined) kept[key] = value;
   }

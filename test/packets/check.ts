@@ -160,7 +160,7 @@ function compareSources(
 export async function until(
   awaited: string,
   holds: () => Promise<boolean>,
-  limitMs = 20_000,
+  limitMs = 60_000,
   everyMs = 5,
 ): Promise<void> {
   const giveUpAt = performance.now() + limitMs;
