@@ -237,8 +237,12 @@ test('a client outside the source ranges is reset before anything is asked of a 
 });
 
 test.each([
-  ['a port that is taken', '127.74.2.1', { kind: 'conflict', code: 'PortTaken' }],
-  ['an address that is not this machine’s', '198.51.100.1', { kind: 'invalid', code: 'AddressNotAvailable' }],
+  ['a port that is taken', '127.74.2.1', { kind: 'conflict', code: 'PortInUse', reason: 'PortInUse' }],
+  [
+    'an address that is not this machine’s',
+    '198.51.100.1',
+    { kind: 'invalid', code: 'AddressNotHere', reason: 'AddressNotHere' },
+  ],
 ] as const)('%s is told apart, with the cure', async (_, address, error) => {
   const blocker = createServer();
   await new Promise<void>((resolve) => blocker.listen(7_601, '127.74.2.1', resolve));
