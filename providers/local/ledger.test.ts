@@ -193,6 +193,17 @@ describe('an address that a Service of another controller shows', () => {
     expect(ask('one')).toBe('192.0.2.0');
   });
 
+  test('is kept for a Service of ours that waited when the other controller was quicker', () => {
+    const { cluster, ledger, ask } = neighbour();
+    ledger.start();
+    const mine = { name: 'mine', loadBalancerClass: undefined };
+    cluster.setService(
+      aService({ ...mine, ingress: [{ ip: '192.0.2.1' }], ingressManagers: ['controller'] }),
+    );
+    expect(ask('other')).toBe('192.0.2.0');
+    expect(ask('mine')).toBe('192.0.2.1');
+  });
+
   test('stays with that Service when it becomes ours', () => {
     const { cluster, ledger, ask } = neighbour();
     cluster.setService(theirs());

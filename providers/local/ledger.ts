@@ -19,6 +19,7 @@ import { anySelects, selects } from './allocator/selectors.ts';
 import type { ClusterHearer, LocalCluster } from './cluster.ts';
 import type { LocalConfig } from './config.ts';
 import { asks, byAge, ghost, hasLost, mayAsk, shownBy } from './ledger-service.ts';
+import { rival } from './neighbours.ts';
 import { answerOf, isOf, seen } from './observed.ts';
 import { parseService } from './settings.ts';
 import { requestOf, wantedOf, type LocalWanted } from './wanted.ts';
@@ -201,7 +202,9 @@ export class Ledger implements ClusterHearer {
     const gone = before !== undefined && before.uid !== after?.uid ? before : undefined;
     if (gone !== undefined && !this.#objectsOf.has(gone.uid)) this.#allocator.release(gone.uid);
     if (after === undefined) return this.#changed();
-    if (!this.#parts.serves(after)) return this.#noteForeign(after);
+    const ours = this.#parts.serves(after);
+    if (!ours || rival(after) !== undefined) this.#noteForeign(after);
+    if (!ours) return;
     // What the core does not look at, and addresses depend on.
     if (before?.uid === after.uid && (asks(before) !== asks(after) || hasLost(before, after)))
       this.#parts.wake(after.key);
@@ -268,7 +271,7 @@ export class Ledger implements ClusterHearer {
     if (places.length > 0) this.#allocator.adopt(this.#requestFor(service), places);
   }
 
-  /** What a Service of another controller shows is in use, and given to nobody; what it waited for is over. */
+  /** What another controller gave a Service is in use, and given to no other; what it waited for is over. */
   #noteForeign(service: ServiceObject): void {
     const { uid } = service;
     if (this.#objectsOf.has(uid)) return;

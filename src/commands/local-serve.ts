@@ -111,15 +111,15 @@ export class LocalMode {
     const taken = takeOver ? await this.#takeOver(signal) : [];
     const controller = new Controller({ ...this.#context, workers: 8 });
     this.#controller = controller;
-    const heard = hearing(controller, this.#parts.machine);
+    const shown = hearing(controller, this.#parts.machine);
     this.#disconnect = this.#door.connect({
-      ...heard,
+      ...shown,
       serviceChanged: (before, after) => {
-        heard.serviceChanged(before, after);
+        shown.serviceChanged(before, after);
         this.#parts.onChange();
       },
       slicesChanged: (service) => {
-        heard.slicesChanged(service);
+        shown.slicesChanged(service);
         this.#lookSoon();
       },
     });
