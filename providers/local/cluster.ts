@@ -12,8 +12,8 @@ export interface ClusterHearer {
   pool(before: AddressPoolObject | undefined, after: AddressPoolObject | undefined): void;
   address(before: ServiceAddressObject | undefined, after: ServiceAddressObject | undefined): void;
   service(before: ServiceObject | undefined, after: ServiceObject | undefined): void;
-  /** Its labels are other ones. */
-  namespace(name: string): void;
+  /** Its labels are other ones; `before`: those that it had, none where it is new. */
+  namespace(name: string, before: Readonly<Record<string, string>>): void;
   /** A node came or went, or its addresses, labels or eligibility changed. */
   nodes(): void;
 }

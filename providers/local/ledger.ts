@@ -12,16 +12,15 @@ import type { Clock } from '../../src/core/clock.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { eligibleNodes } from '../../src/core/nodes.ts';
 import type { NodeObject, ObjectKey, ServiceObject, Uid } from '../../src/core/objects.ts';
-import { ownAnnotations } from '../../src/core/annotations.ts';
-import { hasErrors } from '../../src/core/problems.ts';
 import { Allocator } from './allocator/allocator.ts';
 import { judgePools, type JudgedPool } from './allocator/pools.ts';
 import type { AddressRequest, Outcome } from './allocator/request.ts';
-import { anySelects } from './allocator/selectors.ts';
+import { anySelects, selects } from './allocator/selectors.ts';
 import type { ClusterHearer, LocalCluster } from './cluster.ts';
 import type { LocalConfig } from './config.ts';
-import { answerOf, isOf, seen } from './observed.ts';
+import { asks, byAge, ghost, hasLost, mayAsk, shownBy } from './ledger-service.ts';
 import { rival } from './neighbours.ts';
+import { answerOf, isOf, seen } from './observed.ts';
 import { parseService } from './settings.ts';
 import { requestOf, wantedOf, type LocalWanted } from './wanted.ts';
 
@@ -85,6 +84,8 @@ export class Ledger implements ClusterHearer {
     const served = [...cluster.services()].filter((service) => this.#parts.serves(service)).toSorted(byAge);
     for (const service of served) this.#adoptStatus(service);
     for (const object of cluster.addresses()) this.#takeIn(object);
+    const ours = new Set(served);
+    for (const service of cluster.services()) if (!ours.has(service)) this.#noteForeign(service);
     this.#judge();
     const waiting = served.filter((service) => service.ingress.length === 0 && mayAsk(service));
     const requests = waiting
@@ -201,19 +202,34 @@ export class Ledger implements ClusterHearer {
     const gone = before !== undefined && before.uid !== after?.uid ? before : undefined;
     if (gone !== undefined && !this.#objectsOf.has(gone.uid)) this.#allocator.release(gone.uid);
     if (after === undefined) return this.#changed();
-    if (!this.#parts.serves(after)) {
-      if (!this.#objectsOf.has(after.uid)) this.#allocator.release(after.uid);
-      return;
-    }
+    const ours = this.#parts.serves(after);
+    if (!ours || rival(after) !== undefined) this.#noteForeign(after);
+    if (!ours) return;
     // What the core does not look at, and addresses depend on.
     if (before?.uid === after.uid && (asks(before) !== asks(after) || hasLost(before, after)))
       this.#parts.wake(after.key);
   }
 
-  namespace(name: string): void {
-    for (const service of this.#parts.cluster.services()) {
-      if (service.namespace === name && this.#parts.serves(service)) this.#parts.wake(service.key);
+  namespace(name: string, before: Readonly<Record<string, string>>): void {
+    const { cluster, serves, wake } = this.#parts;
+    const labels = cluster.namespaceLabels(name);
+    const concerned = new Set<string>();
+    for (const { name: pool, namespaceSelectors } of cluster.pools())
+      if (namespaceSelectors.some((one) => selects(one, before) !== selects(one, labels)))
+        concerned.add(pool);
+    // Those who wait ask in their order, before any newcomer; also where no pool cares yet, as one may later.
+    for (const key of this.#allocator.waitingOf(name)) {
+      const service = cluster.service(key);
+      if (service === undefined || !serves(service)) continue;
+      if (mayAsk(service)) this.#allocator.ask(this.#requestFor(service));
+      if (concerned.size > 0) wake(key);
     }
+    if (concerned.size === 0) return;
+    for (const { pool, holders } of this.#allocator.inUse()) {
+      if (!concerned.has(pool)) continue;
+      for (const { key } of holders.values()) if (key.startsWith(`${name}/`)) wake(key);
+    }
+    this.#changed();
   }
 
   nodes(): void {
@@ -251,11 +267,19 @@ export class Ledger implements ClusterHearer {
   }
 
   #adoptStatus(service: ServiceObject): void {
-    const places = service.ingress.flatMap(({ ip }) => {
-      const address = ip === undefined ? undefined : parseAddress(ip);
-      return address === undefined || ip === undefined ? [] : [{ text: ip, pool: '' }];
-    });
+    const places = shownBy(service).map((text) => ({ text, pool: this.#allocator.poolOf(text) ?? '' }));
     if (places.length > 0) this.#allocator.adopt(this.#requestFor(service), places);
+  }
+
+  /** What another controller gave a Service is in use, and given to no other; what it waited for is over. */
+  #noteForeign(service: ServiceObject): void {
+    const { uid } = service;
+    if (this.#objectsOf.has(uid)) return;
+    const shown = shownBy(service);
+    this.#allocator.stopWaiting(uid);
+    const held = this.#allocator.heldBy(uid).map(({ text }) => text);
+    for (const text of held) if (!shown.includes(text)) this.#allocator.release(uid, text);
+    if (shown.some((text) => !held.includes(text))) this.#adoptStatus(service);
   }
 
   #requestFor(service: ServiceObject): AddressRequest {
@@ -311,8 +335,9 @@ export class Ledger implements ClusterHearer {
       // An object that somebody deleted takes nothing from a Service that still shows the address.
       if (!this.#publishes(key, uid, address) || after !== undefined) this.#allocator.release(uid, address);
       const service = this.#parts.cluster.service(key);
-      const gone = service?.uid !== uid || !this.#parts.serves(service);
-      if (gone && !this.#objectsOf.has(uid)) this.#allocator.release(uid);
+      if (this.#objectsOf.has(uid)) continue;
+      if (service?.uid !== uid) this.#allocator.release(uid);
+      else if (!this.#parts.serves(service)) this.#noteForeign(service);
     }
     if (before.services.length === 0 && after?.rememberedFor === undefined) this.#allocator.forget(address);
     if (after === undefined) this.#holderMacs.delete(name);
@@ -358,43 +383,4 @@ export class Ledger implements ClusterHearer {
     this.#setTimer();
     this.#changed();
   }
-}
-
-/** Paused Services and those whose plan is only shown take no place in the row. */
-function mayAsk(service: ServiceObject): boolean {
-  const { paused, planOnly } = ownAnnotations(service.annotations).settings;
-  return !paused && !planOnly && !service.deleting && !hasErrors(parseService(service).problems);
-}
-
-/** Stands for a Service that is not there (any more) and whose mark is still on an address. */
-function ghost(key: ObjectKey, uid: Uid): AddressRequest {
-  return {
-    uid,
-    key,
-    namespace: '',
-    namespaceLabels: {},
-    labels: {},
-    families: ['IPv4'],
-    needsAll: true,
-    addresses: [],
-    pool: undefined,
-    sharing: undefined,
-    ports: [],
-    mayMove: false,
-    since: 0,
-  };
-}
-
-function asks(service: ServiceObject): string {
-  const { labels, selector, ipFamilies, ipFamilyPolicy } = service;
-  return JSON.stringify([labels, selector, ipFamilies, ipFamilyPolicy ?? null, rival(service) ?? null]);
-}
-
-/** An address that stood in the status stands there no more. */
-function hasLost(before: ServiceObject, after: ServiceObject): boolean {
-  return before.ingress.some(({ ip }) => !after.ingress.some((entry) => entry.ip === ip));
-}
-
-function byAge(a: ServiceObject, b: ServiceObject): number {
-  return a.createdAt - b.createdAt || (a.key < b.key ? -1 : 1);
 }

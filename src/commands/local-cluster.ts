@@ -116,7 +116,7 @@ export class LocalDoor implements LocalCluster {
       this.#namespaces.subscribe((change) => {
         const [before, after] = sides(change);
         if (JSON.stringify(before?.labels) !== JSON.stringify(after?.labels))
-          hearer.namespace(change.object.name);
+          hearer.namespace(change.object.name, before?.labels ?? noLabels);
       }),
     ];
     return () => {

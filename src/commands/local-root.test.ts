@@ -70,6 +70,30 @@ describe('setup', () => {
   });
 });
 
+test('a step that failed and was done later is undone once', async () => {
+  const { state, writes, run } = aMachine();
+  state.failing = 'route add';
+  await expect(carryOut(run, path, 'boot', await neededSteps(run, wish))).rejects.toThrow('not permitted');
+  state.failing = '';
+  await carryOut(run, path, 'boot', await neededSteps(run, wish));
+  writes.length = 0;
+  await undo(run, path, 'boot', await undoPlan(run, path, 'boot'));
+  expect(writes).toEqual([
+    'ip -4 route del local 10.240.0.0/24 dev lo',
+    'sysctl -w net.ipv4.ip_unprivileged_port_start=1024',
+  ]);
+});
+
+test('set up twice with another bound: both are undone, back to what was so at first', async () => {
+  const { state, run } = aMachine();
+  for (const portsFrom of [80, 0])
+    await carryOut(run, path, 'boot', await neededSteps(run, { portsFrom, pool: undefined }));
+  const plan = await undoPlan(run, path, 'boot');
+  expect(plan.map(({ outcome }) => outcome)).toEqual(['undone', 'undone']);
+  await undo(run, path, 'boot', plan);
+  expect(state.portStart).toBe('1024');
+});
+
 describe('teardown', () => {
   test('undoes exactly what was done, the last first', async () => {
     const { state, writes, run } = aMachine('1000');

@@ -73,7 +73,9 @@ export async function carryOut(
   for (const step of steps) {
     const journal = await readJournal(path);
     const earlier = journal === undefined || journal.boot !== boot ? [] : journal.steps;
-    await writeJournal(path, { boot, steps: [...earlier, step] });
+    // One that failed before stands there already: twice it would be undone twice.
+    const known = earlier.some((one) => JSON.stringify(one) === JSON.stringify(step));
+    await writeJournal(path, { boot, steps: known ? earlier : [...earlier, step] });
     await must(run, doing(step));
   }
 }
@@ -90,14 +92,17 @@ export interface Undone {
 export async function undoPlan(run: RunTool, path: string, boot: string): Promise<readonly Undone[]> {
   const journal = await readJournal(path);
   const plan: Undone[] = [];
+  /** What stands once the later steps are undone. */
+  const values = new Map<string, string>();
   for (const step of (journal?.steps ?? []).toReversed()) {
     if (journal?.boot !== boot) {
       plan.push({ step, outcome: 'gone' });
     } else if (step.kind === 'route') {
       plan.push({ step, outcome: (await hasRoute(run, step.cidr)) ? 'undone' : 'gone' });
     } else {
-      const now = await readSysctl(run, step.key);
+      const now = values.get(step.key) ?? (await readSysctl(run, step.key));
       const outcome = now === step.after ? 'undone' : now === step.before ? 'gone' : 'changed';
+      values.set(step.key, outcome === 'undone' ? step.before : now);
       plan.push({ step, outcome });
     }
   }
@@ -122,7 +127,7 @@ export async function readJournal(path: string): Promise<Journal | undefined> {
     text = await readFile(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    throw unusable(path, 'read', error);
   }
   try {
     const read = JSON.parse(text) as Partial<Journal>;
@@ -131,9 +136,15 @@ export async function readJournal(path: string): Promise<Journal | undefined> {
   } catch {
     // Told below.
   }
-  throw new SluiceError('invalid', `${path} is not a journal of \`sluice local setup\`; look at it by hand`, {
-    code: 'BadJournal',
-  });
+  throw new SluiceError(
+    'invalid',
+    `${path} cannot be understood as the journal of \`sluice local setup\`, so nothing is done on its word; ` +
+      'look at it, put back by hand what it names (`sysctl net.ipv4.ip_unprivileged_port_start` is 1024 by default, ' +
+      '`ip -4 route show table local` lists the ranges), and remove the file',
+    {
+      code: 'BadJournal',
+    },
+  );
 }
 
 /** These words become arguments of programs that run as root: nothing else is let through. */
@@ -155,10 +166,20 @@ function isNumber(one: unknown): boolean {
 }
 
 async function writeJournal(path: string, journal: Journal): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const fresh = `${path}.new`;
-  await writeFile(fresh, `${JSON.stringify(journal, undefined, 1)}\n`, { mode: 0o600, flush: true });
-  await rename(fresh, path);
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const fresh = `${path}.new`;
+    await writeFile(fresh, `${JSON.stringify(journal, undefined, 1)}\n`, { mode: 0o600, flush: true });
+    await rename(fresh, path);
+  } catch (error) {
+    throw unusable(path, 'written', error);
+  }
+}
+
+function unusable(path: string, what: 'read' | 'written', cause: unknown): SluiceError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const message = `the journal ${path} cannot be ${what} (${why}), and without it no step is done or undone; SLUICE_STATE_DIR names another folder`;
+  return new SluiceError('denied', message, { code: 'NoJournal', cause });
 }
 
 async function readSysctl(run: RunTool, key: string): Promise<string> {

@@ -8,6 +8,7 @@ import type { Api } from '../kube/api.ts';
 import { readClusterId } from '../kube/writer.ts';
 import type { LaptopConfig } from '../../providers/local/laptop/wanted.ts';
 import { accessFlags, connectBy, outputFlag } from './access.ts';
+import { machineName } from './local-elsewhere.ts';
 import { takeLock, type Lock } from './local-lock.ts';
 import { lookAtMachine, networkMark, stateFolder } from './local-machine.ts';
 import type { LocalMode } from './local-serve.ts';
@@ -32,7 +33,8 @@ export const localRunCommand = command({
     "Connections go to the node ports; where no node can be reached, through the API server's port-forward to a " +
     'pod (TCP only).\n\n' +
     'On Ctrl-C the Services are left as they were found; the next start gives them the same addresses. A second ' +
-    '`sluice local` on the same cluster stands by and takes over when the first ends.',
+    '`sluice local` on the same cluster stands by and takes over when the first ends. What another machine serves is left ' +
+    'to it, and shown as such; --take-over changes that.',
   words: '',
   wordCount: [0, 0],
   flags: {
@@ -51,6 +53,10 @@ export const localRunCommand = command({
     },
     keep: { kind: 'boolean', help: 'Leave addresses and finalizers on the Services at the end' },
     release: { kind: 'boolean', help: 'Only take our mark off all Services, as after a crash, and end' },
+    'take-over': {
+      kind: 'boolean',
+      help: 'Serve here what `sluice local` on another machine serves or left behind',
+    },
     force: { kind: 'boolean', help: 'Serve a cluster that has address pools of its own' },
     output: { ...outputFlag, help: 'Text, or a line of JSON for each change' },
   },
@@ -95,6 +101,7 @@ export const localRunCommand = command({
         clock,
         random: Math.random,
         cluster,
+        machine: await machineName(folder),
         config,
         table: fileTable(join(folder, 'local-addresses.json')),
         classless: flags.classless,
@@ -108,14 +115,20 @@ export const localRunCommand = command({
         },
       });
       if (flags.release) {
-        await mode.look();
+        await mode.look(stop.signal, { takeOver: flags['take-over'] });
+        const { others } = mode;
+        if (others > 0)
+          shell.err(
+            `Left alone: ${others === 1 ? '1 Service' : `${others} Services`} that \`sluice local\` on another machine serves. \`sluice local --release --take-over\` releases these too.\n`,
+          );
         return tellLeft(shell, await mode.stop({ keep: false }));
       }
       screen.head(`Serving ${api.source}; Ctrl-C ends it.`);
       let served = false;
       try {
-        await mode.start(stop.signal);
+        const taken = await mode.start(stop.signal, { takeOver: flags['take-over'] });
         served = true;
+        for (const one of taken) screen.say(`Taken over: ${one}`);
         await watchWakes(mode, stop.signal);
       } finally {
         screen.end();

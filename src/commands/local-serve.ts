@@ -12,7 +12,7 @@ import type { Context, ControllerOptions } from '../controller/context.ts';
 import { clusterWriter, Door } from '../controller/door.ts';
 import { Memories, newMemory } from '../controller/memory.ts';
 import { release } from '../controller/release.ts';
-import { servedByAnnotation } from '../core/annotations.ts';
+import { servedByAnnotation, servedOnAnnotation } from '../core/annotations.ts';
 import { claimOf, finalizer } from '../core/claim.ts';
 import { sleep, type Clock, type Random } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
@@ -28,6 +28,7 @@ import { machine, type Network } from '../../providers/local/laptop/engine/netwo
 import { createLaptopProvider } from '../../providers/local/laptop/provider.ts';
 import type { Table } from '../../providers/local/laptop/table.ts';
 import type { LaptopConfig } from '../../providers/local/laptop/wanted.ts';
+import { elsewhere, elsewhereMessage, hearing, hiding, marking } from './local-elsewhere.ts';
 import { rowsOf, type LocalRow } from './local-table.ts';
 
 export interface LocalParts {
@@ -35,6 +36,8 @@ export interface LocalParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly cluster: ClusterIdentity;
+  /** What this machine calls itself. */
+  readonly machine: string;
   readonly config: LaptopConfig;
   readonly table: Table;
   /** Serve Services without a class too. */
@@ -62,6 +65,7 @@ export class LocalMode {
   readonly #engine: Engine;
   readonly #context: Omit<Context, 'memories'>;
   readonly #events: EventRecorder;
+  readonly #writer: Writer;
   #controller: Controller | undefined;
   #disconnect: (() => void) | undefined;
   #cancelLook: (() => void) | undefined;
@@ -69,7 +73,7 @@ export class LocalMode {
 
   constructor(parts: LocalParts) {
     this.#parts = parts;
-    const { api, clock, random, config, table, cluster } = parts;
+    const { api, clock, random, config, table, cluster, machine: here } = parts;
     this.#door = new Door({ api, clock, random, report: parts.report });
     this.#engine = new Engine({
       clock,
@@ -79,12 +83,17 @@ export class LocalMode {
       onChange: () => this.#lookSoon(),
     });
     this.#events = new EventRecorder({ api, instance: `local-${hostname()}`, clock, random });
-    const writer = clusterWriter(new Writer(api), this.#events);
+    this.#writer = new Writer(api);
+    const writer = marking(clusterWriter(this.#writer, this.#events), {
+      writer: this.#writer,
+      door: this.#door,
+      machine: here,
+    });
     this.#context = {
       clock,
       random,
       cluster,
-      view: this.#door,
+      view: hiding(this.#door, here),
       writer: heard(writer, parts.onEvent),
       providers: new Map([['local', createLaptopProvider(this.#engine, config)]]),
       options: optionsFor(parts.classless),
@@ -93,28 +102,31 @@ export class LocalMode {
     };
   }
 
-  /** Serves from now on. Throws what the first list that fails says. */
-  async start(signal: AbortSignal): Promise<void> {
+  /** Serves from now on. Throws what the first list that fails says. @returns what was taken from other machines. */
+  async start(signal: AbortSignal, { takeOver }: { readonly takeOver: boolean }): Promise<readonly string[]> {
     const aborted = new Promise<never>((_, reject) =>
       signal.addEventListener('abort', () => reject(asSluiceError(signal.reason)), { once: true }),
     );
     await Promise.race([this.#door.start(), aborted]);
+    const taken = takeOver ? await this.#takeOver(signal) : [];
     const controller = new Controller({ ...this.#context, workers: 8 });
     this.#controller = controller;
+    const shown = hearing(controller, this.#parts.machine);
     this.#disconnect = this.#door.connect({
+      ...shown,
       serviceChanged: (before, after) => {
-        controller.serviceChanged(before, after);
+        shown.serviceChanged(before, after);
         this.#parts.onChange();
       },
-      nodeChanged: (before, after) => controller.nodeChanged(before, after),
       slicesChanged: (service) => {
-        controller.slicesChanged(service);
+        shown.slicesChanged(service);
         this.#lookSoon();
       },
     });
     controller.start();
     this.#retryLater();
     this.#parts.onChange();
+    return taken;
   }
 
   /** The machine slept, or is in another network: everything is looked at again. */
@@ -123,9 +135,17 @@ export class LocalMode {
     this.#lookSoon();
   }
 
-  /** One row for each Service that is ours, or would be. */
+  /** One row for each Service that is ours, or would be, or is served by another machine. */
   rows(): readonly LocalRow[] {
-    return rowsOf(this.#ours(), this.#engine.view());
+    const others = new Map<ObjectKey, string>();
+    const services = new Set(this.#ours());
+    for (const service of this.#door.services()) {
+      const on = elsewhere(service, this.#parts.machine);
+      if (on === undefined) continue;
+      others.set(service.key, elsewhereMessage(on, service));
+      services.add(service);
+    }
+    return rowsOf([...services], this.#engine.view(), others);
   }
 
   /** Ends every listener; takes our mark off the Services unless they are to be kept as they are. */
@@ -142,15 +162,24 @@ export class LocalMode {
   }
 
   /** Reads the cluster without serving it: for `--release`. */
-  async look(): Promise<void> {
+  async look(signal: AbortSignal, { takeOver }: { readonly takeOver: boolean }): Promise<void> {
     await this.#door.start();
+    if (takeOver) await this.#takeOver(signal);
+  }
+
+  /** How many Services other machines serve. */
+  get others(): number {
+    const { machine: here } = this.#parts;
+    return [...this.#door.services()].filter((service) => elsewhere(service, here) !== undefined).length;
   }
 
   /** Takes our mark off every Service that bears it. @returns what could not be done, one line each. */
   async releaseAll(): Promise<readonly string[]> {
     const ours = [...this.#door.services()].filter(
       ({ finalizers, annotations }) =>
-        finalizers.includes(finalizer) && annotations[servedByAnnotation] === 'local',
+        finalizers.includes(finalizer) &&
+        annotations[servedByAnnotation] === 'local' &&
+        elsewhere({ finalizers, annotations }, this.#parts.machine) === undefined,
     );
     const left: string[] = [];
     const context: Context = { ...this.#context, memories: new Memories() };
@@ -167,6 +196,27 @@ export class LocalMode {
   #ours(): readonly ServiceObject[] {
     const { claim } = this.#context.options;
     return [...this.#door.services()].filter((service) => claimOf(service, claim).kind === 'ours');
+  }
+
+  /** What other machines serve is ours from now on; ends when the picture shows it. @returns what, and whose it was. */
+  async #takeOver(signal: AbortSignal): Promise<readonly string[]> {
+    const taken: string[] = [];
+    const left = (): boolean =>
+      [...this.#door.services()].some((service) => elsewhere(service, this.#parts.machine) !== undefined);
+    for (const service of this.#door.services()) {
+      const on = elsewhere(service, this.#parts.machine);
+      if (on === undefined) continue;
+      try {
+        const mark = { [servedOnAnnotation]: this.#parts.machine };
+        await this.#writer.patchAnnotations(service, mark, { signal });
+        taken.push(`${service.key} from ${on}`);
+      } catch (error) {
+        if (asSluiceError(error).kind !== 'gone') throw error;
+      }
+    }
+    const until = this.#parts.clock.now() + releaseMs;
+    while (left() && this.#parts.clock.now() < until) await sleep(this.#parts.clock, 20, signal);
+    return taken.toSorted();
   }
 
   #lookSoon(): void {

@@ -64,7 +64,11 @@ export const localSetupCommand = command({
     for (const step of steps) shell.out(`  ${asRootText(doing(step))}\n      ${meaning(step)}\n`);
     if (flags['dry-run']) return exit.ok;
     if (!flags.yes && !(await agreed(shell))) return exit.problem;
-    await carryOut(runTool, journalPath(shell), await bootId(), steps);
+    await orSay(
+      shell,
+      'Not all was done. Run it again to go on, or `sluice local teardown` to take back what was.',
+      carryOut(runTool, journalPath(shell), await bootId(), steps),
+    );
     shell.out('Done; `sluice local teardown` undoes it.\n');
     return exit.ok;
   },
@@ -86,7 +90,9 @@ export const localTeardownCommand = command({
     const path = journalPath(shell);
     const plan = await undoPlan(runTool, path, boot);
     if (plan.length === 0) {
-      shell.out('Nothing was set up.\n');
+      shell.out(
+        `Nothing was set up: there is no journal ${path}. What another user set up, root by sudo for one, that user takes back.\n`,
+      );
       return exit.ok;
     }
     for (const { step, outcome } of plan) {
@@ -100,11 +106,25 @@ export const localTeardownCommand = command({
     if (flags['dry-run']) return exit.ok;
     const works = plan.some(({ outcome }) => outcome === 'undone');
     if (works && !flags.yes && !(await agreed(shell))) return exit.problem;
-    await undo(runTool, path, boot, plan);
+    await orSay(
+      shell,
+      'Not all was undone. Run it again: it goes on with the rest.',
+      undo(runTool, path, boot, plan),
+    );
     shell.out('Done.\n');
     return exit.ok;
   },
 });
+
+/** What stands when a step fails is said before the reason is. */
+async function orSay(shell: Shell, text: string, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    shell.err(`${text}\n`);
+    throw error;
+  }
+}
 
 function nothingHere(shell: Shell): number {
   shell.out(

@@ -20,23 +20,27 @@ export interface LocalRow {
   readonly service: string;
   readonly addresses: readonly string[];
   readonly ports: readonly LocalPort[];
-  readonly state: 'ready' | 'limited' | 'waiting' | 'failed';
+  /** `elsewhere`: another machine serves it. */
+  readonly state: 'ready' | 'limited' | 'waiting' | 'failed' | 'elsewhere';
   /** What a person should know; empty where all is well. */
   readonly message: string;
 }
 
-/** Rows sorted by name. */
+/** Rows sorted by name. `elsewhere`: what is said of Services that another machine serves. */
 export function rowsOf(
   services: readonly ServiceObject[],
   listeners: readonly ListenerView[],
+  elsewhere: ReadonlyMap<ServiceObject['key'], string> = new Map(),
 ): readonly LocalRow[] {
   return services
-    .map((service) =>
-      rowOf(
+    .map((service) => {
+      const row = rowOf(
         service,
         listeners.filter((one) => one.service === service.key),
-      ),
-    )
+      );
+      const message = elsewhere.get(service.key);
+      return message === undefined ? row : { ...row, state: 'elsewhere' as const, message };
+    })
     .toSorted((a, b) => (a.service < b.service ? -1 : 1));
 }
 
@@ -103,7 +107,13 @@ export function urlOf(
   return `${scheme}://${host}${usual ? '' : `:${listenPort}`}`;
 }
 
-const marks = { ready: 'green', limited: 'yellow', waiting: 'yellow', failed: 'red' } as const;
+const marks = {
+  ready: 'green',
+  limited: 'yellow',
+  waiting: 'yellow',
+  failed: 'red',
+  elsewhere: 'dim',
+} as const;
 
 /** The table for a terminal; every line ends with a line break. */
 export function renderRows(

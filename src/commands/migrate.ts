@@ -27,8 +27,9 @@ export const migrateCommand = command({
     'side by side. Without words it looks at all Services that the other controller serves; what cannot be taken over is ' +
     'left with the reason, and the others go on.\n\n' +
     '--from metallb: reads IPAddressPools and L2Advertisements, from the cluster or with -f from files, and prints the ' +
-    'AddressPools that mean the same; what has no counterpart is named. --apply puts them into the cluster, after asking. ' +
-    'Nothing of MetalLB is changed, and its annotations on Services go on to work.\n\n' +
+    'AddressPools that mean the same; what has no counterpart is named. --apply asks, puts them into the cluster, and, ' +
+    'once MetalLB has stopped, takes its Services over with their addresses (all, or those that are named). Nothing of ' +
+    'MetalLB is changed or deleted, and its annotations on Services go on to work.\n\n' +
     'Exit code: 0 done or nothing to do, 2 only planned, 1 any problem.',
   words: '[NAMESPACE/NAME …]',
   wordCount: [0, 100],
@@ -40,7 +41,7 @@ export const migrateCommand = command({
       short: 'f',
       help: 'Read these files instead of the cluster (metallb)',
     },
-    apply: { kind: 'boolean', help: 'Apply what was printed, after asking (metallb)' },
+    apply: { kind: 'boolean', help: 'Do what was printed, after asking (metallb)' },
     config: { ...configFlag, default: '/etc/sluice/config.yaml' },
     'plan-only': { kind: 'boolean', help: 'Print the plan and stop' },
     yes: { kind: 'boolean', short: 'y', help: 'Do not ask' },

@@ -293,6 +293,13 @@ describe('InSync', () => {
     );
     expect(said(facts({ error: error(kind) }), 'InSync')).toContain(`False ${reason}:`);
   });
+
+  test('an error that brings a reason of its own is told by that one', () => {
+    const taken = new SluiceError('conflict', 'port 80 is taken', { code: 'PortInUse', reason: 'PortInUse' });
+    expect(said(facts({ failures: [{ step: step(), error: taken }] }), 'InSync')).toContain(
+      'False PortInUse:',
+    );
+  });
 });
 
 describe('the settings named in InSync', () => {

@@ -63,7 +63,12 @@ function provisioned({ address, failures, error, problems }: Facts): ConditionDr
     case 'pending':
       return draft('Provisioned', 'False', address.reason ?? 'Provisioning', address.message);
     case 'failed':
-      return draft('Provisioned', 'False', 'SyncLoadBalancerFailed', address.message);
+      return draft(
+        'Provisioned',
+        'False',
+        failures[0]?.error.reason ?? 'SyncLoadBalancerFailed',
+        address.message,
+      );
     case 'none': {
       const failed = failures[0]?.error ?? error;
       if (failed) return draft('Provisioned', 'False', reasonOfError(failed), describeError(failed));
@@ -244,6 +249,7 @@ export function isWaiting(error: SluiceError): boolean {
 }
 
 export function reasonOfError(error: SluiceError): ReasonCode {
+  if (error.reason !== undefined) return error.reason;
   switch (error.kind) {
     case 'throttled':
       return 'Throttled';

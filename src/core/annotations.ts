@@ -161,6 +161,9 @@ export const ownPrefix = 'sluice.dev/';
 /** Which provider holds resources for the Service: written by Sluice beside its finalizer, not by users. */
 export const servedByAnnotation = 'sluice.dev/served-by';
 
+/** Which machine serves the Service, in laptop mode: written by `sluice local` beside its finalizer. */
+export const servedOnAnnotation = 'sluice.dev/served-on';
+
 export const providerNames: readonly ProviderName[] = ['aws', 'alibaba', 'local'];
 
 /** What the Service itself says about how it is served. Undefined: the settings of the controller decide. */
@@ -244,6 +247,7 @@ export function ownAnnotations(
   const known = [
     ...[...ownAnnotationDocs, ...agentAnnotationDocs].map(({ key }) => key),
     servedByAnnotation,
+    servedOnAnnotation,
     ...served,
   ];
   return { settings, problems: [...problems, ...unknownKeys(annotations, [ownPrefix], known)] };

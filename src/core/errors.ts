@@ -6,6 +6,7 @@
  * `kind` and never by a message text. `code` is the stable code of the party that refused (for example
  * `TooManyLoadBalancers`), and becomes a metric label.
  */
+import type { ReasonCode } from './reasons.ts';
 
 export type ErrorKind =
   /** The other side asks us to slow down; `retryAfterMs` where it said for how long. */
@@ -38,6 +39,8 @@ export interface ErrorDetails {
   readonly action?: string | undefined;
   /** The other side's id of the request, for its support. */
   readonly requestId?: string | undefined;
+  /** What people are told for a reason, where it says more than the kind does. */
+  readonly reason?: ReasonCode | undefined;
   readonly cause?: unknown;
 }
 
@@ -50,6 +53,7 @@ export class SluiceError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly action: string | undefined;
   readonly requestId: string | undefined;
+  readonly reason: ReasonCode | undefined;
 
   constructor(kind: ErrorKind, message: string, details: ErrorDetails) {
     super(message, { cause: details.cause });
@@ -58,6 +62,7 @@ export class SluiceError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.action = details.action;
     this.requestId = details.requestId;
+    this.reason = details.reason;
     Object.defineProperty(this, brand, { value: true });
   }
 }

@@ -212,6 +212,18 @@ export const reasons = {
     means: 'Laptop mode: no port of the shared address is free.',
     cure: 'Delete Services that are not needed.',
   },
+  PortInUse: {
+    means: 'Laptop mode: another program on this machine listens on the port of the Service.',
+    cure: 'Stop that program, which the command in the message finds; the port is tried again by itself.',
+  },
+  PortNotAllowed: {
+    means: 'Laptop mode: this user may not open the port.',
+    cure: 'Run `sluice local setup` once.',
+  },
+  AddressNotHere: {
+    means: 'Laptop mode: the address is none of this machine.',
+    cure: 'Run `sluice local setup --pool` for the range, or leave --pool out.',
+  },
   UdpNotForwarded: {
     means: 'Laptop mode: the nodes are reached through the API server, which carries TCP only.',
     cure: 'Make the node ports reachable from this machine.',

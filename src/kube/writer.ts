@@ -71,9 +71,14 @@ export class Writer {
   async addFinalizer(
     service: ServiceObject,
     finalizer: string,
-    options: CallOptions & { readonly annotations?: Readonly<Record<string, string>> } = {},
+    options: CallOptions & {
+      readonly annotations?: Readonly<Record<string, string>>;
+      /** Looks at the Service that the patch is computed from, and throws where it must not be made. */
+      readonly check?: (live: ServiceObject) => void;
+    } = {},
   ): Promise<ServiceObject> {
     return this.#onLive(service, options, (live) => {
+      options.check?.(live);
       const annotations = options.annotations ?? {};
       const told = Object.entries(annotations).every(([name, value]) => live.annotations[name] === value);
       if (live.finalizers.includes(finalizer)) return told ? undefined : { annotations };

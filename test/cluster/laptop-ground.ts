@@ -179,12 +179,13 @@ export class LaptopGround {
     await rm(this.state, { recursive: true, force: true });
   }
 
-  local(args: readonly string[] = [], form: 'json' | 'text' = 'json'): Local {
+  /** `state`: the folder of another machine; default: of the first one. */
+  local(args: readonly string[] = [], form: 'json' | 'text' = 'json', state = this.state): Local {
     const local = new Local(
       this.#program,
       ['--kubeconfig', this.plane.admin.path, '--output', form, ...args],
       {
-        SLUICE_STATE_DIR: this.state,
+        SLUICE_STATE_DIR: state,
       },
     );
     this.#locals.push(local);

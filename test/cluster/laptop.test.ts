@@ -156,8 +156,10 @@ test('a port that another program holds is named in the condition, and opened on
   const local = ground.local();
   await ground.shows(local, 'blocked', 'fails', ({ state }) => state === 'failed');
   const live = await read(ground.api, service);
-  expect(condition(live, 'InSync')).toMatchObject({ status: 'False' });
+  for (const type of ['InSync', 'Provisioned'])
+    expect(condition(live, type)).toMatchObject({ status: 'False', reason: 'PortInUse' });
   expect(condition(live, 'InSync')?.message).toContain(':7010/TCP is taken by another program');
+  expect(condition(live, 'InSync')?.message).toContain("ss -lnpt 'sport = :7010'");
   await blocker.close();
   const row = await ground.shows(local, 'blocked', 'is ready', ({ state }) => state === 'ready');
   expect(await ask(row.addresses[0] ?? '', 7010)).toBe('n1\n');

@@ -248,6 +248,40 @@ describe('which pool', () => {
   });
 });
 
+test('a namespace gets the labels of a pool: its Services that wait are served, others wait on', async () => {
+  const label = (name: string, team: string): Promise<void> =>
+    apply(ground.api, { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { team } } });
+  await label('pools3-a', 'none');
+  await label('pools3-b', 'none');
+  const labelled = await pool('for-labelled', {
+    addresses: ['192.0.2.0/31'],
+    namespaceSelectors: [{ matchLabels: { team: 'web' } }],
+  });
+  const placed = async (namespace: string): Promise<Manifest> => {
+    const base = ground.service();
+    const made = { ...base, metadata: { ...base.metadata, namespace } };
+    await apply(ground.api, made);
+    services.push(made);
+    await ground.tells(made, 'Provisioned', 'NoPool');
+    return made;
+  };
+  const elsewhere = await placed('pools3-b');
+  const all: Manifest[] = [];
+  for (let index = 0; index < 3; index += 1) all.push(await placed('pools3-a'));
+  await label('pools3-a', 'web');
+  // They may have waited since the same second, so which of them is served is not said here.
+  const told = await ground.poolShows(labelled, 'has one who waits', ({ waiting }) => waiting === 1);
+  const waits = all.find(({ metadata }) => told.firstWaiting?.[0]?.endsWith(`/${metadata?.name ?? ''}`));
+  if (waits === undefined) throw new Error('one of the three waits');
+  for (const one of all) if (one !== waits) await ground.addressOf(one);
+  expect(await ground.tells(waits, 'Provisioned', 'PoolExhausted')).toContain('for-labelled');
+  await ground.tells(elsewhere, 'Provisioned', 'NoPool');
+  // The labels go: nobody loses what it has, and who waits has no pool any more.
+  await label('pools3-a', 'none');
+  await ground.tells(waits, 'Provisioned', 'NoPool');
+  for (const one of all) if (one !== waits) await ground.addressOf(one);
+});
+
 describe('bad input', () => {
   test('an address outside every pool: one condition with the reason, and the others go on', async () => {
     await pool('plain', { addresses: ['192.0.2.0/28'] });

@@ -150,6 +150,49 @@ test('a pool that shrinks keeps what it gave out, says so, and moves it only wit
   await remove(ground.api, pool);
 });
 
+test('a pool that is deleted takes nothing from its Services, gives out no more, and lets them move with consent', async () => {
+  const pool = await ground.pool('leaves', { addresses: ['203.0.113.60-203.0.113.61'] });
+  const service = await ground.applied();
+  await ground.shows(service, '203.0.113.60');
+  await remove(ground.api, pool);
+  expect(await ground.tells(service, 'Accepted', 'AddressDraining')).toContain('203.0.113.60 is in no pool');
+  const later = await ground.applied();
+  await ground.tells(later, 'Provisioned', 'NoPool');
+  await ground.shows(service, '203.0.113.60');
+  const other = await ground.pool('comes', { addresses: ['203.0.113.90-203.0.113.91'] });
+  await ground.shows(later, '203.0.113.90');
+  await ground.shows(service, '203.0.113.60');
+  await ground.api.request('PATCH', `/api/v1/namespaces/default/services/${service.metadata?.name ?? ''}`, {
+    contentType: 'application/merge-patch+json',
+    body: { metadata: { annotations: { 'sluice.dev/allow-move': 'true' } } },
+  });
+  await ground.shows(service, '203.0.113.91');
+  for (const one of [service, later]) await ground.gone(one);
+  await remove(ground.api, other);
+});
+
+test('two share an address and one gets policy Local: no node could serve both, so that one gets another, the other stays', async () => {
+  const pool = await ground.pool('parts', { addresses: ['203.0.113.80-203.0.113.81'] });
+  const shared = (app: string, port: number) => ({
+    annotations: { 'sluice.dev/sharing-key': 'k' },
+    spec: { selector: { app }, ports: [{ port }] },
+  });
+  const stays = await ground.applied(shared('a', 80));
+  await ground.shows(stays, '203.0.113.80');
+  const leaves = await ground.applied(shared('b', 81));
+  await ground.shows(leaves, '203.0.113.80');
+  await ground.api.request('PATCH', `/api/v1/namespaces/default/services/${leaves.metadata?.name ?? ''}`, {
+    contentType: 'application/merge-patch+json',
+    body: { spec: { externalTrafficPolicy: 'Local' } },
+  });
+  await ground.shows(leaves, '203.0.113.81');
+  await ground.shows(stays, '203.0.113.80');
+  const object = (await ground.addresses()).find(({ address }) => address === '203.0.113.80');
+  expect(object?.services.map(({ key }) => key)).toEqual([`default/${stays.metadata?.name ?? ''}`]);
+  for (const one of [stays, leaves]) await ground.gone(one);
+  await remove(ground.api, pool);
+});
+
 test('of two pools that overlap the later is refused, both are told, and the earlier gives on', async () => {
   const early = await ground.pool('early', { addresses: ['192.0.2.70-192.0.2.79'] });
   await new Promise((resolve) => {

@@ -70,7 +70,7 @@ async function portHeld(stage: Stage, given: Given, hold: HoldPort): Promise<voi
   const letGo = await hold(stage, address, 80);
   const { execution } = await driver.ensure(given);
   expect(execution.failed.map(({ error: { kind, code } }) => [kind, code])).toEqual([
-    ['conflict', 'PortTaken'],
+    ['conflict', 'PortInUse'],
   ]);
   expect(stage.resources().map(({ label }) => label.split(' ')[0])).toEqual(['address']);
   expect(stage.provider.addresses(wanted, execution.observed)).toMatchObject({ kind: 'failed' });

@@ -67,7 +67,7 @@ function machineOfValues(clock: Clock, times: { healthyMs: number }, held: Reado
       held.has(`${address}:${port}`)
         ? Promise.reject(
             new SluiceError('conflict', `${address}:${port} is taken`, {
-              code: 'PortTaken',
+              code: 'PortInUse',
               action: 'Listen',
             }),
           )

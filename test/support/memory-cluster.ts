@@ -15,6 +15,7 @@ export class MemoryCluster implements LocalCluster {
   readonly #pools = new Map<string, AddressPoolObject>();
   readonly #addresses = new Map<string, ServiceAddressObject>();
   readonly #services = new Map<ObjectKey, ServiceObject>();
+  readonly #namespaces = new Map<string, Readonly<Record<string, string>>>();
   readonly #hearers = new Set<ClusterHearer>();
   #nodes: readonly NodeObject[] = [];
   #version = 1;
@@ -119,8 +120,14 @@ export class MemoryCluster implements LocalCluster {
     return this.#services.get(key);
   }
 
-  namespaceLabels(): Readonly<Record<string, string>> {
-    return {};
+  setNamespace(name: string, labels: Readonly<Record<string, string>>): void {
+    const before = this.namespaceLabels(name);
+    this.#namespaces.set(name, labels);
+    this.#tell((hearer) => hearer.namespace(name, before));
+  }
+
+  namespaceLabels(name: string): Readonly<Record<string, string>> {
+    return this.#namespaces.get(name) ?? {};
   }
 
   nodes(): readonly NodeObject[] {

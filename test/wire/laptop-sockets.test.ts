@@ -1,7 +1,7 @@
 /** The engine of laptop mode on real sockets: half-close, resets, back-pressure, affinity, datagram flows, lost backends. */
 import { createSocket } from 'node:dgram';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { aUid } from '../../src/core/fixtures.ts';
 import { objectKey } from '../../src/core/objects.ts';
@@ -222,6 +222,48 @@ test('datagrams of a client stay with one node; when it refuses, the next finds 
   expect(await ask()).toBe(first === 'one' ? 'two' : 'one');
 });
 
+test('after sleep every target is looked at again: one that went meanwhile is found without a lost connection, and found again', async () => {
+  const [stays, goes] = [await aNode((socket) => socket.end('a')), await aNode((socket) => socket.end('b'))];
+  const { address, engine } = await served([stays.address, goes.address]);
+  const healths = () =>
+    engine
+      .view()
+      .flatMap(({ targets }) =>
+        targets.map(({ target, health }) => [target.kind === 'node' && target.node, health]),
+      );
+  await vi.waitFor(() =>
+    expect(healths()).toEqual([
+      [stays.address, 'healthy'],
+      [goes.address, 'healthy'],
+    ]),
+  );
+  await new Promise<void>((resolve) => goes.server.close(() => resolve()));
+  expect(healths()).toEqual([
+    [stays.address, 'healthy'],
+    [goes.address, 'healthy'],
+  ]);
+  engine.recheck();
+  await vi.waitFor(
+    () =>
+      expect(healths()).toEqual([
+        [stays.address, 'healthy'],
+        [goes.address, 'unhealthy'],
+      ]),
+    10_000,
+  );
+  for (let i = 0; i < 4; i += 1) expect(await hear(connect({ host: address, port: 7_600 }))).toBe('a');
+  await new Promise<void>((resolve) => goes.server.listen(30_500, goes.address, resolve));
+  engine.recheck();
+  await vi.waitFor(
+    () =>
+      expect(healths()).toEqual([
+        [stays.address, 'healthy'],
+        [goes.address, 'healthy'],
+      ]),
+    10_000,
+  );
+});
+
 test('a client outside the source ranges is reset before anything is asked of a node', async () => {
   let asked = 0;
   const node = await aNode((socket) => {
@@ -237,8 +279,12 @@ test('a client outside the source ranges is reset before anything is asked of a 
 });
 
 test.each([
-  ['a port that is taken', '127.74.2.1', { kind: 'conflict', code: 'PortTaken' }],
-  ['an address that is not this machine’s', '198.51.100.1', { kind: 'invalid', code: 'AddressNotAvailable' }],
+  ['a port that is taken', '127.74.2.1', { kind: 'conflict', code: 'PortInUse', reason: 'PortInUse' }],
+  [
+    'an address that is not this machine’s',
+    '198.51.100.1',
+    { kind: 'invalid', code: 'AddressNotHere', reason: 'AddressNotHere' },
+  ],
 ] as const)('%s is told apart, with the cure', async (_, address, error) => {
   const blocker = createServer();
   await new Promise<void>((resolve) => blocker.listen(7_601, '127.74.2.1', resolve));

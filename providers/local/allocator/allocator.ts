@@ -169,6 +169,19 @@ export class Allocator {
     return waiters.map(({ request }) => request.key);
   }
 
+  /** Those of a namespace who wait, first to be served first. */
+  waitingOf(namespace: string): readonly ObjectKey[] {
+    return this.#waiting
+      .all()
+      .filter(({ request }) => request.namespace === namespace)
+      .map(({ request }) => request.key);
+  }
+
+  /** It waits no more; what it has it keeps. */
+  stopWaiting(uid: Uid): void {
+    this.#waiting.remove(uid);
+  }
+
   #evaluate(request: AddressRequest): Outcome {
     for (const entry of this.#book.heldBy(request.uid)) {
       const lost = this.#blocked.has(entry.text) || clash(entry, request) !== undefined;

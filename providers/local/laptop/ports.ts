@@ -56,7 +56,9 @@ export function sharedPorts(
     .update(`${owner[0].length}:${owner[0]}${owner[1]} ${wish.port}/${wish.protocol}`)
     .digest();
   const start = hash.readUInt32BE(0);
-  const stride = (hash.readUInt32BE(4) % 4_999) * 2 + 1;
+  const odd = (hash.readUInt32BE(4) % 4_999) * 2 + 1;
+  // Without a divisor in common with 10,000, so that no port comes twice.
+  const stride = odd % 5 === 0 ? odd + 2 : odd;
   const more = Array.from({ length: 32 }, (_, i) => 20_000 + ((start + i * stride) % 10_000));
   return [...new Set([own, ...more])];
 }

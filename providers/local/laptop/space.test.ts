@@ -108,4 +108,11 @@ describe('the port of a Service', () => {
       for (const one of more) expect(one >= 20_000 && one < 30_000).toBe(true);
     },
   );
+
+  test('no wish comes twice, whatever the stride (seed -1433079912)', () => {
+    for (let index = 0; index < 3_000; index += 1) {
+      const [, ...more] = sharedPorts({ port: 80, protocol: 'TCP' }, 1024, ['c', `default/web-${index}`]);
+      expect(more).toHaveLength(32);
+    }
+  });
 });

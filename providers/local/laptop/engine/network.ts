@@ -1,7 +1,7 @@
 /**
  * The machine's sockets as a port: what the engine opens and asks, so that tests can hand in a machine made of values.
  *
- * Opening throws `SluiceError`: `conflict` (PortTaken), `denied` (PortNotAllowed), `invalid` (AddressNotAvailable).
+ * Opening throws `SluiceError`: `conflict` (PortInUse), `denied` (PortNotAllowed), `invalid` (AddressNotHere).
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { connect, createServer, isIPv6, type Socket } from 'node:net';
@@ -122,20 +122,20 @@ function openError(
         'conflict',
         `${where} is taken by another program on this machine, which may also listen on all addresses; ` +
           `find it by \`ss -lnp${protocol === 'TCP' ? 't' : 'u'} 'sport = :${port}'\` and stop it: the port is tried again by itself`,
-        { code: 'PortTaken', action, cause },
+        { code: 'PortInUse', reason: 'PortInUse', action, cause },
       );
     case 'EACCES':
     case 'EPERM':
       return new SluiceError(
         'denied',
         `${where} may not be opened by this user; run \`sluice local setup\` once`,
-        { code: 'PortNotAllowed', action, cause },
+        { code: 'PortNotAllowed', reason: 'PortNotAllowed', action, cause },
       );
     case 'EADDRNOTAVAIL':
       return new SluiceError(
         'invalid',
         `${where}: this machine does not have the address; run \`sluice local setup --pool …\` for the range, or leave --pool out`,
-        { code: 'AddressNotAvailable', action, cause },
+        { code: 'AddressNotHere', reason: 'AddressNotHere', action, cause },
       );
     case undefined:
     default:

@@ -1,0 +1,126 @@
+/** Two machines run `sluice local` on one cluster: each Service is served by one of them, and they never write in turn. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { condition, statusOf, until, untilService } from '../../src/sandbox/demo/stage.ts';
+import { apply, read, remove, type Manifest } from '../../src/sandbox/objects.ts';
+import { ask, LaptopGround, tcpEcho, type Echo, type Local } from './laptop-ground.ts';
+
+let ground: LaptopGround;
+/** The state folder of the second machine. */
+let second: string;
+const echoes: Echo[] = [];
+const mark = 'sluice.dev/served-on';
+
+beforeAll(async () => {
+  ground = await LaptopGround.open();
+  second = await mkdtemp(join(tmpdir(), 'sluice-laptop-second-'));
+  await ground.node('n1', '127.75.0.1');
+});
+
+afterEach(async () => {
+  await ground.killAll();
+});
+
+afterAll(async () => {
+  for (const echo of echoes) await echo.close();
+  await ground.close();
+  await rm(second, { recursive: true, force: true });
+});
+
+const ready = (local: Local, name: string) =>
+  ground.shows(local, name, 'is ready', ({ state }) => state === 'ready', 30_000);
+const elsewhere = (local: Local, name: string) =>
+  ground.shows(local, name, 'is elsewhere', ({ state }) => state === 'elsewhere');
+
+async function served(name: string, nodePort: number): Promise<Manifest> {
+  const made = ground.service({ ports: [{ port: nodePort - 20_000, nodePort }] }, name);
+  echoes.push(await tcpEcho('127.75.0.1', nodePort, 'n1'));
+  await apply(ground.api, made);
+  return made;
+}
+
+async function gone(service: Manifest): Promise<void> {
+  await remove(ground.api, service);
+  await untilService(ground.api, service, 'goes', (live) => live === undefined);
+}
+
+test('the second says who serves and how to change that, writes nothing, and takes nothing off at its end', async () => {
+  const service = await served('one', 31_201);
+  const here = ground.local();
+  const { addresses } = await ready(here, 'one');
+  // The first has said all that it has to say.
+  const { value: before } = await untilService(ground.api, service, 'is told in full', (live) =>
+    ['Accepted', 'Provisioned', 'TargetsReady', 'InSync'].every(
+      (type) => condition(live, type)?.status === 'True',
+    ),
+  );
+  const there = ground.local([], 'json', second);
+  const row = await elsewhere(there, 'one');
+  expect(row.message).toBe(
+    `\`sluice local\` on ${before?.metadata?.annotations?.[mark] ?? ''} serves it; to serve it here instead: \`sluice local --take-over\``,
+  );
+  // What comes later is served by one of them as well, and the other says so.
+  const later = await served('later', 31_202);
+  await until('one serves it and the other says so', () => {
+    const states = [here, there].map(
+      (local) => local.rows().find((one) => one.service === 'default/later')?.state,
+    );
+    const both = states.includes('elsewhere') && states.includes('ready');
+    return Promise.resolve(both ? true : undefined);
+  });
+  expect(await ask(addresses[0] ?? '', 11_201)).toBe('n1\n');
+  expect(await there.end()).toBe(0);
+  const after = await read(ground.api, service);
+  // Not one write by the second: neither at its start, nor beside the first, nor at its end.
+  expect(after?.metadata?.resourceVersion).toBe(before?.metadata?.resourceVersion);
+  await gone(service);
+  await ready(here, 'later');
+  await gone(later);
+  expect(await here.end()).toBe(0);
+});
+
+test('--take-over: the other lets go of it and leaves it alone; what it ends with is as it was found', async () => {
+  const service = await served('moves', 31_203);
+  const here = ground.local();
+  const { addresses } = await ready(here, 'moves');
+  const there = ground.local(['--take-over'], 'json', second);
+  await elsewhere(here, 'moves');
+  // It is one machine in this test, so the port is free only once the first has let go.
+  const row = await ready(there, 'moves');
+  expect(row.addresses).toEqual(addresses);
+  expect(there.err).toContain('Taken over: default/moves from ');
+  expect(await ask(addresses[0] ?? '', 11_203)).toBe('n1\n');
+  expect(await here.end()).toBe(0);
+  const left = await read(ground.api, service);
+  expect(left?.metadata?.finalizers).toContain('sluice.dev/balancer');
+  expect(statusOf(left).address).toBe(addresses[0]);
+  expect(await ask(addresses[0] ?? '', 11_203)).toBe('n1\n');
+  expect(await there.end()).toBe(0);
+  const after = await read(ground.api, service);
+  expect(statusOf(after)).toEqual({ address: '', conditions: [] });
+  expect(after?.metadata?.finalizers ?? []).toEqual([]);
+  expect(after?.metadata?.annotations ?? {}).not.toHaveProperty(mark);
+  await gone(service);
+});
+
+test('a machine that went away: --release leaves its Services and says how to release them too', async () => {
+  const service = await served('orphan', 31_204);
+  const lost = ground.local();
+  await ready(lost, 'orphan');
+  await lost.end('SIGKILL');
+  await remove(ground.api, service);
+  const shy = ground.local(['--release'], 'text', second);
+  expect(await shy.ended).toBe(0);
+  expect(shy.err).toContain('Left alone: 1 Service that `sluice local` on another machine serves.');
+  expect((await read(ground.api, service))?.metadata?.finalizers).toContain('sluice.dev/balancer');
+  const watching = ground.local([], 'json', second);
+  expect((await elsewhere(watching, 'orphan')).message).toMatch(
+    /^it goes once .* if that runs no more: `sluice local --take-over`$/u,
+  );
+  expect(await watching.end()).toBe(0);
+  const bold = ground.local(['--release', '--take-over'], 'text', second);
+  expect(await bold.ended).toBe(0);
+  await untilService(ground.api, service, 'goes', (live) => live === undefined);
+});
