@@ -19,6 +19,7 @@ import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-
 import { scaledClock } from '../support/scaled-clock.ts';
 
 const namespace = 'sluice-system';
+const leaseNamespace = 'sluice-agent';
 let plane: ControlPlane;
 let api: Connection;
 let writer: Writer;
@@ -81,6 +82,7 @@ async function agent(name: string, announcer = new FakeAnnouncer()): Promise<Sta
     api: own,
     nodeName: name as NodeName,
     namespace,
+    leaseNamespace,
     bind: { host: '127.0.0.1', port: 0 },
     announcer,
     slices: { slices: () => [], onSlice: () => () => undefined },
@@ -163,7 +165,8 @@ beforeAll(async () => {
       if (document.toJS() !== null)
         await writer.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', document.toJS());
   }
-  await writer.create('/api/v1/namespaces', { metadata: { name: namespace } });
+  for (const name of [namespace, leaseNamespace])
+    await writer.create('/api/v1/namespaces', { metadata: { name } });
   await writer.create(`/api/v1/namespaces/${namespace}/secrets`, {
     metadata: { name: 'sluice-heartbeat' },
     data: { key: Buffer.alloc(32, 1).toString('base64') },
