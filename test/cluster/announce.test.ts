@@ -9,14 +9,14 @@ import type { Announcer, AnnouncerEvents, Holding } from '../../src/agent/announ
 import { AnnouncePart } from '../../src/agent/announce/part.ts';
 import { memberId } from '../../src/agent/announce/rank.ts';
 import { Registry } from '../../src/agent/announce/registry.ts';
-import { systemClock } from '../../src/core/clock.ts';
-import type { SluiceError } from '../../src/core/errors.ts';
+import { SluiceError } from '../../src/core/errors.ts';
 import type { NodeName } from '../../src/core/objects.ts';
 import { addressesPath, poolsPath } from '../../src/kube/address-kinds.ts';
 import { connect, type Connection } from '../../src/kube/connection.ts';
 import { Writer } from '../../src/kube/writer.ts';
 import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-plane.ts';
 import { scaledClock } from '../support/scaled-clock.ts';
+import { watchedClock, type WatchedClock } from '../support/watched-clock.ts';
 
 const namespace = 'sluice-system';
 const leaseNamespace = 'sluice-agent';
@@ -71,11 +71,13 @@ interface StandIn {
   readonly troubles: string[];
   /** Addresses that it let go, and rights that it had, in order. */
   readonly moves: string[];
+  readonly clock: WatchedClock;
   end(how: 'keep' | 'release'): Promise<void>;
 }
 
 async function agent(name: string, announcer = new FakeAnnouncer()): Promise<StandIn> {
   const own = await connect({ path: plane.admin.path });
+  const clock = watchedClock();
   const troubles: string[] = [];
   const moves: string[] = [];
   const part = new AnnouncePart({
@@ -87,7 +89,7 @@ async function agent(name: string, announcer = new FakeAnnouncer()): Promise<Sta
     announcer,
     slices: { slices: () => [], onSlice: () => () => undefined },
     slicesComplete: Promise.resolve(),
-    clock: systemClock,
+    clock,
     random: Math.random,
     telemetry: {
       event: (event) => {
@@ -107,6 +109,7 @@ async function agent(name: string, announcer = new FakeAnnouncer()): Promise<Sta
     part,
     troubles,
     moves,
+    clock,
     end: (how) => (ended ??= part.end(how).then(() => own.close())),
   };
   running.push(standIn);
@@ -233,6 +236,22 @@ test('an agent that comes back within the lifetime keeps what it held, and nobod
   await vi.waitFor(() => expect(holders('192.0.2.11', [next])).toEqual([restarted.name]), 1_800);
   expect(other.announcer.held).toEqual([]);
 }, 60_000);
+
+test.each(['keep', 'release'] as const)(
+  'an agent that has ended (%s) waits for nothing more, whatever stood in the way of its addresses',
+  async (how) => {
+    const one = await agent('node-1');
+    const address = `192.0.2.${how === 'keep' ? 61 : 62}`;
+    await announced(`ends-${how}`, address);
+    await vi.waitFor(() => expect(holders(address, [one])).toEqual(['node-1']), 10_000);
+    // As where its child was struck by the signal that ends the agent.
+    const error = new SluiceError('transient', 'the child ended', { code: 'RelayEnded' });
+    one.announcer.events?.held(address, error);
+    expect(one.clock.pending()).not.toEqual([]);
+    await one.end(how);
+    expect(one.clock.pending()).toEqual([]);
+  },
+);
 
 test('what the controller asks is answered by one agent: free, or taken with the MAC', async () => {
   const taken = new FakeAnnouncer();

@@ -214,6 +214,7 @@ export class AnnouncePart {
     const { announcer } = this.#options;
     return this.#until('the announcer cannot start', () =>
       announcer.start({
+        mayRenew: () => this.#ownership.mayRenew(),
         asked: (address, count) => this.#asked(address, count),
         contested: (address, mac) => this.#contested(address, mac),
         held: (address, error) => this.#ownership.engineHeld(address, error),
