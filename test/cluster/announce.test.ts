@@ -12,6 +12,7 @@ import { Registry } from '../../src/agent/announce/registry.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import type { NodeName } from '../../src/core/objects.ts';
 import { addressesPath, poolsPath } from '../../src/kube/address-kinds.ts';
+import { serviceAddressName } from '../../src/core/address-objects.ts';
 import { connect, type Connection } from '../../src/kube/connection.ts';
 import { Writer } from '../../src/kube/writer.ts';
 import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-plane.ts';
@@ -42,7 +43,7 @@ class FakeAnnouncer implements Announcer {
         mac: '02:00:00:00:00:01',
         up: true,
         usable: true,
-        networks: ['192.0.2.250/24'],
+        networks: ['192.0.2.250/24', '2001:db8::250/64'],
         defaultRoute: { ipv4: true, ipv6: false },
       },
     ];
@@ -295,6 +296,68 @@ async function threeAgents(): Promise<readonly StandIn[]> {
   }, 10_000);
   return agents;
 }
+
+/** Ports of a held address, wherever it is held. */
+function ports(address: string, agents: readonly StandIn[]): readonly number[] {
+  const held = agents.flatMap(({ announcer }) => announcer.held).find((one) => one.address === address);
+  return (held?.ports ?? []).map(({ port }) => port).toSorted((a, b) => a - b);
+}
+
+test('two Services on one address are on one node, with the ports of both, and stay there when one goes', async () => {
+  const address = '192.0.2.40';
+  const services = '/api/v1/namespaces/default/services';
+  const agents = await threeAgents();
+  const object = await announced('shares-a', address);
+  await writer.create(services, {
+    metadata: { name: 'shares-b' },
+    spec: { type: 'LoadBalancer', loadBalancerClass: 'sluice.dev/local', ports: [{ port: 81 }] },
+  });
+  await writer.patch(`${services}/shares-b/status`, {
+    status: { loadBalancer: { ingress: [{ ip: address, ipMode: 'VIP' }] } },
+  });
+  const shared = (...names: readonly string[]): Promise<unknown> =>
+    writer.patch(`${addressesPath}/${object}`, {
+      spec: { services: names.map((name) => ({ service: `default/${name}`, uid: name })) },
+    });
+  await shared('shares-a', 'shares-b');
+  await vi.waitFor(() => expect(ports(address, agents)).toEqual([80, 81]), 10_000);
+  const [holder, ...others] = holders(address, agents);
+  expect(others).toEqual([]);
+  await shared('shares-a');
+  await api.request('DELETE', `${services}/shares-b`);
+  await vi.waitFor(() => expect(ports(address, agents)).toEqual([80]), 10_000);
+  expect(holders(address, agents)).toEqual([holder]);
+}, 60_000);
+
+test('an address of the other family that comes later stands beside the first; neither moves when the pool shrinks', async () => {
+  const [first, second] = ['192.0.2.41', '2001:db8::41'];
+  const agents = await threeAgents();
+  await announced('grows', first);
+  await vi.waitFor(() => expect(holders(first, agents)).toHaveLength(1), 10_000);
+  const held = holders(first, agents);
+  await writer.patch('/api/v1/namespaces/default/services/grows/status', {
+    status: { loadBalancer: { ingress: [first, second].map((ip) => ({ ip, ipMode: 'VIP' })) } },
+  });
+  await writer.create(addressesPath, {
+    apiVersion: 'sluice.dev/v1alpha1',
+    kind: 'ServiceAddress',
+    metadata: { name: serviceAddressName(second) },
+    spec: { address: second, pool: 'office', services: [{ service: 'default/grows', uid: 'any' }] },
+  });
+  await vi.waitFor(() => expect(holders(second, agents)).toHaveLength(1), 10_000);
+  const both = [first, second].map((address) => holders(address, agents));
+  const shrink = (addresses: readonly string[]): Promise<unknown> =>
+    writer.patch(`${poolsPath}/office`, { spec: { addresses } });
+  await shrink(['192.0.2.0/28']);
+  // Something that every agent hears of after the pool.
+  await announced('later', '192.0.2.9');
+  await vi.waitFor(() => expect(holders('192.0.2.9', agents)).toHaveLength(1), 10_000);
+  expect([first, second].map((address) => holders(address, agents))).toEqual(both);
+  expect(holders(first, agents)).toEqual(held);
+  for (const { moves } of agents)
+    expect(moves.filter((move) => move.includes(first) || move.includes(second))).toEqual([]);
+  await shrink(['192.0.2.0/25']);
+}, 60_000);
 
 const secretPath = `/api/v1/namespaces/${namespace}/secrets/sluice-heartbeat`;
 const keyOf = (number: number): string => Buffer.alloc(32, number).toString('base64');
