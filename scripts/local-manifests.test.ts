@@ -50,7 +50,12 @@ test('the arguments of the agent are understood, and make it announce with the k
   const args = patched('/args') as readonly string[];
   const { mistakes, values } = parseFlags(agentFlags, args.slice(1), {});
   expect(mistakes).toEqual([]);
-  expect(values).toMatchObject({ announce: true, namespace: 'sluice-system', scope: 'labelled' });
+  expect(values).toMatchObject({
+    announce: true,
+    namespace: 'sluice-system',
+    'lease-namespace': 'sluice-agent',
+    scope: 'labelled',
+  });
 });
 
 test('the port of the heartbeats is the one that agents bind', () => {
@@ -85,7 +90,7 @@ describe.each(roles)('%s', (name, objects) => {
   test('its bindings join roles that are there', () => {
     const there = new Set(objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`));
     const bindings = objects.filter(({ roleRef }) => roleRef !== undefined);
-    expect(bindings).toHaveLength(2);
+    expect(bindings).toHaveLength(objects.filter(({ rules: some }) => some !== undefined).length);
     for (const { roleRef } of bindings) expect(there).toContain(`${roleRef?.kind} ${roleRef?.name}`);
   });
 });
@@ -102,4 +107,15 @@ test('agents write the status of addresses only, and get no Lease but the one th
   expect(writes).toEqual(['patch serviceaddresses/status', 'create leases', 'patch leases']);
   const gets = rules.filter(({ verbs }) => verbs.includes('get'));
   expect(gets.map(({ resourceNames }) => resourceNames)).toEqual([[arbiterLease]]);
+});
+
+test('no agent has a right to a Lease where the controller has its own', () => {
+  const placed = roles.flatMap(([name, objects]) => (name === 'agent-role' ? objects : []));
+  const withLeases = placed.filter(({ rules = [] }) =>
+    rules.some(({ resources }) => resources.includes('leases')),
+  );
+  expect(withLeases.map(({ kind, metadata }) => `${kind} in ${metadata.namespace}`)).toEqual([
+    `Role in ${agentFlags['lease-namespace'].default}`,
+  ]);
+  expect(agentFlags['lease-namespace'].default).not.toBe(agentFlags.namespace.default);
 });

@@ -36,6 +36,7 @@ export function announcing(wiring: AnnounceWiring): AnnouncePart | undefined {
     api,
     nodeName,
     namespace: flags.namespace,
+    leaseNamespace: flags['lease-namespace'],
     bind: { host: bind.host ?? '', port: bind.port },
     announcer: new KernelAnnouncer({ clock, random }),
     slices: {

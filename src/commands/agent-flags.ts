@@ -153,9 +153,15 @@ export const agentFlags = {
   namespace: {
     kind: 'string',
     value: 'NAME',
-    env: 'POD_NAMESPACE',
     default: 'sluice-system',
-    help: 'With --announce: where the Secret with the key of the heartbeats and the Leases of the agents are',
+    help: 'With --announce: the namespace of the controller, where the Secret with the key of the heartbeats is',
+  },
+  'lease-namespace': {
+    kind: 'string',
+    value: 'NAME',
+    env: 'POD_NAMESPACE',
+    default: 'sluice-agent',
+    help: 'With --announce: the namespace of the agents, where their Leases are; never the one of the controller, whose own Lease no agent may touch',
   },
   cleanup: { kind: 'boolean', help: 'Remove all rules of sluice from this node, nothing else, and end' },
   'dry-run': { kind: 'boolean', help: 'Print what would be written, and write nothing' },

@@ -9,16 +9,18 @@ import type { Announcer, AnnouncerEvents, Holding } from '../../src/agent/announ
 import { AnnouncePart } from '../../src/agent/announce/part.ts';
 import { memberId } from '../../src/agent/announce/rank.ts';
 import { Registry } from '../../src/agent/announce/registry.ts';
-import { systemClock } from '../../src/core/clock.ts';
-import type { SluiceError } from '../../src/core/errors.ts';
+import { SluiceError } from '../../src/core/errors.ts';
 import type { NodeName } from '../../src/core/objects.ts';
 import { addressesPath, poolsPath } from '../../src/kube/address-kinds.ts';
+import { serviceAddressName } from '../../src/core/address-objects.ts';
 import { connect, type Connection } from '../../src/kube/connection.ts';
 import { Writer } from '../../src/kube/writer.ts';
 import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-plane.ts';
 import { scaledClock } from '../support/scaled-clock.ts';
+import { watchedClock, type WatchedClock } from '../support/watched-clock.ts';
 
 const namespace = 'sluice-system';
+const leaseNamespace = 'sluice-agent';
 let plane: ControlPlane;
 let api: Connection;
 let writer: Writer;
@@ -41,7 +43,7 @@ class FakeAnnouncer implements Announcer {
         mac: '02:00:00:00:00:01',
         up: true,
         usable: true,
-        networks: ['192.0.2.250/24'],
+        networks: ['192.0.2.250/24', '2001:db8::250/64'],
         defaultRoute: { ipv4: true, ipv6: false },
       },
     ];
@@ -70,22 +72,25 @@ interface StandIn {
   readonly troubles: string[];
   /** Addresses that it let go, and rights that it had, in order. */
   readonly moves: string[];
+  readonly clock: WatchedClock;
   end(how: 'keep' | 'release'): Promise<void>;
 }
 
 async function agent(name: string, announcer = new FakeAnnouncer()): Promise<StandIn> {
   const own = await connect({ path: plane.admin.path });
+  const clock = watchedClock();
   const troubles: string[] = [];
   const moves: string[] = [];
   const part = new AnnouncePart({
     api: own,
     nodeName: name as NodeName,
     namespace,
+    leaseNamespace,
     bind: { host: '127.0.0.1', port: 0 },
     announcer,
     slices: { slices: () => [], onSlice: () => () => undefined },
     slicesComplete: Promise.resolve(),
-    clock: systemClock,
+    clock,
     random: Math.random,
     telemetry: {
       event: (event) => {
@@ -105,6 +110,7 @@ async function agent(name: string, announcer = new FakeAnnouncer()): Promise<Sta
     part,
     troubles,
     moves,
+    clock,
     end: (how) => (ended ??= part.end(how).then(() => own.close())),
   };
   running.push(standIn);
@@ -163,7 +169,8 @@ beforeAll(async () => {
       if (document.toJS() !== null)
         await writer.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', document.toJS());
   }
-  await writer.create('/api/v1/namespaces', { metadata: { name: namespace } });
+  for (const name of [namespace, leaseNamespace])
+    await writer.create('/api/v1/namespaces', { metadata: { name } });
   await writer.create(`/api/v1/namespaces/${namespace}/secrets`, {
     metadata: { name: 'sluice-heartbeat' },
     data: { key: Buffer.alloc(32, 1).toString('base64') },
@@ -231,6 +238,22 @@ test('an agent that comes back within the lifetime keeps what it held, and nobod
   expect(other.announcer.held).toEqual([]);
 }, 60_000);
 
+test.each(['keep', 'release'] as const)(
+  'an agent that has ended (%s) waits for nothing more, whatever stood in the way of its addresses',
+  async (how) => {
+    const one = await agent('node-1');
+    const address = `192.0.2.${how === 'keep' ? 61 : 62}`;
+    await announced(`ends-${how}`, address);
+    await vi.waitFor(() => expect(holders(address, [one])).toEqual(['node-1']), 10_000);
+    // As where its child was struck by the signal that ends the agent.
+    const error = new SluiceError('transient', 'the child ended', { code: 'RelayEnded' });
+    one.announcer.events?.held(address, error);
+    expect(one.clock.pending()).not.toEqual([]);
+    await one.end(how);
+    expect(one.clock.pending()).toEqual([]);
+  },
+);
+
 test('what the controller asks is answered by one agent: free, or taken with the MAC', async () => {
   const taken = new FakeAnnouncer();
   taken.taken.add('192.0.2.31');
@@ -273,6 +296,68 @@ async function threeAgents(): Promise<readonly StandIn[]> {
   }, 10_000);
   return agents;
 }
+
+/** Ports of a held address, wherever it is held. */
+function ports(address: string, agents: readonly StandIn[]): readonly number[] {
+  const held = agents.flatMap(({ announcer }) => announcer.held).find((one) => one.address === address);
+  return (held?.ports ?? []).map(({ port }) => port).toSorted((a, b) => a - b);
+}
+
+test('two Services on one address are on one node, with the ports of both, and stay there when one goes', async () => {
+  const address = '192.0.2.40';
+  const services = '/api/v1/namespaces/default/services';
+  const agents = await threeAgents();
+  const object = await announced('shares-a', address);
+  await writer.create(services, {
+    metadata: { name: 'shares-b' },
+    spec: { type: 'LoadBalancer', loadBalancerClass: 'sluice.dev/local', ports: [{ port: 81 }] },
+  });
+  await writer.patch(`${services}/shares-b/status`, {
+    status: { loadBalancer: { ingress: [{ ip: address, ipMode: 'VIP' }] } },
+  });
+  const shared = (...names: readonly string[]): Promise<unknown> =>
+    writer.patch(`${addressesPath}/${object}`, {
+      spec: { services: names.map((name) => ({ service: `default/${name}`, uid: name })) },
+    });
+  await shared('shares-a', 'shares-b');
+  await vi.waitFor(() => expect(ports(address, agents)).toEqual([80, 81]), 10_000);
+  const [holder, ...others] = holders(address, agents);
+  expect(others).toEqual([]);
+  await shared('shares-a');
+  await api.request('DELETE', `${services}/shares-b`);
+  await vi.waitFor(() => expect(ports(address, agents)).toEqual([80]), 10_000);
+  expect(holders(address, agents)).toEqual([holder]);
+}, 60_000);
+
+test('an address of the other family that comes later stands beside the first; neither moves when the pool shrinks', async () => {
+  const [first, second] = ['192.0.2.41', '2001:db8::41'];
+  const agents = await threeAgents();
+  await announced('grows', first);
+  await vi.waitFor(() => expect(holders(first, agents)).toHaveLength(1), 10_000);
+  const held = holders(first, agents);
+  await writer.patch('/api/v1/namespaces/default/services/grows/status', {
+    status: { loadBalancer: { ingress: [first, second].map((ip) => ({ ip, ipMode: 'VIP' })) } },
+  });
+  await writer.create(addressesPath, {
+    apiVersion: 'sluice.dev/v1alpha1',
+    kind: 'ServiceAddress',
+    metadata: { name: serviceAddressName(second) },
+    spec: { address: second, pool: 'office', services: [{ service: 'default/grows', uid: 'any' }] },
+  });
+  await vi.waitFor(() => expect(holders(second, agents)).toHaveLength(1), 10_000);
+  const both = [first, second].map((address) => holders(address, agents));
+  const shrink = (addresses: readonly string[]): Promise<unknown> =>
+    writer.patch(`${poolsPath}/office`, { spec: { addresses } });
+  await shrink(['192.0.2.0/28']);
+  // Something that every agent hears of after the pool.
+  await announced('later', '192.0.2.9');
+  await vi.waitFor(() => expect(holders('192.0.2.9', agents)).toHaveLength(1), 10_000);
+  expect([first, second].map((address) => holders(address, agents))).toEqual(both);
+  expect(holders(first, agents)).toEqual(held);
+  for (const { moves } of agents)
+    expect(moves.filter((move) => move.includes(first) || move.includes(second))).toEqual([]);
+  await shrink(['192.0.2.0/25']);
+}, 60_000);
 
 const secretPath = `/api/v1/namespaces/${namespace}/secrets/sluice-heartbeat`;
 const keyOf = (number: number): string => Buffer.alloc(32, number).toString('base64');

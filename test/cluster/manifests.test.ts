@@ -204,7 +204,13 @@ describe('the overlay of local mode', () => {
     expect(template.spec).toMatchObject({
       containers: [
         {
-          args: ['agent', '--scope=labelled', '--announce', '--namespace=sluice-system'],
+          args: [
+            'agent',
+            '--scope=labelled',
+            '--announce',
+            '--namespace=sluice-system',
+            '--lease-namespace=sluice-agent',
+          ],
           securityContext: { capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] } },
         },
       ],

@@ -82,6 +82,24 @@ test('a crashed node is taken over from within half a second, by one node that t
   }
 });
 
+test('where a machine is gone its neighbours are told who has its addresses, and need not ask', async () => {
+  const node = await gather();
+  const other = stage.candidates.find((name) => name !== node) ?? '';
+  await stage.settled();
+  for (const address of bothAddresses)
+    expect(await believed(stage.bed, 'x1', address)).toBe(stage.macs.get(node));
+  await port(stage.bed, node, 'down');
+  await stage.kill(node);
+  // The client sends nothing: only a gratuitous ARP and an unsolicited advertisement can have changed its mind.
+  for (const address of bothAddresses)
+    await until(
+      `the client has been told of ${address}`,
+      async () => (await believed(stage.bed, 'x1', address)) === stage.macs.get(other),
+      20_000,
+    );
+  await stage.settled();
+});
+
 test('the cut-off node lets go by itself, and when it is back one MAC answers within a second', async () => {
   const node = await gather();
   await port(stage.bed, node, 'down');

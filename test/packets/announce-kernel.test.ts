@@ -1,5 +1,6 @@
 /** The kernel engine on a LAN of namespaces: takeover, guard, probes, repairs. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Clock } from '../../src/core/clock.ts';
 import type { KernelAnnouncer } from '../../src/agent/announce/kernel/engine.ts';
 import {
   announcerOf,
@@ -21,6 +22,7 @@ import {
   watchTraffic,
   type Heard,
 } from './announce/lan.ts';
+import { watchedClock } from '../support/watched-clock.ts';
 
 let bed: Bed;
 let macs: Record<string, string> = {};
@@ -333,10 +335,10 @@ describe('the child', () => {
   const all = [holding(vip.IPv4), holding(vip.IPv6)];
   const relays: number[] = [];
 
-  async function withRelay(): Promise<KernelAnnouncer & { readonly heard: Heard }> {
+  async function withRelay(clock?: Clock): Promise<KernelAnnouncer & { readonly heard: Heard }> {
     relays.length = 0;
     const heard = newHeard();
-    const made = announcerOf(bed, 'n1', (pid) => relays.push(pid));
+    const made = announcerOf(bed, 'n1', (pid) => relays.push(pid), clock);
     await made.start(heard.events);
     running.push(made);
     return Object.assign(made, { heard });
@@ -370,4 +372,43 @@ describe('the child', () => {
       }
     },
   );
+
+  // A service manager ends every process of a service in one go, and a terminal every one of its group.
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    'goes on through %s, so that addresses are renewed as the last act of an agent that ends',
+    async (signal) => {
+      const one = await withRelay();
+      await one.hold(all);
+      const renewed = new Set<string>();
+      const monitor = bed.spawn('n1', 'ip', ['monitor', 'address']);
+      try {
+        monitor.stdout?.setEncoding('utf8').on('data', (text: string) => {
+          for (const address of Object.values(vip)) if (text.includes(address)) renewed.add(address);
+        });
+        await until('the monitor sees renewals', () => renewed.size === all.length);
+        process.kill(relays.at(-1) ?? 0, signal);
+        renewed.clear();
+        await one.stop('keep');
+        await until('all were renewed once more', () => renewed.size === all.length);
+      } finally {
+        monitor.kill('SIGKILL');
+      }
+      expect(relays).toHaveLength(1);
+      expect(one.heard.held).toEqual([]);
+    },
+  );
+
+  test.each(['keep', 'release'] as const)('and every timer are gone once it has stopped: %s', async (how) => {
+    const clock = watchedClock();
+    const one = await withRelay(clock);
+    await one.hold([...all, { ...holding(vip.IPv4), address: '172.31.0.61', interfaces: ['eth9'] }]);
+    // Another child is being begun meanwhile.
+    process.kill(relays.at(-1) ?? 0, 'SIGKILL');
+    await until('a second child is there', () => relays.length === 2);
+    await until('all is said to be well', () => one.heard.held.some(({ error }) => error === undefined));
+    await one.stop(how);
+    expect(clock.pending()).toEqual([]);
+    // Signal 0 asks whether there is such a process.
+    for (const pid of relays) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/u);
+  });
 });

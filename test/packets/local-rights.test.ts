@@ -5,7 +5,9 @@
  * The API server writes down every request, and the roles and the requests must agree: nothing is refused, and nothing is
  * granted that is never used.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { patchContentType } from '../../src/kube/api.ts';
+import { connect } from '../../src/kube/connection.ts';
 import type { AuditEntry } from '../../src/sandbox/api-server.ts';
 import { Bed } from '../../src/sandbox/bed/bed.ts';
 import { bedNode } from '../../src/sandbox/bed/node-object.ts';
@@ -92,7 +94,12 @@ test('a Service gets an address, a node answers for it, another takes over, and 
   const start = (node: string) =>
     startAgent(bed, node, {
       kubeconfig: access.path,
-      args: ['--announce', '--namespace=sluice-system', '--backend=nftables'],
+      args: [
+        '--announce',
+        '--namespace=sluice-system',
+        `--lease-namespace=${agentsIn}`,
+        '--backend=nftables',
+      ],
     });
   const agents = { n1: await start('n1'), n2: await start('n2') };
   // A host that nobody told us of.
@@ -150,4 +157,28 @@ test('the roles grant what was used and nothing more, beside list, which servers
       'base/lease-role',
     ),
   ).toEqual([]);
+});
+
+test('an agent can do nothing to the Lease by which the controller leads, nor to any beside it', async () => {
+  const access = await ground.sandbox.controlPlane.addServiceAccount({
+    namespace: agentsIn,
+    name: 'sluice-agent',
+  });
+  const api = await connect({ path: access.path });
+  onTestFinished(() => api.close());
+  const leases = '/apis/coordination.k8s.io/v1/namespaces/sluice-system/leases';
+  const own = `${leases}/sluice-controller`;
+  const before = await ground.api.request('GET', own);
+  const body = { spec: { holderIdentity: 'an agent' } };
+  const contentType = patchContentType.merge;
+  const tries = {
+    reads: () => api.request('GET', own),
+    lists: () => api.request('GET', leases),
+    patches: () => api.request('PATCH', own, { body, contentType }),
+    deletes: () => api.request('DELETE', own),
+    makes: () => api.request('POST', leases, { body: { metadata: { name: 'sluice-other' } } }),
+  };
+  for (const [what, run] of Object.entries(tries))
+    await expect(run(), what).rejects.toMatchObject({ kind: 'denied' });
+  expect(await ground.api.request('GET', own)).toEqual(before);
 });

@@ -38,6 +38,11 @@ export interface Link {
 }
 
 export interface AnnouncerEvents {
+  /**
+   * Asked right before an address is put up or renewed: false while this process has slept for so long that the others
+   * may have given it up, and has not listened to them since. It is asked again a moment later.
+   */
+  mayRenew(): boolean;
   /** A neighbour asked for an address that we hold. */
   asked(address: string, count: number): void;
   /** Somebody else says that an address that we hold is his. */

@@ -131,6 +131,19 @@ describe('which nodes may announce an address', () => {
     expect(got.ports).toHaveLength(one.ports.length + two.ports.length);
   });
 
+  test('where no node can serve both of two Services that share an address, none may hold it', () => {
+    const one = aService({ ...shown, name: 'one', externalTrafficPolicy: 'Local' });
+    const two = aService({ ...shown, name: 'two', externalTrafficPolicy: 'Local' });
+    const slices = [
+      aSlice('s1', [anEndpoint('10.0.0.1', 'n1')], { service: one.key }),
+      aSlice('s2', [anEndpoint('10.0.0.4', 'n3')], { service: two.key }),
+    ];
+    const shared = object({ services: [one, two].map(({ key, uid }) => ({ key, uid })) });
+    const got = facts({ services: [one, two], slices, object: shared });
+    expect(got.nodes).toEqual([]);
+    expect(got.excluded.map(({ node }) => node).toSorted()).toEqual(['n1', 'n2', 'n3']);
+  });
+
   test.each<[string, Partial<ServiceObject>]>([
     ['does not stand in the status', { ingress: [] }],
     ['stands in the status of one that is being deleted', { deleting: true }],

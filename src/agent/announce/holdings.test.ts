@@ -16,6 +16,7 @@ function setUp(hold: (holdings: readonly Holding[]) => Promise<void> = () => Pro
   const clock = new VirtualClock();
   const table = new ClaimTable();
   const events: OwnershipEvent[] = [];
+  const ended = new AbortController();
   const told: (readonly string[])[] = [];
   const holdings = new Holdings({
     me,
@@ -32,14 +33,14 @@ function setUp(hold: (holdings: readonly Holding[]) => Promise<void> = () => Pro
     timings: { retryMs: 30_000, beatMs: 100 },
     say: (event) => events.push(event),
     look: () => undefined,
-    ended: new AbortController().signal,
+    ended: ended.signal,
   });
   const take = (): void => {
     table.say(address, me, 'taking');
     holdings.put(address, ['eth0'], 'elected');
     holdings.tell(new Map());
   };
-  return { clock, table, holdings, events, told, take };
+  return { clock, table, holdings, events, told, take, ended };
 }
 
 const passing = new SluiceError('transient', 'not renewed', { code: 'NotRenewed' });
@@ -120,4 +121,42 @@ test('a trouble that lasts is a refusal, and one that passes is none', async () 
   holdings.engineHeld(address, passing);
   await clock.advance(501);
   expect(holdings.refusedUntil(address)).toBeGreaterThan(clock.now() + 29_000);
+});
+
+test('once it has ended no timer is left, whatever stood in the way of an address', async () => {
+  const { clock, holdings, take, ended } = setUp();
+  take();
+  await clock.advance(1);
+  holdings.engineHeld(address, passing);
+  expect(clock.pending).toBe(1);
+  ended.abort();
+  expect(clock.pending).toBe(0);
+  holdings.engineHeld(address, new SluiceError('transient', 'again', { code: 'Again' }));
+  expect(clock.pending).toBe(0);
+});
+
+test('an engine that fails is asked again, but not after the end', async () => {
+  const { clock, take, told, ended } = setUp(() => Promise.reject(passing));
+  take();
+  await clock.advance(150);
+  expect(told.length).toBeGreaterThan(1);
+  ended.abort();
+  const before = told.length;
+  await clock.advance(1_000);
+  expect(told).toHaveLength(before);
+  expect(clock.pending).toBe(0);
+});
+
+test('an address that waits for us to have listened is not refused, and is confirmed once it stands', async () => {
+  const setting = setUp();
+  const { clock, table, holdings, events, take } = setting;
+  const unheard = new SluiceError('transient', 'listens first', { code: 'NotHeard' });
+  take();
+  holdings.engineHeld(address, unheard);
+  await clock.advance(5_000);
+  expect(events.map(({ kind }) => kind)).not.toContain('refused');
+  expect(table.of(address)?.state).toBe('taking');
+  holdings.engineHeld(address, undefined);
+  await clock.advance(1);
+  expect(table.of(address)?.state).toBe('held');
 });

@@ -114,17 +114,20 @@ export class Holdings {
 
   /** The engine could not hold an address, or holds it again. */
   engineHeld(address: string, error: SluiceError | undefined): void {
-    const { clock, say, look, timings, ended } = this.#options;
+    const { clock, say, look, timings } = this.#options;
     if (error === undefined) {
-      this.#troubles.delete(address);
+      // What was being put up stands only now: the engine confirms it.
+      if (this.#troubles.delete(address) && this.#mine.get(address)?.state === 'putting') this.apply();
       return;
     }
     if (!this.#mine.has(address)) return;
     this.#troubles.set(address, error);
+    // It waits for us to have listened, which is a matter of moments.
+    if (error.code === 'NotHeard') return;
     // The engine mends what somebody else has broken by itself, and at once.
     const passing = error.kind === 'transient' || error.kind === 'conflict';
-    clock.schedule(passing ? mendMs : 0, () => {
-      if (this.#troubles.get(address) !== error || ended.aborted) return;
+    this.#later(passing ? mendMs : 0, () => {
+      if (this.#troubles.get(address) !== error) return;
       say({ kind: 'refused', address, error });
       this.#refusedUntil.set(address, clock.now() + timings.retryMs);
       look();
@@ -167,7 +170,7 @@ export class Holdings {
   }
 
   async #applyAll(): Promise<void> {
-    const { announcer, clock, say, look, facts, timings, ended } = this.#options;
+    const { announcer, say, look, facts, timings, ended } = this.#options;
     do {
       this.#applyAgain = false;
       this.#changed(facts());
@@ -178,12 +181,27 @@ export class Holdings {
         this.#confirm(asked);
       } catch (thrown) {
         say({ kind: 'engine-failed', error: asSluiceError(thrown) });
-        clock.schedule(timings.beatMs, () => this.apply());
+        this.#later(timings.beatMs, () => this.apply());
         break;
       }
     } while (this.#applyAgain);
     this.#applying = false;
     look();
+  }
+
+  /** Unless it has ended by then: nothing waits for a time that does not matter any more. */
+  #later(ms: number, run: () => void): void {
+    const { clock, ended } = this.#options;
+    if (ended.aborted) return;
+    const done = (): void => {
+      cancel();
+      ended.removeEventListener('abort', done);
+    };
+    const cancel = clock.schedule(ms, () => {
+      done();
+      run();
+    });
+    ended.addEventListener('abort', done);
   }
 
   /** The kernel has what was asked for. */

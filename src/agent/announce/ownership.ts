@@ -6,6 +6,7 @@
  * says what), `Holdings` (the engine), `Beats` (sending) and `Turns` (when). Invariants: nothing here waits for the API
  * server; time is the monotonic clock.
  */
+import { sleep } from '../../core/clock.ts';
 import { asSluiceError, type SluiceError } from '../../core/errors.ts';
 import { abilityToTell } from './ability.ts';
 import { Acts } from './acts.ts';
@@ -27,6 +28,9 @@ import { Repeats } from './repeats.ts';
 import { Rights } from './rights.ts';
 import { announceTimings, type AnnounceTimings } from './timings.ts';
 import { Turns } from './turns.ts';
+
+const listenMs = 10;
+const mostListens = 20;
 
 export class Ownership {
   readonly #options: OwnershipOptions;
@@ -162,6 +166,14 @@ export class Ownership {
     this.#turns.soon();
   }
 
+  /**
+   * Addresses may be put up and renewed: this process has not slept since it last listened, or so shortly that nobody
+   * can have given it up. The last heartbeat was sent up to a beat before it fell asleep.
+   */
+  mayRenew(): boolean {
+    return !this.#turns.sleptUnheard(this.#timings.deadMs - this.#timings.beatMs);
+  }
+
   /** The engine could not hold an address, or holds it again. */
   engineHeld(address: string, error: SluiceError | undefined): void {
     if (error?.code !== 'Lapsed') {
@@ -260,10 +272,13 @@ export class Ownership {
       await done.promise;
       cancel();
     }
+    // The engine renews as its last act, which it may not before it has been listened.
+    for (let tries = 0; tries < mostListens && !this.mayRenew(); tries += 1) await sleep(clock, listenMs);
     this.#ended.abort();
     this.#turns.stop();
-    this.#beats.stop();
+    // Heard until the engine has ended, however long that takes: silence would say that this node is gone.
     await announcer.stop(how);
+    this.#beats.stop();
     // Said when the kernel will not hear of us again; twice, since nobody repeats it.
     // The engine renews once more before it ends; a little earlier than that runs out others take over.
     const goodbyeMs = how === 'keep' ? this.#timings.lifetimeMs - this.#timings.beatMs : 0;

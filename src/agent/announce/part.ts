@@ -36,7 +36,10 @@ export interface AnnounceTelemetry {
 export interface AnnouncePartOptions {
   readonly api: Api;
   readonly nodeName: NodeName;
+  /** Of the controller: the Secret with the key of the heartbeats. */
   readonly namespace: string;
+  /** Of the agents: their Leases, out of reach of the controller's own. */
+  readonly leaseNamespace: string;
   readonly bind: Endpoint;
   readonly announcer: Announcer;
   readonly slices: SliceSource;
@@ -71,7 +74,7 @@ export class AnnouncePart {
 
   constructor(options: AnnouncePartOptions) {
     this.#options = options;
-    const { api, nodeName, namespace, clock, random, announcer, telemetry } = options;
+    const { api, nodeName, namespace, leaseNamespace, clock, random, announcer, telemetry } = options;
     const shared = { api, clock, random };
     const report = (event: ReaderReport): void => telemetry.reader(event);
     const changed = (): void => this.#changed();
@@ -79,7 +82,7 @@ export class AnnouncePart {
     this.#keys = new KeyWatch({ ...shared, namespace, onChange: changed, report });
     this.#registry = new Registry({
       ...shared,
-      namespace,
+      namespace: leaseNamespace,
       nodeName,
       node: () => this.#cluster.node(nodeName),
       heartbeat: () => this.#place(),
@@ -90,7 +93,7 @@ export class AnnouncePart {
     const session = randomBytes(8).toString('hex');
     this.#arbiter = new LeaseArbiter({
       ...shared,
-      namespace,
+      namespace: leaseNamespace,
       identity: `${nodeName}-${session}`,
       onChange: changed,
       report: (error) => telemetry.trouble('the Lease that breaks ties', error),
@@ -211,6 +214,7 @@ export class AnnouncePart {
     const { announcer } = this.#options;
     return this.#until('the announcer cannot start', () =>
       announcer.start({
+        mayRenew: () => this.#ownership.mayRenew(),
         asked: (address, count) => this.#asked(address, count),
         contested: (address, mac) => this.#contested(address, mac),
         held: (address, error) => this.#ownership.engineHeld(address, error),

@@ -98,3 +98,17 @@ test('looks that take long leave as much time for everything else', async () => 
   await clock.advance(20);
   expect(looks).toHaveLength(2);
 });
+
+test('who has slept for longer than may be is told so until it has looked, and not for less', async () => {
+  const { clock, turns } = setUp();
+  await clock.advance(150);
+  expect(turns.sleptUnheard(200)).toBe(false);
+  await clock.advance(30);
+  expect(turns.sleptUnheard(200)).toBe(false);
+  await clock.advance(250);
+  expect(turns.sleptUnheard(200)).toBe(true);
+  await clock.advance(10);
+  expect(turns.sleptUnheard(200)).toBe(true);
+  await clock.advance(15);
+  expect(turns.sleptUnheard(200)).toBe(false);
+});

@@ -29,6 +29,8 @@ export class Turns {
   #awakeAt: number | undefined;
   /** Since the process woke nothing has been looked at. */
   #woken = false;
+  /** The longest sleep since then. */
+  #sleptMs = 0;
   #listenUntil = Number.NEGATIVE_INFINITY;
   #restUntil = Number.NEGATIVE_INFINITY;
 
@@ -42,6 +44,7 @@ export class Turns {
     const pause = now - (this.#awakeAt ?? now);
     this.#awakeAt = now;
     if (pause <= this.#options.awakeMs + sleptMs) return;
+    this.#sleptMs = Math.max(this.#sleptMs, pause);
     this.#options.slept(pause);
     this.listenFirst();
   }
@@ -64,6 +67,12 @@ export class Turns {
     this.#planned = clock.schedule(Math.max(1, time + 1 - clock.now()), () => this.now());
   }
 
+  /** This process slept for longer than `ms`, and nothing has been looked at since. */
+  sleptUnheard(ms: number): boolean {
+    this.awake();
+    return this.#woken && this.#sleptMs > ms;
+  }
+
   /** What comes within a moment is heard before it is looked. */
   listenFirst(): void {
     // However often that happens, some time it is looked.
@@ -82,6 +91,7 @@ export class Turns {
       return;
     }
     this.#woken = false;
+    this.#sleptMs = 0;
     look();
     const ended = clock.now();
     this.#restUntil = ended + Math.min(longestRestMs, ended - started);

@@ -38,6 +38,24 @@ test.each(['127.0.0.1', '::1', ''])('what is sent to a peer bound to "%s" is hea
   });
 });
 
+test('the very first packet to a peer is not lost, though its line is only being made', async () => {
+  const ear = await heartbeats(undefined);
+  const mouth = await heartbeats({ host: '127.0.0.1', port: ear.port });
+  mouth.line.send(peer, Buffer.from('older'));
+  mouth.line.send(peer, Buffer.from('first'));
+  await vi.waitFor(() => expect(ear.got.map(String)).toEqual(['first']));
+});
+
+test('a line that is closed before it is made sends nothing', async () => {
+  const ear = await heartbeats(undefined);
+  const mouth = await heartbeats({ host: '127.0.0.1', port: ear.port });
+  mouth.line.send(peer, Buffer.from('never'));
+  mouth.line.close();
+  const other = await heartbeats({ host: '127.0.0.1', port: ear.port });
+  other.line.send(peer, Buffer.from('last'));
+  await vi.waitFor(() => expect(ear.got.map(String)).toEqual(['last']));
+});
+
 test('a machine where nobody listens says so', async () => {
   const ear = await heartbeats(undefined);
   ear.line.close();

@@ -28,6 +28,8 @@ interface Line {
   readonly to: string;
   readonly socket: Socket;
   connected: boolean;
+  /** Sent before it was: the newest goes out as soon as it is. */
+  first: Buffer | undefined;
 }
 
 export class Heartbeats {
@@ -73,15 +75,14 @@ export class Heartbeats {
 
   send(member: MemberId, bytes: Buffer): void {
     const line = this.#line(member);
-    if (line?.connected !== true) return;
-    line.socket.send(bytes, (error) => {
-      if (error !== null) this.#failed(member, line, error);
-    });
+    if (line?.connected === true) this.#send(member, line, bytes);
+    else if (line !== undefined) line.first = bytes;
   }
 
   close(): void {
     this.#closed = true;
     this.#ear?.close();
+    this.#ear = undefined;
     for (const { socket } of this.#lines.values()) socket.close();
     this.#lines.clear();
   }
@@ -120,13 +121,25 @@ export class Heartbeats {
     if (known?.to === to) return known;
     if (known !== undefined) this.#drop(member, known);
     const socket = createSocket(isIPv6(peer.host) ? 'udp6' : 'udp4');
-    const line: Line = { to, socket, connected: false };
+    const line: Line = { to, socket, connected: false, first: undefined };
     this.#lines.set(member, line);
     socket.on('error', (error) => this.#failed(member, line, error));
-    socket.connect(peer.port, peer.host, () => {
+    // What Node hands the callback where there is no route, although its types do not say so.
+    socket.connect(peer.port, peer.host, (...problems: readonly unknown[]) => {
+      const [problem] = problems;
+      if (problem instanceof Error) return this.#failed(member, line, problem);
       line.connected = true;
+      // An agent that comes back is heard at once, not with its second heartbeat.
+      if (line.first !== undefined) this.#send(member, line, line.first);
+      line.first = undefined;
     });
     return line;
+  }
+
+  #send(member: MemberId, line: Line, bytes: Buffer): void {
+    line.socket.send(bytes, (error) => {
+      if (error !== null) this.#failed(member, line, error);
+    });
   }
 
   #failed(member: MemberId, line: Line, error: Error): void {

@@ -18,8 +18,8 @@ import { until, type Narrator } from './stage.ts';
 
 /** What cluster IPs are given from. */
 const serviceRange = '10.96.0.0/16';
-/** Where the controller and the agents keep their Leases. */
-const system = 'sluice-system';
+/** Where the agents keep their Leases. */
+const agentsIn = 'sluice-agent';
 /** The outside client. */
 export const client = 'x1';
 
@@ -96,7 +96,7 @@ function startAgent(bed: Bed, node: string, kubeconfig: string): Promise<Managed
 
 /** Namespace, ServiceAccount and Roles of the agents exactly as they are installed. @returns path of their kubeconfig */
 async function agentAccess({ api, controlPlane }: Sandbox): Promise<string> {
-  const account = { namespace: 'sluice-agent', name: 'sluice-agent' };
+  const account = { namespace: agentsIn, name: 'sluice-agent' };
   for (const file of ['agent/namespace', 'agent/service-account', 'agent/cluster-role', 'local/agent-role']) {
     for (const object of await manifestsOf(new URL(`manifests/overlays/${file}.yaml`, packageRoot))) {
       const { namespace } = account;
@@ -109,7 +109,7 @@ async function agentAccess({ api, controlPlane }: Sandbox): Promise<string> {
 
 /** Agents that have written their Leases. */
 async function registered(api: Api): Promise<number> {
-  const path = `/apis/coordination.k8s.io/v1/namespaces/${system}/leases`;
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${agentsIn}/leases`;
   const { items = [] } = (await api.request('GET', path)) as { readonly items?: readonly RawObject[] };
   return items.filter(({ metadata }) => metadata?.name?.startsWith('sluice-agent-')).length;
 }

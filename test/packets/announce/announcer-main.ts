@@ -11,6 +11,7 @@ const say = (kind: string, fields: object): void =>
 
 const announcer = new KernelAnnouncer();
 await announcer.start({
+  mayRenew: () => true,
   asked: (address, count) => say('asked', { address, count }),
   contested: (address, mac) => say('contested', { address, mac }),
   held: (address, error) => say('held', { address, code: error?.code, message: error?.message }),

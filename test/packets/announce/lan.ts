@@ -4,6 +4,7 @@
  */
 import type { AnnouncerEvents, Holding, Link } from '../../../src/agent/announce/announcer.ts';
 import { KernelAnnouncer } from '../../../src/agent/announce/kernel/engine.ts';
+import type { Clock } from '../../../src/core/clock.ts';
 import type { SluiceError } from '../../../src/core/errors.ts';
 import type { IpFamily, TransportProtocol } from '../../../src/core/objects.ts';
 import { Bed } from '../../../src/sandbox/bed/bed.ts';
@@ -26,6 +27,7 @@ export function newHeard(): Heard & { readonly events: AnnouncerEvents } {
   const heard: Heard = { asked: new Map(), contested: [], held: [], links: [] };
   return Object.assign(heard, {
     events: {
+      mayRenew: () => true,
       asked: (address, count) => void heard.asked.set(address, (heard.asked.get(address) ?? 0) + count),
       contested: (address, mac) => void heard.contested.push({ address, mac }),
       held: (address, error) => void heard.held.push({ address, error }),
@@ -39,8 +41,10 @@ export function announcerOf(
   bed: Bed,
   node: string,
   onChild: (pid: number) => void = () => undefined,
+  clock?: Clock,
 ): KernelAnnouncer {
   return new KernelAnnouncer({
+    ...(clock === undefined ? {} : { clock }),
     start: (program, args) => {
       const child = bed.spawn(node, program, args);
       if (child.pid !== undefined) onChild(child.pid);

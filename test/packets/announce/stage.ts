@@ -19,6 +19,8 @@ import { PacketCluster } from '../cluster.ts';
 import { believed, has, macOf, podPort, port, servicePort, until, vip } from './lan.ts';
 
 export const system = 'sluice-system';
+/** Where the agents keep their Leases, by default. */
+const agentsIn = 'sluice-agent';
 export const bothAddresses: readonly string[] = Object.values(vip);
 const bundle = fileURLToPath(new URL('dist/sluice.js', packageRoot));
 const poolName = 'lan';
@@ -70,7 +72,8 @@ export class AnnounceStage implements AsyncDisposable {
       }
     }
     const core = { apiVersion: 'v1' } as const;
-    await create(cluster.api, { ...core, kind: 'Namespace', metadata: { name: system } });
+    for (const name of [system, agentsIn])
+      await create(cluster.api, { ...core, kind: 'Namespace', metadata: { name } });
     await create(cluster.api, {
       ...core,
       kind: 'Secret',

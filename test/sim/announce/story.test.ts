@@ -1,12 +1,14 @@
 /** Named histories of announcing, each with the time that it may take. */
 import { expect, test } from 'vitest';
-import { World, type SimNode } from './world.ts';
+import { announceTimings } from '../../../src/agent/announce/timings.ts';
+import { World, type Plant, type SimNode } from './world.ts';
 
 async function calm(options: {
   nodes: number;
   addresses?: number;
   seed?: number;
   loss?: number;
+  plant?: Plant;
 }): Promise<World> {
   const world = new World({ addresses: 30, seed: 1, ...options });
   world.startAll();
@@ -128,6 +130,45 @@ test('a frozen agent holds no longer than the lifetime and one second, and gets 
     expect(owners(world)).toEqual(after);
     for (const address of world.addresses) expect(world.holders(address)).toHaveLength(1);
   }
+});
+
+/** The longest time that two nodes held an address while node 1 sleeps, is awake for a moment, and sleeps again. */
+async function doubleWhileDozing(sleepMs: number, plant?: Plant): Promise<number> {
+  const world = await calm({ nodes: 3, ...(plant === undefined ? {} : { plant }) });
+  let double = 0;
+  let longest = 0;
+  const watch = async (ms: number): Promise<void> => {
+    for (let at = 0; at < ms; at += 5) {
+      await world.clock.advance(5);
+      double = world.addresses.some((address) => world.holders(address).length > 1) ? double + 5 : 0;
+      longest = Math.max(longest, double);
+    }
+  };
+  world.freeze(world.node(1));
+  await watch(sleepMs);
+  world.resume(world.node(1));
+  await watch(5);
+  world.freeze(world.node(1));
+  await watch(8_000);
+  world.resume(world.node(1));
+  await watch(4_000);
+  for (const address of world.addresses) expect(world.holders(address)).toHaveLength(1);
+  return longest;
+}
+
+test.each([250, 400, 700, 1_000, 1_400, 1_800])(
+  'an agent that dozes off again after %i ms of sleep gains no time by having been awake for a moment',
+  async (sleepMs) => {
+    // Others take over once it has been silent for 0.3 s, and its addresses live for at most the rest of 2 s.
+    const most = announceTimings.lifetimeMs - announceTimings.deadMs + announceTimings.beatMs;
+    expect(await doubleWhileDozing(sleepMs)).toBeLessThanOrEqual(most);
+  },
+);
+
+test('renewing before listening would have given it that time: the measure notices', async () => {
+  expect(await doubleWhileDozing(1_400, { noListening: true })).toBeGreaterThan(
+    announceTimings.lifetimeMs + 500,
+  );
 });
 
 test('a node that is cut off lets go, and after healing one answers within a second', async () => {

@@ -19,6 +19,8 @@ import { VirtualClock } from '../../support/virtual-clock.ts';
 
 const registrationMs = 5_000;
 const lapseMs = 15_000;
+/** As the engine of the kernel asks again. */
+const listenedMs = 25;
 const sealedBy = Buffer.alloc(32, 7);
 
 export interface WorldOptions {
@@ -39,6 +41,8 @@ export interface Plant {
   readonly noQuorum?: boolean;
   readonly noEpochs?: boolean;
   readonly noArbiter?: boolean;
+  /** Addresses are renewed before the others have been listened to. */
+  readonly noListening?: boolean;
 }
 
 /** Timers of a frozen process wait until it is resumed. */
@@ -115,14 +119,21 @@ class Engine implements Pick<Announcer, 'links' | 'hold' | 'repeat' | 'probe' | 
   readonly #clock: ProcessClock;
   readonly #kernel: Kernel;
   readonly #ask: (address: string) => boolean;
+  readonly #mayRenew: () => boolean;
   #wanted: readonly Holding[] = [];
   #stopped = false;
   linkUp = true;
 
-  constructor(clock: ProcessClock, kernel: Kernel, ask: (address: string) => boolean) {
+  constructor(
+    clock: ProcessClock,
+    kernel: Kernel,
+    ask: (address: string) => boolean,
+    mayRenew: () => boolean,
+  ) {
     this.#clock = clock;
     this.#kernel = kernel;
     this.#ask = ask;
+    this.#mayRenew = mayRenew;
     this.#renew();
   }
 
@@ -163,12 +174,17 @@ class Engine implements Pick<Announcer, 'links' | 'hold' | 'repeat' | 'probe' | 
 
   /** What has run out is not put up again by renewing: only being told does that. */
   #renew(): void {
-    this.#clock.schedule(announceTimings.renewMs, () => {
+    const go = (): void => {
       if (this.#stopped) return;
+      if (!this.#mayRenew()) {
+        this.#clock.schedule(listenedMs, go);
+        return;
+      }
       for (const { address } of this.#wanted)
         if (this.#kernel.has(address)) this.#kernel.until.set(address, this.#end());
       this.#renew();
-    });
+    };
+    this.#clock.schedule(announceTimings.renewMs, go);
   }
 
   #end(): number {
@@ -263,10 +279,14 @@ export class World {
   start(node: SimNode): void {
     this.#sessions += 1;
     const clock = new ProcessClock(this.clock);
-    const engine = new Engine(clock, node.kernel, (address) =>
-      this.nodes.some((other) => other !== node && other.kernel.has(address) && this.passes(node, other)),
-    );
     const { plant } = this.#options;
+    const engine = new Engine(
+      clock,
+      node.kernel,
+      (address) =>
+        this.nodes.some((other) => other !== node && other.kernel.has(address) && this.passes(node, other)),
+      () => plant?.noListening === true || own.mayRenew(),
+    );
     const api = this.#leases.as(node.name, () => (node.api && node.on ? 'none' : 'unreachable'));
     const arbiter = new LeaseArbiter({
       api,

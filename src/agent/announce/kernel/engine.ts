@@ -11,19 +11,20 @@ import { SluiceError, asSluiceError } from '../../../core/errors.ts';
 import { systemSpawn, type Spawn } from '../../tool.ts';
 import { spawnPiped, type SpawnPiped } from '../../nftables/process.ts';
 import type { Announcer, AnnouncerEvents, Holding, Link, ProbeAnswer } from '../announcer.ts';
+import { Carrier, standsMs } from './carrier.ts';
 import { Ears } from './ears.ts';
 import { Guard, attempt } from './guard.ts';
 import type { GuardState } from './guard-text.ts';
 import { HeldReport } from './held-report.ts';
 import { Herald } from './herald.ts';
-import { Kernel } from './kernel.ts';
+import { KernelKeeper } from './kernel-keeper.ts';
+import type { Kernel } from './kernel.ts';
 import { LinkTable, type Effect } from './link-table.ts';
 import type { Message } from './netlink.ts';
 import { Placements, type Placement } from './placements.ts';
 import { probeLink } from './probe.ts';
-import { planPutUp, untilTaken } from './put-up.ts';
-import { listAddresses, listLinks, listRoutes, putAddress, takeAddress } from './rtnetlink.ts';
-import { lapsed, lost, refused, removed } from './troubles.ts';
+import { listAddresses, listLinks, listRoutes } from './rtnetlink.ts';
+import { lapsed, lost, removed } from './troubles.ts';
 import { addressBytes, keyOf } from './wire.ts';
 
 export interface KernelAnnouncerOptions {
@@ -34,31 +35,26 @@ export interface KernelAnnouncerOptions {
   readonly startNft?: SpawnPiped;
 }
 
-/** Of an address, seconds: how long it outlives whoever renews it. */
-export const lifetimeSeconds = 2;
 const renewEveryMs = 500;
-/** The kernel counts lifetimes a little short. */
-const standsMs = lifetimeSeconds * 1_000 - 50;
-/** A write that comes later than this is not carried out. */
-const putWithinMs = 1_000;
+/** What must wait until this process has listened is tried again after this. */
+const listenedMs = 25;
 const probeWithinMs = 500;
 const lookAgainMs = 10_000;
 const guardCheckMs = 5_000;
 const linksTellMs = 50;
-const longestPauseMs = 2_000;
 
 /** The announcer of a node's kernel. */
 export class KernelAnnouncer implements Announcer {
   readonly #clock: Clock;
-  readonly #start: Spawn;
   readonly #guard: Guard;
   readonly #table = new LinkTable();
   readonly #placements = new Placements();
   readonly #herald: Herald;
+  readonly #carrier: Carrier;
+  readonly #keeper: KernelKeeper;
   readonly #report = new HeldReport((address, error) => this.#events?.held(address, error));
   #events: AnnouncerEvents | undefined;
   #ears: Ears | undefined;
-  #kernel: Kernel | undefined;
   #wanted: readonly Holding[] = [];
   /** Nobody has said what this run holds: what an earlier one left stays. */
   #fresh = true;
@@ -70,12 +66,14 @@ export class KernelAnnouncer implements Announcer {
   #toldLinks = '';
   #cancelTick: () => void = () => undefined;
   #cancelLinks: (() => void) | undefined;
-  #reopenAfterMs = 0;
+  #cancelListened: (() => void) | undefined;
+  /** The last pass is under way: from now on addresses are renewed, and nothing else is done. */
+  #ending = false;
+  /** That pass is over. */
   #stopped = false;
 
   constructor(options: KernelAnnouncerOptions = {}) {
     this.#clock = options.clock ?? systemClock;
-    this.#start = options.start ?? systemSpawn;
     this.#guard = new Guard(options.startNft ?? spawnPiped);
     this.#herald = new Herald({
       clock: this.#clock,
@@ -87,8 +85,35 @@ export class KernelAnnouncer implements Announcer {
           ? undefined
           : { address: bytes, link: facts.index, mac: facts.mac };
       },
-      send: (link, frame, until) => this.#kernel?.frame(link, frame, until),
+      send: (link, frame, until) => this.#keeper.kernel?.frame(link, frame, until),
       stale: () => this.#clock.now() - this.#lastTick >= standsMs,
+    });
+    this.#carrier = new Carrier({
+      clock: this.#clock,
+      table: this.#table,
+      placements: this.#placements,
+      herald: this.#herald,
+      mayRenew: () => this.#events?.mayRenew() ?? false,
+    });
+    this.#keeper = new KernelKeeper({
+      start: options.start ?? systemSpawn,
+      clock: this.#clock,
+      hearer: {
+        arp: (frame, link) => this.#ears?.arp(frame, link),
+        discovery: (frame, link) => this.#ears?.discovery(frame, link),
+        change: (message) => this.#changed(message),
+        lost: () => void this.#look(),
+      },
+      opened: (kernel) => {
+        // Before anything else: time has passed.
+        void this.#renew();
+        return this.#fill(kernel);
+      },
+      again: () => void this.#pass(),
+      lost: (error) => {
+        for (const placement of this.#placements.values()) placement.trouble = error;
+        this.#report.update(this.#placements.values());
+      },
     });
   }
 
@@ -101,7 +126,7 @@ export class KernelAnnouncer implements Announcer {
       heldOn: (key, link) => this.#placements.heldOn(key, link),
       isOwnMac: (mac) => this.#table.isOwnMac(mac),
     });
-    await this.#open();
+    await this.#keeper.open();
     this.#lastTick = this.#clock.now();
     this.#tellLinks();
     this.#scheduleTick();
@@ -138,86 +163,31 @@ export class KernelAnnouncer implements Announcer {
       clock: this.#clock,
       signal,
       send: (index, frame) => {
-        this.#kernel?.frame(index, frame, this.#clock.now() + probeWithinMs);
-        return this.#kernel !== undefined;
+        const { kernel } = this.#keeper;
+        kernel?.frame(index, frame, this.#clock.now() + probeWithinMs);
+        return kernel !== undefined;
       },
     });
   }
 
   async stop(how: 'release' | 'keep'): Promise<void> {
+    this.#ending = true;
+    if (how === 'release') this.#wanted = [];
+    await this.#pass();
+    this.#stopped = true;
+    await attempt(how === 'release' ? this.#guard.remove() : this.#guard.close());
+    // The last thing of all: the next agent has the whole of the lifetime to come.
+    if (how === 'keep') await this.#renew();
     this.#cancelTick();
     this.#cancelLinks?.();
-    if (how === 'release') this.#wanted = [];
-    else await this.#renew();
-    await this.#pass();
-    await attempt(how === 'release' ? this.#guard.remove() : this.#guard.close());
-    this.#stopped = true;
+    this.#cancelListened?.();
     this.#herald.end();
-    this.#kernel?.close();
-    this.#kernel = undefined;
-  }
-
-  async #open(): Promise<void> {
-    // What this child still says after another has taken its place concerns nobody.
-    const ifMine = (run: () => void): void => {
-      if (this.#kernel === opened) run();
-    };
-    let opened: Kernel | undefined;
-    const kernel = await Kernel.open({
-      start: this.#start,
-      clock: this.#clock,
-      hearer: {
-        arp: (frame, link) => this.#ears?.arp(frame, link),
-        discovery: (frame, link) => this.#ears?.discovery(frame, link),
-        change: (message) => this.#changed(message),
-        lost: () => void this.#look(),
-        ended: (error) => ifMine(() => this.#ended(error)),
-      },
-    });
-    opened = kernel;
-    if (this.#stopped) return kernel.close();
-    this.#kernel = kernel;
-    // Before anything else: time has passed.
-    void this.#renew();
-    try {
-      await this.#fill(kernel);
-    } catch (error) {
-      // Where it has ended meanwhile, another is on its way.
-      if (this.#kernel !== kernel) return;
-      this.#kernel = undefined;
-      kernel.close();
-      throw error;
-    }
-    this.#reopenAfterMs = 0;
-  }
-
-  #ended(error: SluiceError): void {
-    this.#kernel = undefined;
-    for (const placement of this.#placements.values()) placement.trouble = error;
-    this.#report.update(this.#placements.values());
-    this.#reopen();
-  }
-
-  #reopen(): void {
-    if (this.#stopped) return;
-    const pause = this.#reopenAfterMs;
-    this.#reopenAfterMs = Math.min(longestPauseMs, pause * 2 + 50);
-    this.#clock.schedule(pause, () => {
-      if (this.#stopped) return;
-      this.#open().then(
-        () => this.#pass(),
-        (error: unknown) => {
-          for (const placement of this.#placements.values()) placement.trouble = asSluiceError(error);
-          this.#report.update(this.#placements.values());
-          this.#reopen();
-        },
-      );
-    });
+    await this.#keeper.close();
   }
 
   /** Looks at everything: what is not there any more is put back. */
   async #look(): Promise<void> {
-    const kernel = this.#kernel;
+    const { kernel } = this.#keeper;
     if (kernel === undefined) return;
     this.#lookedAt = this.#clock.now();
     // A child that ends meanwhile is told elsewhere.
@@ -235,7 +205,7 @@ export class KernelAnnouncer implements Announcer {
     this.#lookedAt = this.#clock.now();
     for (const placement of this.#placements.values()) {
       const { key, link } = placement;
-      if (link !== undefined && !this.#table.bearsOurs(key, link)) this.#fell(placement, removed);
+      if (link !== undefined && !this.#table.bearsOurs(key, link)) this.#carrier.fell(placement, removed);
     }
     this.#linksChanged();
   }
@@ -248,14 +218,14 @@ export class KernelAnnouncer implements Announcer {
       case 'address-gone': {
         const placement = this.#placements.of(effect.key).find(({ link }) => link === effect.link);
         if (placement === undefined) break;
-        this.#fell(placement, removed);
+        this.#carrier.fell(placement, removed);
         this.#report.update(this.#placements.values());
         void this.#pass();
         break;
       }
       case 'link-gone':
         for (const placement of this.#placements.values()) {
-          if (placement.link === effect.link) this.#fell(placement, undefined);
+          if (placement.link === effect.link) this.#carrier.fell(placement, undefined);
         }
         void this.#pass();
         break;
@@ -288,15 +258,16 @@ export class KernelAnnouncer implements Announcer {
     this.#cancelTick = this.#clock.schedule(renewEveryMs, () => {
       this.#checkStandStill();
       this.#lastTick = this.#clock.now();
-      this.#tick();
-      if (!this.#stopped) this.#scheduleTick();
+      if (this.#ending) void this.#renew();
+      else this.#tick();
+      this.#scheduleTick();
     });
   }
 
   #tick(): void {
     const now = this.#clock.now();
     for (const placement of this.#placements.values()) {
-      if (placement.link !== undefined && placement.standsUntil <= now) this.#fell(placement, lost);
+      if (placement.link !== undefined && placement.standsUntil <= now) this.#carrier.fell(placement, lost);
     }
     void this.#renew();
     this.#ears?.tellQuestions();
@@ -311,43 +282,27 @@ export class KernelAnnouncer implements Announcer {
     if (this.#events === undefined || now - this.#lastTick < standsMs) return;
     this.#lastTick = now;
     if (this.#fresh) return;
-    for (const placement of this.#placements.values()) this.#fell(placement, lapsed);
+    for (const placement of this.#placements.values()) this.#carrier.fell(placement, lapsed);
     this.#report.update(this.#placements.values());
     this.#wanted = [];
     void this.#pass();
   }
 
-  #fell(placement: Placement, why: ((placement: Placement) => SluiceError) | undefined): void {
-    placement.link = undefined;
-    placement.standsUntil = -Infinity;
-    if (why !== undefined) placement.trouble = why(placement);
-    this.#herald.stop(placement.id);
+  /** Renews now, or as soon as this process has listened. */
+  async #renew(): Promise<void> {
+    const { kernel } = this.#keeper;
+    if (kernel === undefined) return;
+    if (!(await this.#carrier.renew(kernel))) this.#whenListened();
+    this.#report.update(this.#placements.values());
   }
 
-  /** Renews everything that certainly stands, in one go before anything that is asked later. */
-  async #renew(): Promise<void> {
-    const kernel = this.#kernel;
-    const now = this.#clock.now();
-    const standing = this.#placements.standing(now);
-    if (kernel === undefined || standing.length === 0) return;
-    const requests = standing.flatMap(({ bytes, link }) =>
-      link === undefined ? [] : [putAddress({ address: bytes, link }, lifetimeSeconds, 'renew')],
-    );
-    const until = Math.min(...standing.map(({ standsUntil }) => standsUntil));
-    await kernel.ask(requests, until).then(
-      (failures) => {
-        const failed = new Map(failures.map(({ at, errno }) => [at, errno]));
-        standing.forEach((placement, i) => {
-          const errno = failed.get(i);
-          if (placement.link === undefined) return;
-          placement.trouble = errno === undefined ? undefined : refused(placement, errno);
-          if (errno === undefined) placement.standsUntil = Math.max(placement.standsUntil, now + standsMs);
-        });
-        this.#report.update(this.#placements.values());
-      },
-      // Too late, or the child is gone: what is not renewed falls at its time.
-      () => undefined,
-    );
+  #whenListened(): void {
+    if (this.#stopped) return;
+    this.#cancelListened ??= this.#clock.schedule(listenedMs, () => {
+      this.#cancelListened = undefined;
+      void this.#renew();
+      void this.#pass();
+    });
   }
 
   async #checkGuard(): Promise<void> {
@@ -378,16 +333,16 @@ export class KernelAnnouncer implements Announcer {
   }
 
   async #carryOut(): Promise<void> {
-    const kernel = this.#kernel;
+    const { kernel } = this.#keeper;
     if (this.#fresh || this.#stopped || kernel === undefined) return;
     const wanted = new Map(this.#wanted.map((holding) => [holding.address, holding]));
     const dropped = this.#placements.become(wanted.values());
     for (const placement of dropped) this.#herald.stop(placement.id);
     const guarded = await this.#guardAll(wanted, dropped);
     // Taken away after the guard has been asked, so that one that is moved to another link stays guarded.
-    await this.#takeDown(kernel);
-    if (guarded === undefined) await this.#putUp(kernel);
-    else this.#troubleAll(guarded);
+    await this.#carrier.takeDown(kernel);
+    if (guarded === undefined && !(await this.#carrier.putUp(kernel))) this.#whenListened();
+    else if (guarded !== undefined) this.#troubleAll(guarded);
     const error = guarded ?? (await attempt(this.#guard.become(guardState(wanted))));
     if (error !== undefined && guarded === undefined) this.#troubleAll(error);
     this.#report.update(this.#placements.values());
@@ -401,60 +356,6 @@ export class KernelAnnouncer implements Announcer {
     const state = new Map(guardState(wanted));
     for (const { address } of dropped) if (!state.has(address)) state.set(address, []);
     return attempt(this.#guard.become(state));
-  }
-
-  /** Everything that bears our mark and is not wanted, from whichever run. */
-  async #takeDown(kernel: Kernel): Promise<void> {
-    const unwanted = [...this.#table.ours()].filter(
-      ({ address, link }) =>
-        !this.#placements
-          .of(keyOf(address))
-          .some(({ linkName }) => linkName === this.#table.link(link)?.name),
-    );
-    if (unwanted.length === 0) return;
-    for (const { address, link } of unwanted) this.#table.noteTaken(address, link);
-    // One that has gone by itself is refused, and that is well.
-    await attempt(kernel.ask(unwanted.map(takeAddress)));
-  }
-
-  async #putUp(kernel: Kernel): Promise<void> {
-    const { put, requests, arp } = planPutUp(this.#placements.values(), this.#table, lifetimeSeconds);
-    if (put.length === 0) return;
-    if ((await attempt(kernel.ask(arp.map(({ request }) => request)))) === undefined) {
-      for (const { link, settings } of arp) this.#table.noteArp(link, settings);
-    }
-    const sent = this.#clock.now();
-    for (const { placement, link } of put) placement.link = link;
-    let failures;
-    try {
-      failures = await kernel.ask(requests, sent + putWithinMs);
-    } catch (error) {
-      for (const { placement } of put) this.#fell(placement, () => asSluiceError(error));
-      return;
-    }
-    const failed = new Map(failures.map(({ at, errno }) => [at, errno]));
-    const up: Placement[] = [];
-    for (const [i, { placement, link }] of put.entries()) {
-      const errno = failed.get(i);
-      if (errno !== undefined) {
-        this.#fell(placement, (each) => refused(each, errno));
-        continue;
-      }
-      this.#table.noteOurs(placement.bytes, link);
-      // It may have been given up while the kernel was asked.
-      if (placement.link !== link) continue;
-      placement.standsUntil = sent + standsMs;
-      placement.trouble = undefined;
-      up.push(placement);
-    }
-    await attempt(
-      untilTaken(
-        kernel,
-        this.#clock,
-        up.map(({ bytes }) => bytes),
-      ),
-    );
-    this.#herald.tell(up.map(({ id }) => id));
   }
 }
 

@@ -90,6 +90,7 @@ export class Kernel {
   #dumping: Promise<unknown> = Promise.resolve();
   #over: SluiceError | undefined;
   #said = '';
+  readonly #gone = Promise.withResolvers<void>();
   #uptimeReadAt = -Infinity;
   #uptimeAhead = 0;
 
@@ -105,8 +106,12 @@ export class Kernel {
     stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#said = (this.#said + text).slice(-1_000);
     });
-    this.#child.once('error', (cause: NodeJS.ErrnoException) => this.#end(notStarted(cause)));
+    this.#child.once('error', (cause: NodeJS.ErrnoException) => {
+      this.#gone.resolve();
+      this.#end(notStarted(cause));
+    });
     this.#child.once('close', (code, signal) => {
+      this.#gone.resolve();
       const how = code === null ? `signal ${signal}` : `exit code ${code}`;
       const words = this.#said.trim();
       this.#end(
@@ -135,7 +140,7 @@ export class Kernel {
         kernel.#socket(discovery, packetSpec(etherTypeIpv6, discoveryOnly)),
       ]);
     } catch (error) {
-      kernel.close();
+      await kernel.close();
       throw error;
     }
     return kernel;
@@ -188,12 +193,13 @@ export class Kernel {
     this.#write(sendMessage(socket, { address, data: frame, until: this.#uptime(until), tag: 0 }));
   }
 
-  /** Ends the child; nothing is told any more. */
-  close(): void {
+  /** Ends the child; nothing is told any more. Resolves when it is gone. */
+  close(): Promise<void> {
     this.#over ??= new SluiceError('transient', 'the announcer has stopped', { code: 'Stopped' });
     this.#child.stdin?.end();
     this.#child.kill('SIGKILL');
     this.#release(this.#over);
+    return this.#gone.promise;
   }
 
   async #batch(

@@ -5,10 +5,12 @@
  * would have to be built for each processor. Only what perl-base itself holds is used.
  *
  * A datagram may bear the time after which it must not be sent any more, on the clock of /proc/uptime: what was written
- * before everything was frozen must not come true after the thaw. The child ends when its input does.
+ * before everything was frozen must not come true after the thaw. The child ends when its input does, and by nothing that
+ * is said to the whole group of processes (a service manager, a terminal): the agent renews once more before it ends.
  */
 export const relayProgram = String.raw`
 use strict;
+$SIG{$_} = 'IGNORE' for qw(TERM INT HUP);
 my (%socket, $in, $out) = ((), '', '');
 $in = ''; $out = '';
 open(my $uptime, '<', '/proc/uptime') or die "sluice: /proc/uptime: $!\n";

@@ -20,6 +20,14 @@ export function lost({ address, linkName }: Where): SluiceError {
   });
 }
 
+export function unheard({ address, linkName }: Where): SluiceError {
+  return new SluiceError(
+    'transient',
+    `the agent has slept, and listens to the others before it puts ${address} on ${linkName}`,
+    { code: 'NotHeard' },
+  );
+}
+
 export function removed({ address, linkName }: Where): SluiceError {
   return new SluiceError(
     'conflict',
