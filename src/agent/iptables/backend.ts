@@ -12,15 +12,17 @@ import { asSluiceError, SluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
 import type { Backend, Difference, ForeignChange, Left, Quarantined, Written } from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
+import { countOf, emptyDelta, type Delta } from './delta.ts';
 import { differences } from './differences.ts';
 import type { Abilities, Layout } from './layout.ts';
 import { ownerOf, rulesRefused, wrongType } from './blame.ts';
 import { leftBehind } from './left.ts';
-import { emptyDelta, Model, type Delta } from './model.ts';
+import { Model } from './model.ts';
 import { setNames, type SetName } from './names.ts';
 import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
 import { readSets, rightType, TableReader, type SavedSet, type SavedTables } from './saved.ts';
 import { isSaved, lineAt, planRestore } from './plan.ts';
+import { deletions } from './quick.ts';
 import { createSet, editSet, RestoreText } from './text.ts';
 import { machineNumbers, watchKernel } from './watch.ts';
 
@@ -187,7 +189,9 @@ export class IptablesBackend implements Backend {
     model.finish(delta);
     const operations = countOf(delta);
     if (operations === 0) return { operations, quarantined };
-    const refusal = await this.#writing(() => this.#write(delta));
+    // The legacy tool copies the whole table at every COMMIT.
+    const ahead = this.variant === 'nft' ? deletions('nat', delta.gone) : '';
+    const refusal = await this.#writing(() => this.#write(delta, ahead));
     if (refusal === undefined) return { operations, quarantined };
 
     const back = emptyDelta();
@@ -230,7 +234,8 @@ export class IptablesBackend implements Backend {
     }
   }
 
-  async #write(delta: Delta): Promise<Refusal | undefined> {
+  /** @param ahead a commit that may stand before the others; it is no change of its own, and can be left out. */
+  async #write(delta: Delta, ahead = ''): Promise<Refusal | undefined> {
     const { family } = this;
     const before: string[] = [];
     const after: string[] = [];
@@ -240,11 +245,13 @@ export class IptablesBackend implements Backend {
     for (const [name, entries] of delta.remove) after.push(...editSet(family, 'del', name, entries));
     const text = new RestoreText();
     for (const [id, rules] of delta.chains) text.chain(id, rules);
-    return (
-      (await this.#tools.sets(before)) ??
-      (text.operations === 0 ? undefined : await this.#restoreOrUndo([text.toString()], before)) ??
-      (await this.#tools.sets(after))
-    );
+    const restore = async (): Promise<Refusal | undefined> => {
+      if (text.operations === 0) return undefined;
+      const refusal = await this.#restoreOrUndo([ahead, text.toString()], before);
+      // Somebody else may have taken the rule away: the chains are written whatever they hold.
+      return refusal !== undefined && ahead !== '' ? this.#restoreOrUndo([text.toString()], before) : refusal;
+    };
+    return (await this.#tools.sets(before)) ?? (await restore()) ?? (await this.#tools.sets(after));
   }
 
   /** Takes the set entries back where the rules that they were for could not be tried at all (the lock is held). */
@@ -385,12 +392,4 @@ export class IptablesBackend implements Backend {
     this.#model = undefined;
     return Promise.resolve();
   }
-}
-
-function countOf(delta: Delta): number {
-  let count = 0;
-  for (const rules of delta.chains.values()) count += 1 + (rules?.length ?? 0);
-  for (const changes of [delta.add, delta.remove])
-    for (const entries of changes.values()) count += entries.size;
-  return count;
 }
