@@ -105,6 +105,21 @@ describe('on the nft variant', () => {
   });
 });
 
+test('a look that a write crosses is ended, and the write is not held up by it', async () => {
+  await using space = await Namespace.open();
+  const { backend } = await recorded(space, 'nft');
+  const decision = aDecision(1, { endpoints: 4 });
+  await backend.replace(aNodeDecision(), [decision]);
+  const look = backend.verify().then(
+    () => 'an answer',
+    (error: unknown) => error,
+  );
+  await backend.apply([change(decision, aDecision(1, { endpoints: 3 }))]);
+  expect(await look).toMatchObject({ code: 'KernelUnreadable' });
+  expect(await backend.verify()).toEqual([]);
+  await backend.close();
+});
+
 test('the legacy variant, which copies the table at every commit, writes once', async () => {
   await using space = await Namespace.open();
   const { backend, commits } = await recorded(space, 'legacy');

@@ -18,7 +18,7 @@ import type { Abilities, Layout } from './layout.ts';
 import { ownerOf, rulesRefused, wrongType } from './blame.ts';
 import { leftBehind } from './left.ts';
 import { Model } from './model.ts';
-import { setNames, type SetName } from './names.ts';
+import { beforeRules, setNames, type SetName } from './names.ts';
 import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
 import { readSets, rightType, TableReader, type SavedSet, type SavedTables } from './saved.ts';
 import { isSaved, lineAt, planRestore } from './plan.ts';
@@ -38,19 +38,6 @@ export interface IptablesOptions {
   readonly pollMs?: number;
 }
 
-/** Sets whose entries only ever refuse or allow something: they go before the rules, the others after. */
-const beforeRules: ReadonlySet<SetName> = new Set([
-  'DRP',
-  'REJ',
-  'NPD',
-  'NPR',
-  'CIP',
-  'HC',
-  'NODE',
-  'PODS',
-  'LOOP',
-]);
-
 /** What the kernel holds of ours. */
 type Held = readonly [SavedTables, ReadonlyMap<SetName, SavedSet>];
 
@@ -69,6 +56,8 @@ export class IptablesBackend implements Backend {
   readonly #clock: Clock;
   readonly #ownPids = new Set<number>();
   readonly #closed = new AbortController();
+  /** Looks at the kernel that are under way. */
+  readonly #looks = new Set<AbortController>();
   #model: Model | undefined;
   #ahead: { readonly at: number; readonly held: Promise<Held> } | undefined;
   /** Grows at the start and the end of each write, so it is odd while one runs: a watcher then accuses nobody. */
@@ -226,6 +215,8 @@ export class IptablesBackend implements Backend {
 
   async #writing<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#writes += 1;
+    // Their answers are worth nothing now. The listing programs would begin anew at every write, one core each.
+    for (const look of this.#looks) look.abort();
     try {
       return await work();
     } finally {
@@ -306,13 +297,14 @@ export class IptablesBackend implements Backend {
     return refused === undefined ? { operations, refused } : { operations: 0, refused };
   }
 
-  async #read(): Promise<Held> {
+  async #read(signal?: AbortSignal): Promise<Held> {
     const nat = new TableReader();
     const filter = new TableReader();
+    const until = signal === undefined ? {} : { signal };
     const [, , sets] = await Promise.all([
-      this.#tools.save('nat', nat.take),
-      this.#tools.save('filter', filter.take),
-      this.#tools.saveSets(),
+      this.#tools.save('nat', { onOut: nat.take, ...until }),
+      this.#tools.save('filter', { onOut: filter.take, ...until }),
+      this.#tools.saveSets(signal),
     ]);
     const tables = {
       chains: new Map([...filter.chains, ...nat.chains]),
@@ -359,8 +351,14 @@ export class IptablesBackend implements Backend {
   async verify(): Promise<readonly Difference[]> {
     const model = this.#model;
     if (model === undefined) return [];
-    const [saved, sets] = await this.#read();
-    return differences(model, saved, sets);
+    const crossed = new AbortController();
+    this.#looks.add(crossed);
+    try {
+      const [saved, sets] = await this.#read(crossed.signal);
+      return differences(model, saved, sets);
+    } finally {
+      this.#looks.delete(crossed);
+    }
   }
 
   describe(key: DecisionKey): readonly string[] {
