@@ -7,7 +7,7 @@ import { access, readFile } from 'node:fs/promises';
 import type { Backend } from '../agent/backend.ts';
 import type { Decision } from '../agent/decision.ts';
 import { allowRouteLocalnet, procSysctls, type ServiceFinding } from '../agent/preflight.ts';
-import { toolRunner, type Spawn, type ToolResult } from '../agent/tool.ts';
+import { toolRunner, type RunTool, type Spawn, type ToolResult } from '../agent/tool.ts';
 import { asSluiceError, SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
 import type { AgentChoice } from './agent-flags.ts';
@@ -171,11 +171,10 @@ export async function removeCounting(spawn: Spawn): Promise<Removal> {
   const removed: string[] = [];
   const problems: SluiceError[] = [];
   try {
-    const tables = await toolRunner(spawn)('nft', ['list', 'tables']);
-    if (tables.code !== 0) throw unreadable('nft list tables', tables.error);
+    const tables = await tablesThere(toolRunner(spawn));
     for (const family of bothFamilies) {
       const table = `${family === 'IPv4' ? 'ip' : 'ip6'} sluice-counters`;
-      if (!tables.out.split('\n').includes(`table ${table}`)) continue;
+      if (!tables.has(table)) continue;
       await removeCounters(spawn, family);
       removed.push(`removed nftables table ${table}`);
     }
@@ -213,17 +212,16 @@ async function removeNftables(spawn: Spawn): Promise<Removal> {
   const removed: string[] = [];
   const problems: SluiceError[] = [];
   try {
-    const tables = await toolRunner(spawn)('nft', ['list', 'tables']);
-    if (tables.code !== 0) throw unreadable('nft list tables', tables.error);
+    const tables = await tablesThere(toolRunner(spawn));
     for (const family of bothFamilies) {
       const table = `${family === 'IPv4' ? 'ip' : 'ip6'} sluice`;
-      if (!tables.out.split('\n').includes(`table ${table}`)) continue;
+      if (!tables.has(table)) continue;
       const backend = new NftablesBackend({ family, start: spawn });
       await backend.cleanup();
       await backend.close();
       removed.push(`removed nftables table ${table}`);
     }
-    if (tables.out.split('\n').includes(`table inet ${guardTable}`)) {
+    if (tables.has(`inet ${guardTable}`)) {
       await new Guard(spawn).remove();
       removed.push(`removed nftables table inet ${guardTable}`);
     }
@@ -279,11 +277,10 @@ export interface RulesThere {
 export async function rulesInKernel(spawn: Spawn): Promise<readonly RulesThere[]> {
   const there: RulesThere[] = [];
   const run = toolRunner(spawn);
-  const tables = await run('nft', ['list', 'tables']).catch(missingTool);
-  if (tables.code !== 0) throw unreadable('nft list tables', tables.error);
+  const tables = await tablesThere((...given) => run(...given).catch(missingTool));
   for (const family of bothFamilies) {
     const table = `${family === 'IPv4' ? 'ip' : 'ip6'} sluice`;
-    if (tables.out.split('\n').includes(`table ${table}`))
+    if (tables.has(table))
       there.push({ backend: 'nftables', variant: undefined, family, what: `nftables table ${table}` });
   }
   for (const variant of ['nft', 'legacy'] as const) {
@@ -302,6 +299,16 @@ export async function rulesInKernel(spawn: Spawn): Promise<readonly RulesThere[]
     }
   }
   return there;
+}
+
+/**
+ * The tables that have sets, as all of ours do: `ip sluice` … For `list tables` nft reads every rule of every table
+ * first, a second of work with 10,000 Services; for this it does not.
+ */
+async function tablesThere(run: RunTool): Promise<ReadonlySet<string>> {
+  const { code, out, error } = await run('nft', ['-t', 'list', 'sets']);
+  if (code !== 0) throw unreadable('nft list sets', error);
+  return new Set(out.split('\n').flatMap((line) => /^table (\S+ \S+) \{$/u.exec(line)?.[1] ?? []));
 }
 
 async function hasLegacyNat(family: IpFamily): Promise<boolean> {

@@ -1,10 +1,14 @@
 /** The nftables backend against a real kernel, in network namespaces of its own: what is written, when, and how fast. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { NftablesBackend } from '../../src/agent/nftables/backend.ts';
 import { StickyPorts } from '../../src/agent/nftables/sticky-ports.ts';
 import { render } from '../../src/agent/nftables/text.ts';
 import type { Decision, NodeDecision } from '../../src/agent/decision.ts';
 import type { ForeignChange } from '../../src/agent/backend.ts';
+import { holdLock } from './iptables-bench.ts';
 import {
   decision,
   endpoint,
@@ -297,4 +301,36 @@ test('a child that is killed is begun again', async () => {
   expect(pids).toHaveLength(3);
   expect(await backend.verify()).toEqual([]);
   await backend.close();
+});
+
+test('a write does not wait for a look at the kernel, which then says that it was crossed', async () => {
+  await using ns = makeNamespace();
+  const folder = await mkdtemp(join(tmpdir(), 'nft-look-'));
+  const file = join(folder, 'lock');
+  const begun = Promise.withResolvers<undefined>();
+  let slow = false;
+  const backend = new NftablesBackend({
+    family: 'IPv4',
+    start: (program, args) => {
+      if (!slow || !args.includes('list')) return ns.start(program, args);
+      begun.resolve(undefined);
+      return ns.start('flock', [file, program, ...args]);
+    },
+  });
+  const before = decision(1, { cluster: [endpoint(1), endpoint(2)] });
+  await backend.replace(plainNode, [before]);
+  slow = true;
+  const lock = await holdLock(file);
+  const look = backend.verify().then(
+    () => 'an answer',
+    (error: unknown) => error,
+  );
+  await begun.promise;
+  // It would never end if it waited.
+  await backend.apply([{ key: before.key, before, after: decision(1, { cluster: [endpoint(1)] }) }]);
+  await lock[Symbol.asyncDispose]();
+  expect(await look).toMatchObject({ code: 'Crossed' });
+  expect(await backend.verify()).toEqual([]);
+  await backend.close();
+  await rm(folder, { recursive: true });
 });

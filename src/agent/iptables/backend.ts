@@ -12,15 +12,17 @@ import { asSluiceError, SluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
 import type { Backend, Difference, ForeignChange, Left, Quarantined, Written } from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
+import { countOf, emptyDelta, type Delta } from './delta.ts';
 import { differences } from './differences.ts';
 import type { Abilities, Layout } from './layout.ts';
 import { ownerOf, rulesRefused, wrongType } from './blame.ts';
 import { leftBehind } from './left.ts';
-import { emptyDelta, Model, type Delta } from './model.ts';
-import { setNames, type SetName } from './names.ts';
+import { Model } from './model.ts';
+import { beforeRules, setNames, type SetName } from './names.ts';
 import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
 import { readSets, rightType, TableReader, type SavedSet, type SavedTables } from './saved.ts';
 import { isSaved, lineAt, planRestore } from './plan.ts';
+import { deletions } from './quick.ts';
 import { createSet, editSet, RestoreText } from './text.ts';
 import { machineNumbers, watchKernel } from './watch.ts';
 
@@ -35,19 +37,6 @@ export interface IptablesOptions {
   /** Milliseconds between looks at what nobody reports: the legacy tables and the ipsets. */
   readonly pollMs?: number;
 }
-
-/** Sets whose entries only ever refuse or allow something: they go before the rules, the others after. */
-const beforeRules: ReadonlySet<SetName> = new Set([
-  'DRP',
-  'REJ',
-  'NPD',
-  'NPR',
-  'CIP',
-  'HC',
-  'NODE',
-  'PODS',
-  'LOOP',
-]);
 
 /** What the kernel holds of ours. */
 type Held = readonly [SavedTables, ReadonlyMap<SetName, SavedSet>];
@@ -67,6 +56,8 @@ export class IptablesBackend implements Backend {
   readonly #clock: Clock;
   readonly #ownPids = new Set<number>();
   readonly #closed = new AbortController();
+  /** Looks at the kernel that are under way. */
+  readonly #looks = new Set<AbortController>();
   #model: Model | undefined;
   #ahead: { readonly at: number; readonly held: Promise<Held> } | undefined;
   /** Grows at the start and the end of each write, so it is odd while one runs: a watcher then accuses nobody. */
@@ -187,7 +178,9 @@ export class IptablesBackend implements Backend {
     model.finish(delta);
     const operations = countOf(delta);
     if (operations === 0) return { operations, quarantined };
-    const refusal = await this.#writing(() => this.#write(delta));
+    // The legacy tool copies the whole table at every COMMIT.
+    const ahead = this.variant === 'nft' ? deletions('nat', delta.gone) : '';
+    const refusal = await this.#writing(() => this.#write(delta, ahead));
     if (refusal === undefined) return { operations, quarantined };
 
     const back = emptyDelta();
@@ -222,6 +215,8 @@ export class IptablesBackend implements Backend {
 
   async #writing<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#writes += 1;
+    // Their answers are worth nothing now. The listing programs would begin anew at every write, one core each.
+    for (const look of this.#looks) look.abort();
     try {
       return await work();
     } finally {
@@ -230,7 +225,8 @@ export class IptablesBackend implements Backend {
     }
   }
 
-  async #write(delta: Delta): Promise<Refusal | undefined> {
+  /** @param ahead a commit that may stand before the others; it is no change of its own, and can be left out. */
+  async #write(delta: Delta, ahead = ''): Promise<Refusal | undefined> {
     const { family } = this;
     const before: string[] = [];
     const after: string[] = [];
@@ -240,11 +236,13 @@ export class IptablesBackend implements Backend {
     for (const [name, entries] of delta.remove) after.push(...editSet(family, 'del', name, entries));
     const text = new RestoreText();
     for (const [id, rules] of delta.chains) text.chain(id, rules);
-    return (
-      (await this.#tools.sets(before)) ??
-      (text.operations === 0 ? undefined : await this.#restoreOrUndo([text.toString()], before)) ??
-      (await this.#tools.sets(after))
-    );
+    const restore = async (): Promise<Refusal | undefined> => {
+      if (text.operations === 0) return undefined;
+      const refusal = await this.#restoreOrUndo([ahead, text.toString()], before);
+      // Somebody else may have taken the rule away: the chains are written whatever they hold.
+      return refusal !== undefined && ahead !== '' ? this.#restoreOrUndo([text.toString()], before) : refusal;
+    };
+    return (await this.#tools.sets(before)) ?? (await restore()) ?? (await this.#tools.sets(after));
   }
 
   /** Takes the set entries back where the rules that they were for could not be tried at all (the lock is held). */
@@ -299,13 +297,14 @@ export class IptablesBackend implements Backend {
     return refused === undefined ? { operations, refused } : { operations: 0, refused };
   }
 
-  async #read(): Promise<Held> {
+  async #read(signal?: AbortSignal): Promise<Held> {
     const nat = new TableReader();
     const filter = new TableReader();
+    const until = signal === undefined ? {} : { signal };
     const [, , sets] = await Promise.all([
-      this.#tools.save('nat', nat.take),
-      this.#tools.save('filter', filter.take),
-      this.#tools.saveSets(),
+      this.#tools.save('nat', { onOut: nat.take, ...until }),
+      this.#tools.save('filter', { onOut: filter.take, ...until }),
+      this.#tools.saveSets(signal),
     ]);
     const tables = {
       chains: new Map([...filter.chains, ...nat.chains]),
@@ -352,8 +351,14 @@ export class IptablesBackend implements Backend {
   async verify(): Promise<readonly Difference[]> {
     const model = this.#model;
     if (model === undefined) return [];
-    const [saved, sets] = await this.#read();
-    return differences(model, saved, sets);
+    const crossed = new AbortController();
+    this.#looks.add(crossed);
+    try {
+      const [saved, sets] = await this.#read(crossed.signal);
+      return differences(model, saved, sets);
+    } finally {
+      this.#looks.delete(crossed);
+    }
   }
 
   describe(key: DecisionKey): readonly string[] {
@@ -385,12 +390,4 @@ export class IptablesBackend implements Backend {
     this.#model = undefined;
     return Promise.resolve();
   }
-}
-
-function countOf(delta: Delta): number {
-  let count = 0;
-  for (const rules of delta.chains.values()) count += 1 + (rules?.length ?? 0);
-  for (const changes of [delta.add, delta.remove])
-    for (const entries of changes.values()) count += entries.size;
-  return count;
 }

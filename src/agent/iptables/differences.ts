@@ -2,7 +2,8 @@
 import type { Difference } from '../backend.ts';
 import type { DecisionKey } from '../decision.ts';
 import { jumps } from './layout.ts';
-import type { ChainId, Model } from './model.ts';
+import type { ChainId } from './delta.ts';
+import type { Model } from './model.ts';
 import { fullSetName, setNames, type SetName } from './names.ts';
 import type { SavedSet, SavedTables } from './saved.ts';
 import { canonical, nameOf, tableOf } from './text.ts';

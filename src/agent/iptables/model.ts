@@ -11,19 +11,11 @@
  * one: with 10,000 Services a packet passes some 40 rules and not 10,000.
  */
 import type { Decision, DecisionKey } from '../decision.ts';
-import { nodeChains, nodeMembers, type Layout, type Table } from './layout.ts';
+import type { ChainId, Delta } from './delta.ts';
+import { nodeChains, nodeMembers, type Layout } from './layout.ts';
 import { chain, type SetName } from './names.ts';
+import { goAhead } from './quick.ts';
 import { compile, portEntries, type Claim, type Compiled } from './service.ts';
-
-/** `table chain`. */
-export type ChainId = `${Table} ${string}`;
-
-export interface Delta {
-  /** New rules of changed chains; undefined: the chain goes. In an order in which targets come before jumps to them. */
-  readonly chains: Map<ChainId, readonly string[] | undefined>;
-  readonly add: Map<SetName, Set<string>>;
-  readonly remove: Map<SetName, Set<string>>;
-}
 
 interface Owned {
   readonly key: DecisionKey;
@@ -305,10 +297,6 @@ export class Model {
   }
 }
 
-export function emptyDelta(): Delta {
-  return { chains: new Map(), add: new Map(), remove: new Map() };
-}
-
 /** Own chains of a decision that differ. */
 function chainsOf(old: Compiled | undefined, fresh: Compiled | undefined, delta: Delta): void {
   const before = new Map(old?.chains);
@@ -319,6 +307,8 @@ function chainsOf(old: Compiled | undefined, fresh: Compiled | undefined, delta:
       // Deleted first, so that a chain that changes twice takes its place behind its new targets.
       delta.chains.delete(`nat ${name}`);
       delta.chains.set(`nat ${name}`, rules);
+      const gone = was === undefined ? [] : goAhead(was, rules);
+      if (gone.length > 0) delta.gone.set(name, gone);
     }
   }
   for (const name of before.keys()) delta.chains.set(`nat ${name}`, undefined);

@@ -149,3 +149,16 @@ export function everyAddress(family: IpFamily): readonly [string, string] {
 export function lower(protocol: TransportProtocol): 'tcp' | 'udp' | 'sctp' {
   return protocol === 'TCP' ? 'tcp' : protocol === 'UDP' ? 'udp' : 'sctp';
 }
+
+/** Sets whose entries only ever refuse or allow something: they go before the rules, the others after. */
+export const beforeRules: ReadonlySet<SetName> = new Set([
+  'DRP',
+  'REJ',
+  'NPD',
+  'NPR',
+  'CIP',
+  'HC',
+  'NODE',
+  'PODS',
+  'LOOP',
+]);

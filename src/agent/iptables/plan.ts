@@ -5,7 +5,8 @@
  * to them after all of them, chains that nothing refers to any more last: no packet meets a half.
  */
 import { jumps } from './layout.ts';
-import type { ChainId, Model } from './model.ts';
+import type { ChainId } from './delta.ts';
+import type { Model } from './model.ts';
 import type { Variant } from './programs.ts';
 import type { SavedTables } from './saved.ts';
 import { canonical, RestoreText } from './text.ts';

@@ -23,10 +23,17 @@ export interface Finished {
   readonly error: string;
 }
 
+/** How the output of a program is read. */
+export interface Reading {
+  /** Takes the standard output piece by piece; `out` is empty then. */
+  readonly onOut?: (text: string) => void;
+  /** Ends the program: nobody wants its answer any more. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Runs a program to its end.
  *
- * @param onOut takes the standard output piece by piece; `out` is empty then.
  * @throws SluiceError invalid where it cannot be started.
  */
 export async function run(
@@ -34,7 +41,7 @@ export async function run(
   name: string,
   args: readonly string[],
   input: string | Iterable<string> = '',
-  onOut?: (text: string) => void,
+  { onOut, signal }: Reading = {},
 ): Promise<Finished> {
   const child = spawn(name, args);
   const { stdin, stdout, stderr } = child;
@@ -48,6 +55,8 @@ export async function run(
   // A program that ends early closes its input (EPIPE): its own words are what matters then.
   stdin.on('error', () => undefined);
   const fed = feed(input, stdin);
+  const stop = (): boolean => child.kill('SIGKILL');
+  signal?.addEventListener('abort', stop, { once: true });
   try {
     const [code] = (await once(child, 'close')) as [number | null];
     await fed;
@@ -59,6 +68,8 @@ export async function run(
       action: name,
       cause,
     });
+  } finally {
+    signal?.removeEventListener('abort', stop);
   }
 }
 
@@ -75,12 +86,12 @@ export interface Tools {
   readonly variant: Variant;
   readonly family: IpFamily;
   /** Output of `iptables-save`, of all tables or one, whole or piece by piece. */
-  save(table?: string, onOut?: (text: string) => void): Promise<string>;
+  save(table?: string, reading?: Reading): Promise<string>;
   /** One `iptables-restore --noflush`. Undefined, or what it said against it. */
   restore(text: string | Iterable<string>): Promise<Refusal | undefined>;
   /** One `ipset restore`; entries that are there (or not) already are no error. */
   sets(lines: readonly string[]): Promise<Refusal | undefined>;
-  saveSets(): Promise<string>;
+  saveSets(signal?: AbortSignal): Promise<string>;
 }
 
 /** The input is at fault (or something that we cannot tell from it): other input may do. */
@@ -102,7 +113,7 @@ export function makeTools(spawn: Spawn, variant: Variant, family: IpFamily): Too
   return {
     variant,
     family,
-    save: (table, onOut) => saveTables(spawn, variant, family, table, onOut),
+    save: (table, reading) => saveTables(spawn, variant, family, table, reading),
     restore: async (text) => {
       const name = program(variant, family, '-restore');
       const { code, error } = await run(spawn, name, ['--noflush', ...lockWait], text);
@@ -117,8 +128,9 @@ export function makeTools(spawn: Spawn, variant: Variant, family: IpFamily): Too
       failHard('ipset', code, error);
       return { line: lineOf(error), message: error };
     },
-    saveSets: async () => {
-      const { code, out, error } = await run(spawn, 'ipset', ['save']);
+    saveSets: async (signal) => {
+      const reading = signal === undefined ? {} : { signal };
+      const { code, out, error } = await run(spawn, 'ipset', ['save'], '', reading);
       if (code !== 0) throw unreadable('ipset save', error);
       return out;
     },
@@ -130,10 +142,10 @@ export async function saveTables(
   variant: Variant,
   family: IpFamily,
   table?: string,
-  onOut?: (text: string) => void,
+  reading: Reading = {},
 ): Promise<string> {
   const name = program(variant, family, '-save');
-  const { code, out, error } = await run(spawn, name, table === undefined ? [] : ['-t', table], '', onOut);
+  const { code, out, error } = await run(spawn, name, table === undefined ? [] : ['-t', table], '', reading);
   if (code !== 0) throw unreadable(name, error);
   return out;
 }

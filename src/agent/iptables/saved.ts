@@ -6,7 +6,7 @@
  */
 import type { IpFamily } from '../../core/objects.ts';
 import type { Table } from './layout.ts';
-import type { ChainId } from './model.ts';
+import type { ChainId } from './delta.ts';
 import { fullSetName, prefix, setNames, setType, type SetName } from './names.ts';
 import { canonical } from './text.ts';
 

@@ -12,7 +12,8 @@ import type { Decision } from '../decision.ts';
 import { evaluate } from '../evaluate.ts';
 import { indexDestinations } from '../decide/destinations.ts';
 import type { Outcome, Packet } from '../packet.ts';
-import { emptyDelta, Model } from './model.ts';
+import { emptyDelta } from './delta.ts';
+import { Model } from './model.ts';
 import { render, renderModel } from './render.ts';
 import { Tracer, type Traced } from './tracer.ts';
 

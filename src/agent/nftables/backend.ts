@@ -56,6 +56,9 @@ export class NftablesBackend implements Backend {
   #ahead: { readonly at: number; readonly listed: Promise<Listed | undefined> } | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
+  /** How many writes have been asked for, and how often chains were removed: what a look must not cross. */
+  #writes = 0;
+  #reaps = 0;
 
   constructor({ family, start = spawnPiped, clock = systemClock }: NftablesOptions) {
     this.family = family;
@@ -72,24 +75,44 @@ export class NftablesBackend implements Backend {
   }
 
   replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
+    this.#writes += 1;
     // One of a key: the last, as it would be had they come one after the other.
     const unique = new Map(Array.from(decisions, (decision) => [decision.key, decision] as const));
     return this.#inTurn(() => this.#replace(node, [...unique.values()]));
   }
 
   apply(changes: readonly DecisionChange[]): Promise<Written> {
+    this.#writes += 1;
     return this.#inTurn(() => this.#apply(changes));
   }
 
-  verify(): Promise<readonly Difference[]> {
-    return this.#inTurn(async () => {
-      const { shape, ledger } = this.#mustHold('verify');
-      const listed = await this.#kernel.list();
-      if (listed === undefined) {
-        return [{ kind: 'missing', object: `table ${tableText(shape)}`, key: undefined }];
-      }
-      return differences(listed, shape, ledger);
-    });
+  /**
+   * No write waits for the listing.
+   *
+   * @throws SluiceError transient (`Crossed`) where one came meanwhile: then the listing says nothing.
+   */
+  async verify(): Promise<readonly Difference[]> {
+    // What has been asked for meanwhile is waited for as well.
+    for (let queue; queue !== this.#queue; await queue) queue = this.#queue;
+    const writes = this.#writes;
+    const reaps = this.#reaps;
+    this.#mustHold('verify');
+    const listed = await this.#kernel.list();
+    if (writes !== this.#writes) {
+      throw new SluiceError('transient', 'rules were written while they were listed: look again', {
+        code: 'Crossed',
+      });
+    }
+    if (reaps === this.#reaps) return this.#compare(listed);
+    return this.#inTurn(async () => this.#compare(await this.#kernel.list()));
+  }
+
+  #compare(listed: Listed | undefined): readonly Difference[] {
+    const { shape, ledger } = this.#mustHold('verify');
+    if (listed === undefined) {
+      return [{ kind: 'missing', object: `table ${tableText(shape)}`, key: undefined }];
+    }
+    return differences(listed, shape, ledger);
   }
 
   describe(key: DecisionKey): readonly string[] {
@@ -341,6 +364,7 @@ export class NftablesBackend implements Backend {
     const held = this.#held;
     if (held === undefined) return;
     const unused = held.ledger.unusedChains();
+    if (unused.length > 0) this.#reaps += 1;
     const numbers = unused.flatMap((name) => held.ledger.layout.chains.get(name)?.number ?? []);
     const table = tableText(held.shape);
     if ((await this.#kernel.write(elementCommands('delete', table, shapeMap, numbers))) !== '') return;

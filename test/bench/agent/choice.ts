@@ -1,4 +1,4 @@
-/** Which figures are taken: words behind `--`. */
+/** Which figures are taken: words behind `--`. The word `alone` leaves out kube-proxy, for quick runs while one works. */
 import type { Mode } from './stage.ts';
 import type { Size } from './world.ts';
 
@@ -27,11 +27,18 @@ export interface Choice {
   readonly rows: ReadonlySet<RowName>;
   readonly modes: readonly Mode[];
   readonly sizes: readonly Size[];
+  /** No kube-proxy is started beside. */
+  readonly alone: boolean;
 }
 
 /** Words of one kind add up, a kind without words means all of it. @throws Error for a word that is none. */
 export function selection(words: readonly string[]): Choice {
-  const known: readonly string[] = [...rowNames, ...modes, ...sizes.map(({ services }) => String(services))];
+  const known: readonly string[] = [
+    ...rowNames,
+    ...modes,
+    ...sizes.map(({ services }) => String(services)),
+    'alone',
+  ];
   const strange = words.filter((word) => !known.includes(word));
   if (strange.length > 0)
     throw new Error(`agent: there is no ${strange.join(', ')}; choose of ${known.join(', ')}`);
@@ -43,5 +50,6 @@ export function selection(words: readonly string[]): Choice {
     rows: new Set(some(rowNames, (name) => name)),
     modes: some(modes, (mode) => mode),
     sizes: some(sizes, ({ services }) => String(services)),
+    alone: words.includes('alone'),
   };
 }

@@ -45,7 +45,7 @@ export async function measureStage(options: StageOptions): Promise<readonly Row[
     if (any('start', 'first-load', 'memory', 'restart')) add(await starts(stage, mode, chosen, step));
     if (any('change')) {
       step(`${mode}: slice changes`);
-      add(await changeRows(stage, mode, besideKubeProxy(stage, mode) ? 120 : undefined));
+      add(await changeRows(stage, mode, besideKubeProxy(stage, mode, chosen) ? 120 : undefined));
     }
     if (any('create', 'remove', 'churn')) add(await lives(stage, mode, chosen, step));
     if (any('lost') && size.services <= 2_000) {
@@ -77,7 +77,7 @@ async function starts(
     if (chosen.rows.has('first-load')) bare.push(await bareLoad(size, mode));
   }
   const rows: Row[] = [];
-  if (chosen.rows.has('start')) {
+  if (chosen.rows.has('start') && !chosen.alone) {
     step(`${mode}: kube-proxy's start`);
     rows.push(...(await startRows(stage, mode, own)));
   }
@@ -89,8 +89,8 @@ async function starts(
 }
 
 /** In its iptables mode kube-proxy takes minutes for 10,000 Services, and is left out there. */
-function besideKubeProxy(stage: Stage, mode: Mode): boolean {
-  return mode === 'nftables' || stage.size.services <= 2_000;
+function besideKubeProxy(stage: Stage, mode: Mode, { alone }: Choice): boolean {
+  return !alone && (mode === 'nftables' || stage.size.services <= 2_000);
 }
 
 async function lives(
@@ -108,7 +108,7 @@ async function lives(
   step(`${mode}: our changes`);
   const ours = await measureLive(stage, 'ours', mode, options);
   step(JSON.stringify(ours));
-  const beside = besideKubeProxy(stage, mode);
+  const beside = besideKubeProxy(stage, mode, chosen);
   if (beside) step(`${mode}: kube-proxy's changes`);
   const peer = beside ? await unlessGivenUp(measureLive(stage, 'kube-proxy', mode, options)) : undefined;
   step(JSON.stringify(peer));

@@ -1,0 +1,34 @@
+/**
+ * What can be taken out of a chain before the chain is written anew: the rules to endpoints that are gone.
+ *
+ * The kernel walks through every rule that a table's base chains lead to whenever a rule comes, some 45 ms of its time
+ * with 50,000 rules, and does not when rules only go. So the rules to removed endpoints go first, in a commit of their own,
+ * and no new connection waits for the walk. Until the chain is written anew the shares of the other endpoints are uneven.
+ *
+ * Invariant: the rule that takes whatever the others left stays, so every packet still finds an endpoint.
+ */
+import type { Table } from './layout.ts';
+
+/** Where a rule sends to: an endpoint, or the chain of one. Undefined for every other rule. */
+const toEndpoint = /-j (?:DNAT --to-destination (\S+)|(SLUICE-SEP-\S+))$/u;
+
+/** Rules of a chain that may go ahead of its rewriting; none where the last rule would be among them. */
+export function goAhead(before: readonly string[], after: readonly string[]): readonly string[] {
+  const kept = new Set(after.map(endpointOf));
+  const gone = before.filter((rule) => {
+    const endpoint = endpointOf(rule);
+    return endpoint !== undefined && !kept.has(endpoint);
+  });
+  return gone.length > 0 && gone.at(-1) === before.at(-1) ? [] : gone;
+}
+
+function endpointOf(rule: string): string | undefined {
+  const found = toEndpoint.exec(rule);
+  return found?.[1] ?? found?.[2];
+}
+
+/** A commit that deletes rules and nothing else; empty where there are none. */
+export function deletions(table: Table, rules: ReadonlyMap<string, readonly string[]>): string {
+  const lines = [...rules].flatMap(([chain, gone]) => gone.map((rule) => `-D ${chain} ${rule}`));
+  return lines.length === 0 ? '' : `*${table}\n${lines.join('\n')}\nCOMMIT\n`;
+}
