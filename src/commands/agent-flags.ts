@@ -164,7 +164,10 @@ export const agentFlags = {
     help: 'With --announce: the namespace of the agents, where their Leases are; never the one of the controller, whose own Lease no agent may touch',
   },
   cleanup: { kind: 'boolean', help: 'Remove all rules of sluice from this node, nothing else, and end' },
-  'dry-run': { kind: 'boolean', help: 'Print what would be written, and write nothing' },
+  'dry-run': {
+    kind: 'boolean',
+    help: 'Print what would be written (with --counters also the counting table), and write nothing',
+  },
   filename: {
     kind: 'list',
     value: 'FILE',
