@@ -54,7 +54,7 @@ export const decisionFlags = {
     kind: 'choice',
     choices: ['auto', 'cluster-cidr', 'node-cidr', 'bridge', 'interface-prefix', 'none'],
     default: 'auto',
-    help: 'How pods are told from others; auto: by --cluster-cidr where it is given, else none',
+    help: 'How pods are told from others: all others are masqueraded at a cluster IP. cluster-cidr: by --cluster-cidr; node-cidr: by the pod range of this Node object; bridge, interface-prefix: by --pod-interface; none: nobody is, every source is kept; auto: by --cluster-cidr where it is given, else none',
   },
   'cluster-cidr': { kind: 'list', value: 'RANGE', help: 'Ranges of pod addresses, one or two families' },
   'pod-interface': {

@@ -23,7 +23,7 @@ export const drainCommand = command({
     'Then it looks at the connection tracking table of this machine until no flow to the endpoint is open, or until --timeout. Run that part as root on the node of the endpoint, where all of its flows pass: there with --wait-only, after --mark-only from anywhere. Closed TCP connections that the kernel still remembers do not count; a UDP flow counts until the kernel forgets it.\n\n' +
     'The annotation stays when all is drained, so that nothing comes back; --undo takes it away. It works for Services that sluice serves; those of kube-proxy are left alone.\n\n' +
     'While it waits it looks at the cluster too: a Service or an endpoint of the target that appears meanwhile is marked and waited for as well (with --wait-only it is told, and nothing counts as drained before somebody marks it). Once the command has ended only endpoints are covered that come to Services which have the annotation: cordon a node first, so that no new pods come to it, or run the command again.\n\n' +
-    'Exit code: 0 drained (or marked, or undone), 2 flows were left at --timeout, 1 a problem.',
+    'Exit code: 0 where it is drained (or marked, or undone), 2 where flows were left at --timeout, 1 for a problem.',
   words: 'pod/NAME|node/NAME|ADDRESS',
   wordCount: [1, 1],
   flags: {

@@ -6,7 +6,7 @@
 import { once } from 'node:events';
 import { create, remove, type Manifest } from '../../../src/sandbox/objects.ts';
 import type { Bed } from '../../../src/sandbox/bed/bed.ts';
-import { quantile, type Row } from '../bench.ts';
+import type { Row } from '../bench.ts';
 import { server, untilAnswered, type Mode, type Stage } from './stage.ts';
 import { address, serviceManifest, sizeText, sliceOf } from './world.ts';
 
@@ -86,13 +86,14 @@ export async function packetRows(stage: Stage, mode: Mode): Promise<readonly Row
   for (const end of ends) await end();
   for (const object of objects.toReversed()) await remove(api, object);
 
-  const middle = ({ perSecond }: { readonly perSecond: readonly number[] }): number =>
-    Math.round(quantile(perSecond, 0.5));
-  const peer = { name: 'without counters', value: middle(ways.plain) };
+  // What else the machine does only ever slows a round down.
+  const best = ({ perSecond }: { readonly perSecond: readonly number[] }): number =>
+    Math.round(Math.max(...perSecond));
+  const peer = { name: 'without counters', value: best(ways.plain) };
   const label = `${mode}, ${sizeText(stage.size)}: packets of an open flow`;
   return [
-    { what: `${label}, --counters=connections`, ours: middle(ways.counted) },
-    { what: `${label}, --counters=bytes`, ours: middle(ways.weighed) },
+    { what: `${label}, --counters=connections`, ours: best(ways.counted) },
+    { what: `${label}, --counters=bytes`, ours: best(ways.weighed) },
   ].map((row) => ({ ...row, unit: '/s', better: 'higher' as const, peer }));
 }
 
