@@ -6,53 +6,25 @@
  * word from outside costs work in proportion to what it changes; every part but the writers only ever acts on what
  * is in the kernel already.
  */
-import type { Clock, Random } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { EndpointSliceObject, IpFamily, NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
+import { makeFamily, type Family, type FamilyParts } from './agent-family.ts';
 import type { Backend } from './backend.ts';
-import { forget, retire } from './conntrack/forget.ts';
-import { ConntrackReconciler } from './conntrack/reconcile.ts';
-import type { Served } from './conntrack/stale.ts';
-import type { ConntrackTable, Tracked } from './conntrack/table.ts';
-import type { ServiceCounters } from './counters/counters.ts';
+import { forget } from './conntrack/forget.ts';
 import type { CounterRow } from './counters/rows.ts';
 import { serviceProblems } from './decide/service-check.ts';
-import type { DecisionTracker } from './decide/tracker.ts';
 import type { Decision, DecisionChange, NodeDecision } from './decision.ts';
-import type { AgentHearer, AgentView } from './door.ts';
+import type { AgentHearer } from './door.ts';
 import { HealthChecks } from './health/checks.ts';
 import { LoadGate } from './load-gate.ts';
 import { judgeHealth } from './health/judge.ts';
-import { destinations, servedByTcp } from './slice-facts.ts';
-import type { SyncState, SyncTimings } from './sync-report.ts';
-import { FamilySync, type DecisionSource } from './sync.ts';
-import type { AgentTelemetry } from './telemetry.ts';
+import { destinations } from './slice-facts.ts';
+import type { SyncState } from './sync-report.ts';
 
-export interface AgentOptions {
-  readonly view: AgentView;
-  readonly tracker: DecisionTracker;
+export interface AgentOptions extends FamilyParts {
   /** One for each family that the node has. */
   readonly backends: readonly Backend[];
-  /** Addresses of the node's interfaces, as of now. */
-  readonly addresses: () => ReadonlySet<string>;
-  /** Undefined: tracked flows are left alone. */
-  readonly conntrack: ConntrackTable | undefined;
-  /** Cut TCP connections to endpoints that are no more. */
-  readonly resetTcp: boolean;
-  /** Counts connections of Services; undefined: nothing is counted. */
-  readonly counters?: ((family: IpFamily, source: DecisionSource) => ServiceCounters) | undefined;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly timings?: SyncTimings;
-  readonly telemetry: AgentTelemetry;
   readonly soon?: (run: () => void) => void;
-}
-
-interface Family {
-  readonly name: IpFamily;
-  readonly sync: FamilySync;
-  readonly conntrack: ReadonlyMap<Tracked, ConntrackReconciler>;
-  readonly counters: ServiceCounters | undefined;
 }
 
 /** A word from outside that has not been carried to the writers yet. */
@@ -85,7 +57,16 @@ export class Agent implements AgentHearer {
     this.#soon = options.soon ?? ((run) => void setImmediate(run));
     const { clock, random, telemetry } = options;
     this.#gate = new LoadGate(clock, options.backends.length);
-    this.#families = new Map(options.backends.map((backend) => [backend.family, this.#family(backend)]));
+    this.#families = new Map(
+      options.backends.map((backend) => [
+        backend.family,
+        makeFamily(backend, options, {
+          node: () => this.#nodeDecision(backend.family),
+          soon: this.#soon,
+          gate: this.#gate,
+        }),
+      ]),
+    );
     this.#checks = new HealthChecks({
       clock,
       random,
@@ -247,52 +228,6 @@ export class Agent implements AgentHearer {
     });
   }
 
-  #family(backend: Backend): Family {
-    const { clock, random, timings, telemetry, tracker, conntrack, resetTcp } = this.#options;
-    const { family } = backend;
-    const source: DecisionSource = {
-      node: () => this.#nodeDecision(family),
-      decisions: () => tracker.decisions(family),
-      decision: (key) => tracker.decision(key),
-    };
-    const counters = this.#options.counters?.(family, source);
-    const sync = new FamilySync({
-      backend,
-      source,
-      clock,
-      random,
-      ...(timings === undefined ? {} : { timings }),
-      soon: this.#soon,
-      mayListen: (listen) => this.#gate.loaded(listen),
-      report: (event) => {
-        telemetry.sync(event);
-        // Services that went while nobody looked: their flows are still tracked.
-        if (event.kind === 'written') for (const one of event.left) retire(reconcilers, one);
-        // Who flushes ours flushes what counts as well; and both are looked at at one pace.
-        if (event.kind === 'foreign') counters?.rewrite();
-        if (event.kind === 'verified') counters?.look();
-      },
-    });
-    const reconcilers = new Map<Tracked, ConntrackReconciler>();
-    const protocols: readonly Tracked[] = conntrack === undefined ? [] : resetTcp ? ['udp', 'tcp'] : ['udp'];
-    for (const protocol of protocols) {
-      if (conntrack === undefined) break;
-      const reconciler = new ConntrackReconciler({
-        family,
-        protocol,
-        table: conntrack,
-        served: () => this.#served(family, protocol),
-        isNodePortAddress: (address) => this.#isNodePortAddress(family, address),
-        whenWritten: (then) => sync.whenWritten(then),
-        clock,
-        random,
-        report: (event) => telemetry.conntrack(event),
-      });
-      reconcilers.set(protocol, reconciler);
-    }
-    return { name: family, sync, conntrack: reconcilers, counters };
-  }
-
   #take(service: ServiceObject): void {
     const { tracker, telemetry } = this.#options;
     tracker.setService(service);
@@ -384,23 +319,6 @@ export class Agent implements AgentHearer {
     if (found === undefined)
       throw new SluiceError('bug', `nothing is decided about ${family} on this node`, { code: 'NotDecided' });
     return found;
-  }
-
-  #served(family: IpFamily, protocol: Tracked): readonly Served[] {
-    const { tracker, view } = this.#options;
-    if (protocol === 'tcp') {
-      const decisions = [...tracker.decisions(family)].filter((decision) => decision.protocol === 'TCP');
-      return decisions.map((decision) => servedByTcp(decision, view.slices(decision.service)));
-    }
-    const facts = [...tracker.udpFacts()].filter((fact) => fact.family === family);
-    return facts.map((fact) => ({ ...fact, answering: new Set(fact.serving), untranslated: true }));
-  }
-
-  #isNodePortAddress(family: IpFamily, address: string): boolean {
-    const { nodePortAddresses } = this.#nodeDecision(family);
-    return nodePortAddresses === 'all'
-      ? this.#options.addresses().has(address)
-      : nodePortAddresses.includes(address);
   }
 
   #syncChecks(): void {

@@ -30,8 +30,6 @@ export interface Endpoint {
   readonly port: number;
   /** It runs on this node. */
   readonly local: boolean;
-  /** No slice says on which node it runs: it is not `local`, but may be here all the same. */
-  readonly nodeUnknown?: true;
   /** Share of new connections relative to the others, at least 1. */
   readonly weight: number;
 }

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { parseEntry } from './conntrack/entries.ts';
 import { serviceOptions } from './decide/annotations.ts';
-import { drainText, isOpenTo, parseDrainTarget } from './drain.ts';
+import { anEndpoint, aService, aSlice } from '../core/fixtures.ts';
+import { drainedServices, drainText, isOpenTo, markedServices, parseDrainTarget } from './drain.ts';
 
 test.each([
   ['pod/web-1', { kind: 'pod', name: 'web-1' }],
@@ -36,6 +37,35 @@ describe('the annotation', () => {
       { by: 'node', value: 'n2' },
     ]);
     expect(problems.map(({ message }) => message)).toEqual([expect.stringContaining('"web-1"')]);
+  });
+});
+
+describe('the Services of a target', () => {
+  const slices = [
+    {
+      slice: aSlice('s1', [anEndpoint('10.244.1.2', 'n1'), anEndpoint('10.244.2.2', 'n2')]),
+      pods: new Map(),
+    },
+  ];
+  test.each([
+    [undefined, ['node:n1']],
+    ['node:n2', ['node:n1']],
+    ['node:n1', []],
+    ['10.244.1.0/24', []],
+  ])('with the annotation %j lack %j', (drain, unmarked) => {
+    const service = aService({ annotations: drain === undefined ? {} : { 'sluice.dev/drain': drain } });
+    const [found] = drainedServices({ kind: 'node', name: 'n1' }, [service], slices);
+    expect(found).toMatchObject({ entries: ['node:n1'], unmarked });
+  });
+
+  test('are found by the annotation too, when their endpoints have gone', () => {
+    const service = aService({ annotations: { 'sluice.dev/drain': 'node:n7, 10.244.1.9' } });
+    expect(drainedServices({ kind: 'node', name: 'n7' }, [service], slices)).toEqual([]);
+    expect(markedServices({ kind: 'node', name: 'n7' }, [service])).toEqual([
+      { service: service.key, entries: ['node:n7'] },
+    ]);
+    expect(markedServices({ kind: 'address', address: '10.244.1.9' }, [service])).toHaveLength(1);
+    expect(markedServices({ kind: 'node', name: 'n1' }, [service])).toEqual([]);
   });
 });
 

@@ -47,8 +47,8 @@ export interface DrainedService {
   readonly sockets: Readonly<Record<TransportProtocol, readonly string[]>>;
   /** Some ready endpoint is not drained: new connections have somewhere to go. */
   readonly others: boolean;
-  /** The annotation is there for all of it. */
-  readonly marked: boolean;
+  /** Those of the entries that the annotation does not have yet: these endpoints still get new connections. */
+  readonly unmarked: readonly string[];
 }
 
 /** The Services that have the target among their endpoints. */
@@ -63,7 +63,7 @@ export function drainedServices(
     const entries: string[] = [];
     const sockets: Record<TransportProtocol, string[]> = { TCP: [], UDP: [], SCTP: [] };
     let others = false;
-    let marked = true;
+    const unmarked: string[] = [];
     for (const named of byService.get(service.key) ?? []) {
       for (const endpoint of named.slice.endpoints) {
         const address = addressIn(named.slice, endpoint);
@@ -72,15 +72,31 @@ export function drainedServices(
           others ||= fitnessOf(endpoint) === 'ready' && !isDrained(drain, address, endpoint);
           continue;
         }
-        marked &&= isDrained(drain, address, endpoint);
-        entries.push(target.kind === 'node' ? `node:${target.name}` : address);
+        const entry = target.kind === 'node' ? `node:${target.name}` : address;
+        entries.push(entry);
+        if (!isDrained(drain, address, endpoint)) unmarked.push(entry);
         for (const { port, protocol } of named.slice.ports)
           if (port !== undefined) sockets[protocol].push(`${address} ${port}`);
       }
     }
     if (entries.length === 0) return [];
-    return [{ service: service.key, entries: sortedSet(entries), sockets, others, marked }];
+    return [
+      { service: service.key, entries: sortedSet(entries), sockets, others, unmarked: sortedSet(unmarked) },
+    ];
   });
+}
+
+/** The Services whose annotation names the target, also where it is among their endpoints no more. */
+export function markedServices(
+  target: DrainTarget,
+  services: readonly ServiceObject[],
+): readonly Pick<DrainedService, 'service' | 'entries'>[] {
+  const entry =
+    target.kind === 'node' ? `node:${target.name}` : target.kind === 'address' ? target.address : undefined;
+  if (entry === undefined) return [];
+  return services
+    .filter(({ annotations }) => parseList(annotations[drainAnnotation] ?? '').includes(entry))
+    .map(({ key }) => ({ service: key, entries: [entry] }));
 }
 
 function addressIn({ addressType }: EndpointSliceObject, { addresses }: SliceEndpoint): string | undefined {

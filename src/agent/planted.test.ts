@@ -148,8 +148,8 @@ const nftablesBugs: readonly PlantedText[] = [
   { name: 'marked packets are not masqueraded', change: without(/goto masquerade-now/u) },
   { name: 'pods are masqueraded too', change: replaced(/ip6? saddr != @pods meta mark/gu, 'meta mark') },
   {
-    name: 'the pods of hairpin connections are not known',
-    change: without(/^add element \S+ sluice hairpin/u),
+    name: 'hairpin connections are not masqueraded',
+    change: without(/@same-digit/u),
   },
   {
     name: 'the rows of node ports are missing',

@@ -1,12 +1,17 @@
 /**
  * `sluice agent --dry-run`: what would be written on a node, as the text that the tools would be given. The very
- * backends write it, with a stand-in for the programs that takes down what it is told and touches nothing.
+ * backends write it, and the very counters where they are asked for, with a stand-in for the programs that takes down what it is told and touches nothing.
  */
+import { ServiceCounters } from '../agent/counters/counters.ts';
+import type { CounterMode } from '../agent/counters/layout.ts';
 import { decideNode } from '../agent/decide/node.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
 import { viewNode } from '../agent/decide/view.ts';
 import { decideWorld } from '../agent/decide/world.ts';
 import { inScope } from '../agent/door.ts';
+import type { DecisionSource } from '../agent/sync.ts';
+import { systemClock } from '../core/clock.ts';
+import type { IpFamily } from '../core/objects.ts';
 import type { AgentChoice, AgentFlags } from './agent-flags.ts';
 import { worldFromCluster, worldFromFiles } from './agent-world.ts';
 import { paint, type Shell } from './shell.ts';
@@ -50,6 +55,35 @@ export async function dryRun(flags: AgentFlags, choice: AgentChoice, shell: Shel
       shell.err(`${paint(shell, 'yellow', 'note:')} ${key} would be left out: ${message}\n`);
     shell.out(`# ${settings.backend}, ${family}, node ${settings.nodeName}: ${own.length} Service ports\n`);
     shell.out(recorder.text());
+    if (flags.counters === 'off') continue;
+    shell.out(`# counters, ${family}: ${flags.counters}\n`);
+    shell.out(
+      await counterText(family, flags.counters, {
+        node: () => nodeDecision,
+        decisions: () => own,
+        decision: (key) => own.find((one) => one.key === key),
+      }),
+    );
   }
   return exit.ok;
+}
+
+/** The counting table, as it would be written where there is none. @throws SluiceError where it cannot be. */
+async function counterText(family: IpFamily, mode: CounterMode, source: DecisionSource): Promise<string> {
+  const recorder = new Recorder();
+  let problem: Error | undefined;
+  const counters = new ServiceCounters({
+    family,
+    mode,
+    start: recorder.spawn,
+    source,
+    clock: systemClock,
+    report: (event) => {
+      if (event.kind === 'failed') problem = event.error;
+    },
+  });
+  await counters.settled();
+  await counters.stop();
+  if (problem !== undefined) throw problem;
+  return recorder.text();
 }

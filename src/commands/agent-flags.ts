@@ -54,7 +54,7 @@ export const decisionFlags = {
     kind: 'choice',
     choices: ['auto', 'cluster-cidr', 'node-cidr', 'bridge', 'interface-prefix', 'none'],
     default: 'auto',
-    help: 'How pods are told from others; auto: by --cluster-cidr where it is given, else none',
+    help: 'How pods are told from others: all others are masqueraded at a cluster IP. cluster-cidr: by --cluster-cidr; node-cidr: by the pod range of this Node object; bridge, interface-prefix: by --pod-interface; none: nobody is, every source is kept; auto: by --cluster-cidr where it is given, else none',
   },
   'cluster-cidr': { kind: 'list', value: 'RANGE', help: 'Ranges of pod addresses, one or two families' },
   'pod-interface': {
@@ -164,7 +164,10 @@ export const agentFlags = {
     help: 'With --announce: the namespace of the agents, where their Leases are; never the one of the controller, whose own Lease no agent may touch',
   },
   cleanup: { kind: 'boolean', help: 'Remove all rules of sluice from this node, nothing else, and end' },
-  'dry-run': { kind: 'boolean', help: 'Print what would be written, and write nothing' },
+  'dry-run': {
+    kind: 'boolean',
+    help: 'Print what would be written (with --counters also the counting table), and write nothing',
+  },
   filename: {
     kind: 'list',
     value: 'FILE',

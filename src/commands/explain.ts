@@ -40,9 +40,9 @@ export const explainCommand = command({
     'stands in the way. It needs no more than the rights of an ordinary user of the namespace and changes nothing.\n\n' +
     'With --config it knows the settings of the controller (classes, default provider), and where there are cloud ' +
     'credentials too it adds a fresh plan: what the controller would do now. Without, the usual settings are assumed.\n\n' +
-    'Exit code: 0 all is well, 1 something stands in the way.\n\n' +
+    'Exit code: 0 where all is well, 1 where something stands in the way.\n\n' +
     'With --from and --to it answers for the node agent: which Service port a packet hits on a node, by which clause, which endpoints it may go to and why each other one was left out, whether its source is kept, and the rules or map elements that serve it. ' +
-    'The very code of the agent decides, so give it the flags of the agent (--scope, --cluster-cidr …) where they are not the usual ones. It works from a cluster, from files (-f), and on the node itself --trace holds it against one real packet.',
+    'The very code of the agent decides, so give it the flags of the agent (--scope, --cluster-cidr …) where they are not the usual ones. It works from a cluster, from files (-f), and on the node itself --trace holds it against one real packet. Exit code: 0 with an answer, whatever it is, 1 where there is none or --trace sees the kernel do something else.',
   words: '[svc/NAME]',
   wordCount: [0, 1],
   flags: {

@@ -37,7 +37,7 @@ export const verifyCommand = command({
   description:
     'Decides anew from the API server (or from files) what the node agent should have written here, reads the kernel, and tells every difference with the Service that it belongs to. It changes nothing: programs that would write are not even started. It runs as root on the network of the node, beside a running agent or without one.\n\n' +
     'What it finds is looked at a second time a moment later, with fresh lists: a change that was under way is no difference. Give it the flags of the agent where they are not the usual ones.\n\n' +
-    'Exit code: 0 in step, 2 there are differences, 1 it could not be found out.',
+    'Exit code: 0 where it is in step, 2 where there are differences, 1 where it could not be found out.',
   words: '',
   wordCount: [0, 0],
   flags: {

@@ -32,6 +32,7 @@ afterAll(async () => {
 
 const main = fileURLToPath(new URL('src/main.ts', packageRoot));
 const ip = '10.96.9.1';
+const newIP = '10.96.9.2';
 const web: Destination = { address: ip, port: 80 };
 const healthPort = 30_991;
 
@@ -75,9 +76,22 @@ function slice(...pods: readonly string[]): Manifest {
   };
 }
 
-async function answers(times = 30): Promise<readonly string[]> {
-  const { self } = await bed.many('n1-b', web, times);
+async function answers(times = 30, to = web): Promise<readonly string[]> {
+  const { self } = await bed.many('n1-b', to, times);
   return Object.keys(self).toSorted();
+}
+
+/** The same Service under another name, with a cluster IP of its own. */
+function another(): readonly Manifest[] {
+  const renamed = (manifest: Manifest): Manifest =>
+    JSON.parse(JSON.stringify(manifest).replaceAll('"web', '"new')) as Manifest;
+  const late = renamed({
+    ...service,
+    spec: { clusterIP: newIP, ports: [{ name: 'web', port: 80, targetPort: 8080 }] },
+  });
+  const made = slice('n1-a', 'n2-a');
+  const ports = (made['ports'] as readonly object[]).slice(0, 1);
+  return [late, renamed({ ...made, ports })];
 }
 
 const dns: Destination = { address: ip, port: 53, protocol: 'UDP' };
@@ -172,4 +186,41 @@ describe.each(kinds)('with %s', (_name, backend) => {
       await cleanUp(bed, 'n1');
     }
   });
+});
+
+test('a Service that appears while a node is drained sends nothing there either, and is waited for', async () => {
+  await cluster.become([service, slice('n1-a', 'n2-a')]);
+  const agent = await startAgent(bed, 'n1', { kubeconfig: cluster.kubeconfig, args: ['--backend=nftables'] });
+  try {
+    await until('both serve', async () => (await answers()).join() === 'n1-a,n2-a');
+    const held = await Promise.all(Array.from({ length: 10 }, () => bed.hold('n1-b', web)));
+    const draining = drain('node/n1', '--timeout=60s', '--every=200ms', '-o', 'json');
+    await until('nothing new comes to the node', async () => (await answers()).join() === 'n2-a');
+    await cluster.become([service, slice('n1-a', 'n2-a'), ...another()]);
+    const fresh: Destination = { address: newIP, port: 80 };
+    await until('the new Service is served', async () => (await answers(5, fresh)).length > 0);
+    await until('and not by the node', async () => (await answers(60, fresh)).join() === 'n2-a');
+    expect(await answers(150, fresh)).toEqual(['n2-a']);
+    for (const one of held) await one.close();
+    const done = await draining;
+    expect([done.code, JSON.parse(done.stdout)]).toMatchObject([
+      0,
+      { services: ['default/web', 'default/new'], drained: true, left: 0 },
+    ]);
+    expect(done.stderr).toContain('default/new has node/n1 among its endpoints since then');
+
+    // The node's pods have gone by now; the annotation goes all the same.
+    await cluster.become([service, slice('n2-a'), ...another().slice(0, 1)]);
+    const undone = await drain('node/n1', '--undo', '-o', 'json');
+    expect([undone.code, JSON.parse(undone.stdout)]).toMatchObject([
+      0,
+      { services: expect.arrayContaining(['default/web', 'default/new']), annotation: 'removed' },
+    ]);
+  } catch (error) {
+    throw new Error(`${String(error)}\n${await agent.tail(20)}`, { cause: error });
+  } finally {
+    await agent.stop(5_000);
+    await cluster.become([]);
+    await cleanUp(bed, 'n1');
+  }
 });

@@ -8,6 +8,7 @@ import { Bed } from '../../src/sandbox/bed/bed.ts';
 import { cases } from './cases.ts';
 import type { Case, Reference, Settings } from './cases/row.ts';
 import { checkRow, prepareBed, type MakeProgrammer, type Programmer } from './check.ts';
+import { hairpinStories } from './stories-hairpin.ts';
 import { rawStories } from './stories-raw.ts';
 import { stories, type Story } from './stories.ts';
 import { Atlas, type World } from './world.ts';
@@ -34,7 +35,7 @@ type Item = (
 
 const items: readonly Item[] = [
   ...cases.map((given) => ({ kind: 'case', name: given.name, given }) as const),
-  ...[...stories, ...rawStories].map(
+  ...[...stories, ...rawStories, ...hairpinStories].map(
     (given) => ({ kind: 'story', name: `${given.rule}: ${given.says}`, given }) as const,
   ),
 ].map((item, block) => ({ ...item, block, settings: item.given.settings ?? {} }));

@@ -14,6 +14,7 @@ const stale = 'src/agent/conntrack/stale.test.ts';
 const reconcile = 'src/agent/conntrack/reconcile.test.ts';
 const stories = 'test/packets/stories.ts';
 const raw = 'test/packets/stories-raw.ts';
+const hairpin = 'test/packets/stories-hairpin.ts';
 const clusterIPs = 'test/packets/cases/cluster-ips.ts';
 const nodePorts = 'test/packets/cases/node-ports.ts';
 const addresses = 'test/packets/cases/addresses.ts';
@@ -121,6 +122,7 @@ const rules: readonly Row[] = [
     'M3',
     [stories, 'a third of the connections of a pod to its own Service of three comes back to itself'],
     [endpoints, 'itself too, since it is here all the same'],
+    [hairpin, 'a pod of another node that comes through this one and draws itself is answered'],
   ],
   ['M4', [stories, 'under a FORWARD policy of DROP']],
   [

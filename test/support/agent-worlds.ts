@@ -233,23 +233,7 @@ export function agentPacket(family: IpFamily): fc.Arbitrary<Packet> {
     destination: loopback,
     from: { kind: 'process' },
   }));
-  return fc.oneof({ weight: 19, arbitrary: usual }, { weight: 1, arbitrary: inside }).map(asItComes);
-}
-
-/**
- * A pod of another node asks a cluster IP of its own node, whose proxy sends the packet to an endpoint there: with that
- * destination it does not come here. A stranger's packet may.
- */
-function asItComes(packet: Packet): Packet {
-  const { from, family, destination } = packet;
-  if (from.kind !== 'interface' || from.name !== 'vxlan0') return packet;
-  const internal: readonly string[] = clusterIPs[family];
-  if (!internal.includes(destination)) return packet;
-  return {
-    ...packet,
-    source: family === 'IPv4' ? '198.18.0.9' : '2001:db8:c::9',
-    from: { kind: 'interface', name: 'eth0' },
-  };
+  return fc.oneof({ weight: 19, arbitrary: usual }, { weight: 1, arbitrary: inside });
 }
 
 /** A packet to a destination that some decision of this world holds, or just beside it. */
@@ -279,7 +263,7 @@ export function aimedPacket({ node: { family }, decisions, facts }: DecidedWorld
     .map(({ packet, target, source }): Packet => {
       if (isLoopback(packet.source)) return packet;
       const there = { ...packet, ...target };
-      return packet.from.kind === 'process' ? { ...there, source } : asItComes(there);
+      return packet.from.kind === 'process' ? { ...there, source } : there;
     });
   return fc.oneof({ weight: 4, arbitrary: aimed }, { weight: 1, arbitrary: any });
 }

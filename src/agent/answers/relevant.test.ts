@@ -62,8 +62,7 @@ describe('nftables', () => {
       "element ip sluice service-nodeports { 6 . 30080 : 4fd9:a865 }
       element ip sluice shapes { 4fd9:a865 : goto split-nodeport-to-cluster-2-or-nodeport-to-local-1 }
       element ip sluice nodeport-endpoints-cluster { 6 . 30080 . none : 10.244.1.2 . 8080 }
-      element ip sluice nodeport-endpoints-cluster { 6 . 30080 . 0:1 : 10.244.2.2 . 8080 }
-      element ip sluice hairpin { 10.244.1.2 . 10.244.1.2 }"
+      element ip sluice nodeport-endpoints-cluster { 6 . 30080 . 0:1 : 10.244.2.2 . 8080 }"
     `);
     expect(met.join('\n')).not.toContain('rule ip sluice nodeport-to-local');
   });

@@ -85,8 +85,6 @@ function nftables(described: readonly string[], { packet, branch, byNodePort }: 
   );
   for (const { line, set, key: at } of elements) {
     if (named.has(set) && at.startsWith(`${key} . `)) kept.push(line);
-    else if (set === 'hairpin' && at === `${packet.source} . ${packet.source}` && !kept.includes(line))
-      kept.push(line);
   }
   return [...kept, ...rules];
 }

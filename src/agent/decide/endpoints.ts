@@ -103,7 +103,6 @@ export function candidates(
           address,
           port,
           local: from.nodeName === nodeName,
-          ...(from.nodeName === undefined ? { nodeUnknown: true } : {}),
           weight: weights.length === 0 ? 1 : weightOf(weights, address, from),
         },
         fitness: drainedFitness(from, drain.length > 0 && isDrained(drain, address, from)),
@@ -141,16 +140,10 @@ function byEndpoint(a: Candidate, b: Candidate): number {
 
 function merge(a: Candidate, b: Candidate): Candidate {
   const best = rank[b.fitness] > rank[a.fitness] ? b : a;
-  const { nodeUnknown: _, ...known } = best.endpoint;
-  const unknown = a.endpoint.nodeUnknown === true && b.endpoint.nodeUnknown === true;
   return {
     ...best,
     serving: a.serving || b.serving,
-    endpoint: {
-      ...known,
-      local: a.endpoint.local || b.endpoint.local,
-      ...(unknown ? { nodeUnknown: true } : {}),
-    },
+    endpoint: { ...best.endpoint, local: a.endpoint.local || b.endpoint.local },
   };
 }
 
@@ -248,7 +241,6 @@ export function sameEndpoints(a: readonly Endpoint[], b: readonly Endpoint[]): b
     if (x === undefined || y === undefined) return false;
     if (x.address !== y.address || x.port !== y.port || x.local !== y.local || x.weight !== y.weight)
       return false;
-    if (x.nodeUnknown !== y.nodeUnknown) return false;
   }
   return true;
 }

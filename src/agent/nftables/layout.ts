@@ -5,8 +5,6 @@
  * Rows of the cluster list and of the local list stand in different maps, because one destination may need both:
  * everybody else gets the local endpoints, while pods and processes of the node get all (rules T1 to T3).
  */
-import { isIP } from 'node:net';
-import { contains, parseAddress, parseCidr, type Cidr } from '../../core/cidr.ts';
 import { SluiceError, unreachable } from '../../core/errors.ts';
 import type { Quarantined } from '../backend.ts';
 import type { Decision, DecisionKey, Endpoint, Fate, NodeDecision } from '../decision.ts';
@@ -49,18 +47,11 @@ export interface Layout {
   readonly words: Words;
   readonly chains: Chains;
   readonly stickyPorts: StickyPorts;
-  /** Ranges of pods; undefined where nobody's source is changed at a cluster IP, or interfaces tell who is a pod. */
-  readonly podRanges: readonly Cidr[];
 }
 
 export function layoutOf(node: NodeDecision): Layout {
   const words = wordsOf(node.family);
-  const texts = node.localSource.kind === 'cidrs' ? node.localSource.cidrs : [];
-  const podRanges = texts.flatMap((text) => {
-    const read = parseCidr(text);
-    return read.kind === 'cidr' && read.cidr.family === node.family ? [read.cidr] : [];
-  });
-  return { node, words, chains: new Chains(node), stickyPorts: new StickyPorts(), podRanges };
+  return { node, words, chains: new Chains(node), stickyPorts: new StickyPorts() };
 }
 
 /**
@@ -158,7 +149,6 @@ class Pen {
       const key = `${number} . ${checkedPort(nodePort)}`;
       this.#external('port', key, sourceRanges !== undefined && guardEverything);
     }
-    this.#hairpin();
     const sticky = this.#sticky;
     if ((sticky ?? this.#orders.cluster ?? this.#orders.local) === undefined) return undefined;
     return sticky === undefined ? this.#orders : { ...this.#orders, sticky };
@@ -258,53 +248,6 @@ class Pen {
     };
     return this.#sticky;
   }
-
-  /**
-   * Endpoints that might be picked for themselves with the source kept (M3). Who is not known to be a pod is
-   * masqueraded anyhow at the cluster IP, and by shortcuts. A pod of another node asks a cluster IP of its own node, so
-   * only endpoints here matter for that; a node port of this node it may well ask here.
-   */
-  #hairpin(): void {
-    const { node, podRanges } = this.#layout;
-    const { internal, external, shortcut, clusterIP } = this.#decision;
-    const { nodePort, externalIPs, balancerIPs } = this.#decision;
-    const mayBePod = (endpoint: Endpoint): boolean => countsAsPod(node, podRanges, endpoint);
-    if (clusterIP !== undefined && !node.masqueradeAll && internal.kind === 'balance')
-      this.#emitHairpin(internal.to, (endpoint) => mayBeHere(endpoint) && mayBePod(endpoint));
-    if (shortcut === undefined || nodePort + externalIPs.length + balancerIPs.length === 0) return;
-    if (node.localSource.kind !== 'none' && shortcut.kind === 'balance')
-      this.#emitHairpin(shortcut.to, mayBePod);
-    if (external.kind === 'balance') this.#emitHairpin(external.to, () => true);
-  }
-
-  #emitHairpin(list: List, counts: (endpoint: Endpoint) => boolean): void {
-    for (const endpoint of this.#decision[list]) {
-      const { address } = endpoint;
-      if (counts(endpoint)) this.#emit('hairpin', `${address} . ${address}`, '', address);
-    }
-  }
-}
-
-function mayBeHere({ local, nodeUnknown }: Endpoint): boolean {
-  return local || nodeUnknown === true;
-}
-
-/**
- * Whether this endpoint, as a client, may be taken for a pod: by its address, or by an interface, which pods of other
- * nodes do not come in by. Where nobody can tell, sources are kept for all.
- */
-function countsAsPod(node: NodeDecision, podRanges: readonly Cidr[], endpoint: Endpoint): boolean {
-  switch (node.localSource.kind) {
-    case 'none':
-      return true;
-    case 'cidrs':
-      return inRanges(podRanges, endpoint.address);
-    case 'interface':
-    case 'interface-prefix':
-      return mayBeHere(endpoint);
-    default:
-      return unreachable(node.localSource);
-  }
 }
 
 function endpointText(words: Words, { address, port }: Endpoint): string {
@@ -319,10 +262,4 @@ export function numberText(number: number): string {
 /** A slot of a port with affinity, as nft lists a traffic class: the port's number, then the slot's, neither 0. */
 function slotText(port: number, slot: number): string {
   return `${port.toString(16)}:${slot.toString(16)}`;
-}
-
-function inRanges(ranges: readonly Cidr[], address: string): boolean {
-  if (ranges.length === 0 || isIP(address) === 0) return false;
-  const read = parseAddress(address);
-  return read !== undefined && ranges.some((range) => contains(range, read));
 }

@@ -17,6 +17,7 @@ test.each([
   ['clients remembered in a map', /update @/],
   ['ranges in concatenations', /flags interval/],
   ['maps to verdicts', /: verdict/],
+  ['masks in a key of addresses', /saddr & /],
 ] as const)('without %s the node is told so, and what to do', async (name, piece) => {
   for (const family of ['IPv4', 'IPv6'] as const) {
     expect(await missingPiece(wordsOf(family), without(piece))).toMatchObject({

@@ -62,6 +62,15 @@ const pieces: readonly Piece[] = [
     text: () => nat('prerouting', 'fib daddr type local accept'),
   },
   { name: 'reject before routing', since: 'kernel 5.9, nft_reject', text: () => nat('prerouting', 'reject') },
+  {
+    name: 'masks in a key of addresses',
+    since: 'nft 1.0.0',
+    text: ({ header, address, family }) => {
+      const mask = family === 'IPv4' ? '0.0.0.15' : '::f';
+      const key = `${header} saddr & ${mask} . ${header} daddr & ${mask}`;
+      return `set s { type ${address} . ${address}\n }\n${nat('postrouting', `${key} @s accept`)}`;
+    },
+  },
   { name: 'masquerade', since: 'nft_masq', text: () => nat('postrouting', 'masquerade') },
 ];
 

@@ -14,6 +14,8 @@ interface Lookup {
 
 export type Statement =
   | { readonly kind: 'in-set'; readonly lookup: Lookup; readonly not: boolean }
+  /** One digit of the source is that of the destination, as the set has it. */
+  | { readonly kind: 'same-digit'; readonly mask: string; readonly set: string }
   | { readonly kind: 'not-in-range'; readonly field: Field; readonly range: string }
   | { readonly kind: 'interface'; readonly pattern: string; readonly not: boolean }
   | { readonly kind: 'local'; readonly field: Field; readonly not: boolean }
@@ -163,6 +165,13 @@ const forms: readonly (readonly [RegExp, (match: readonly string[]) => Statement
   [
     new RegExp(`^${concat} (!= )?@([\\w-]+)(?= |$)`),
     ([, key = '', not, set = '']) => ({ kind: 'in-set', lookup: lookup(key, set), not: not !== undefined }),
+  ],
+  [
+    /^ip6? saddr & (\S+) \. ip6? daddr & (\S+) @([\w-]+)(?= |$)/,
+    ([text, mask = '', other, set = '']) => {
+      if (mask !== other) throw strange(text ?? '');
+      return { kind: 'same-digit', mask, set };
+    },
   ],
   [
     new RegExp(`^${concat} vmap @([\\w-]+)(?= |$)`),

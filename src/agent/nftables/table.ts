@@ -19,6 +19,7 @@ import {
   shapeMap,
 } from './chains.ts';
 import type { List, Place } from './chains.ts';
+import { digitSet, sameAddressMatches, sameDigits } from './hairpin.ts';
 import { markSet } from './marks.ts';
 import { checkedAddress, disjointRanges, wordsOf, type Words } from './words.ts';
 
@@ -75,7 +76,7 @@ function setShapes(node: NodeDecision, words: Words): SetShape[] {
     map(shapeMap, 'type classid : verdict'),
     { ...set(markSet, 'classid'), dynamic: true },
     set('cluster-ips', address),
-    set('hairpin', `${address} . ${address}`),
+    set(digitSet, `${address} . ${address}`, sameDigits(words), false),
     set('pods', address, disjointRanges(words, pods)),
     set('service-ranges', address, disjointRanges(words, node.serviceRanges)),
     set(
@@ -120,7 +121,13 @@ function baseChains(node: NodeDecision, words: Words, { fullyRandom }: Features)
   const mark = markText(node.markBit);
   const masquerade = fullyRandom ? 'masquerade fully-random' : 'masquerade';
   const refused = gotoText(refuse);
+  const [reachedItself = '', ...further] = sameAddressMatches(words);
+  const ways = further.map((_, index) => `reached-itself-${index + 1}`);
   const ranges = node.serviceRanges.length > 0;
+  const then = (index: number): string => {
+    const name = ways[index];
+    return name === undefined ? masquerade : gotoText({ name });
+  };
   const dispatch = (where: string, place: Place): string =>
     `${where}meta priority set ${destinationKey(words, place)} map @${dispatchMaps[place]} goto dispatch`;
   // Rule N2: addresses first, so that an external IP at the node's own address wins over a node port.
@@ -136,6 +143,14 @@ function baseChains(node: NodeDecision, words: Words, { fullyRandom }: Features)
     ...(ranges ? [`${header} daddr @service-ranges ${where}drop`] : []),
   ];
   return [
+    // Deepest first: a chain must be there before a rule leads to it.
+    ...further
+      .map((match, index) => ({
+        name: ways[index] ?? '',
+        hook: undefined,
+        rules: [`${match} ${then(index + 1)}`],
+      }))
+      .toReversed(),
     // A number without a chain can only be one that has just gone: such a packet must not go out untranslated.
     { name: 'dispatch', hook: undefined, rules: [`meta priority vmap @${shapeMap}`, 'drop'] },
     { name: 'services', hook: undefined, rules: services },
@@ -145,7 +160,7 @@ function baseChains(node: NodeDecision, words: Words, { fullyRandom }: Features)
     hook('postrouting', 'postrouting', 95, [
       'ct status dnat meta priority set none',
       `meta mark & ${mark} == ${mark} goto masquerade-now`,
-      `ct status dnat ${header} saddr . ${header} daddr @hairpin ${masquerade}`,
+      `ct status dnat ${reachedItself} ${then(0)}`,
     ]),
   ];
 }

@@ -5,7 +5,7 @@
  * Beyond the answer it holds the rules to their promises: the packet's mark leaves as it came, the priority is cleared,
  * a look-up that finds no row never lets a packet for a Service through.
  */
-import { contains, parseAddress, parseCidr } from '../../core/cidr.ts';
+import { contains, formatAddress, parseAddress, parseCidr } from '../../core/cidr.ts';
 import { SluiceError, unreachable } from '../../core/errors.ts';
 import type { NodeFacts, Outcome, Packet } from '../packet.ts';
 import type { Field, Ruleset, Statement } from './ruleset.ts';
@@ -212,6 +212,12 @@ class Walk {
     switch (statement.kind) {
       case 'in-set':
         return (this.#find(statement.lookup.set, statement.lookup.key) !== undefined) !== statement.not;
+      case 'same-digit': {
+        const [source, destination] = [this.#packet.source, this.#address].map((text) =>
+          masked(text, statement.mask),
+        );
+        return this.#set(statement.set).elements.has(`${source} . ${destination}`);
+      }
       case 'not-in-range':
         return !within(this.#value(statement.field), statement.range);
       case 'interface': {
@@ -261,9 +267,14 @@ class Walk {
     return true;
   }
 
-  #find(name: string, key: readonly Field[]): string | undefined {
+  #set(name: string): NonNullable<ReturnType<Ruleset['sets']['get']>> {
     const set = this.#ruleset.sets.get(name);
     if (set === undefined) throw wrong(`there is no set ${name}`);
+    return set;
+  }
+
+  #find(name: string, key: readonly Field[]): string | undefined {
+    const set = this.#set(name);
     const values = key.map((field) => this.#value(field));
     if (!set.interval) return set.elements.get(values.join(' . '));
     for (const [element, value] of set.elements) {
@@ -299,6 +310,17 @@ class Walk {
 function numberOf(priority: number): string {
   const high = Math.trunc(priority / 65_536).toString(16);
   return priority === 0 ? 'none' : `${high}:${(priority % 65_536).toString(16)}`;
+}
+
+/** The bits of an address that a mask leaves, as nft lists them. */
+function masked(text: string, mask: string): string {
+  const [address, bits] = [parseAddress(text), parseAddress(mask)];
+  if (address === undefined || bits === undefined) throw wrong(`no address: ${text} or ${mask}`);
+  const left = formatAddress({ family: address.family, value: address.value & bits.value });
+  const [, high, low] = /^::([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(left) ?? [];
+  if (high === undefined || low === undefined) return left;
+  const value = BigInt(`0x${high}`) * 65_536n + BigInt(`0x${low}`);
+  return `::${formatAddress({ family: 'IPv4', value })}`;
 }
 
 function within(value: string, part: string): boolean {

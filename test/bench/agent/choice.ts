@@ -11,6 +11,7 @@ export const rowNames = [
   'churn',
   'lost',
   'latency',
+  'packets',
   'memory',
   'restart',
 ] as const;

@@ -4,6 +4,7 @@ import type { Choice, RowName } from './choice.ts';
 import { changeRows } from './change.ts';
 import { latencyRows } from './latency.ts';
 import { lostRows } from './lost.ts';
+import { packetRows } from './packets.ts';
 import { liveRows, measureLive } from './live.ts';
 import { Stage, unlessGivenUp, type Mode } from './stage.ts';
 import {
@@ -55,6 +56,10 @@ export async function measureStage(options: StageOptions): Promise<readonly Row[
     if (any('latency') && size.services > 2_000) {
       step(`${mode}: first packets`);
       add(await latencyRows(stage, mode));
+    }
+    if (any('packets') && size.services <= 2_000) {
+      step(`${mode}: packets of an open flow`);
+      add(await packetRows(stage, mode));
     }
   }
   return rows;
