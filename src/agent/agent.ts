@@ -71,6 +71,7 @@ export class Agent implements AgentHearer {
       clock,
       random,
       programmed: (family) => this.#families.get(family)?.sync.state.programmed === true,
+      whenWritten: (family, then) => this.#families.get(family)?.sync.whenWritten(then),
       nodePortAddresses: (family) => this.#nodeDecision(family).nodePortAddresses,
       proxyHealthy: () => this.health().healthy,
       onFailed: (service, address, port, error) => telemetry.healthPortFailed(service, address, port, error),

@@ -1,8 +1,9 @@
 /**
  * The health-check node ports of the Services: which are wished for, what each answers, and the listeners behind them.
  *
- * Invariant: no port of a family is opened before that family's rules are in the kernel, so that no balancer is told
- * to send traffic where nothing forwards it.
+ * Invariants: no port of a family is opened before that family's rules are in the kernel, and no answer grows before the
+ * rules that it speaks of are, so that no balancer is told to send traffic where nothing forwards it. An answer shrinks
+ * at once.
  */
 import type { IpFamily, ObjectKey } from '../../core/objects.ts';
 import type { HealthCheck } from '../decide/facts.ts';
@@ -13,12 +14,16 @@ import { HealthListeners, type HealthPort, type ListenerOptions } from './listen
 export interface HealthChecksOptions extends Omit<ListenerOptions, 'ready'> {
   /** The first whole write of the family has succeeded. */
   readonly programmed: (family: IpFamily) => boolean;
+  /** Calls back when all that is known now of the family is in the kernel; at once where it is already. */
+  readonly whenWritten: (family: IpFamily, then: () => void) => void;
   readonly nodePortAddresses: (family: IpFamily) => NodeDecision['nodePortAddresses'];
 }
 
 export class HealthChecks {
   readonly #options: HealthChecksOptions;
   readonly #listeners: HealthListeners;
+  /** What is decided, and what is answered until the rules for it are written. */
+  readonly #decided = new Map<string, HealthCheck>();
   readonly #checks = new Map<string, HealthCheck>();
 
   constructor(options: HealthChecksOptions) {
@@ -46,10 +51,23 @@ export class HealthChecks {
       const of = after ?? before;
       if (of === undefined) continue;
       if (before?.port !== after?.port) moved = true;
-      if (after === undefined) this.#checks.delete(checkKey(of.service, of.family));
-      else this.#checks.set(checkKey(of.service, of.family), after);
+      const key = checkKey(of.service, of.family);
+      if (after === undefined) {
+        this.#decided.delete(key);
+        this.#checks.delete(key);
+      } else this.#answer(key, after);
     }
     return moved;
+  }
+
+  #answer(key: string, check: HealthCheck): void {
+    const ready = Math.min(check.ready, this.#checks.get(key)?.ready ?? 0);
+    this.#decided.set(key, check);
+    this.#checks.set(key, { ...check, ready });
+    if (ready === check.ready) return;
+    this.#options.whenWritten(check.family, () => {
+      if (this.#decided.get(key) === check) this.#checks.set(key, check);
+    });
   }
 
   sync(): void {
