@@ -169,3 +169,11 @@ export async function until(
     await sleep(everyMs);
   }
 }
+
+/**
+ * Forgets the connections of a node from before there were rules: they are tracked as they were, and one from the same
+ * port would follow them, past the rules. To be called once a Service is served that many have asked for in vain.
+ */
+export async function forgetEarlier(bed: Bed, node: string): Promise<void> {
+  await bed.succeed(node, 'conntrack', ['-F']);
+}

@@ -9,7 +9,7 @@ import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import { cleanUp, startAgent } from './agent-process.ts';
 import { Bed } from '../../src/sandbox/bed/bed.ts';
 import type { Attempt, Destination } from '../../src/sandbox/bed/traffic.ts';
-import { until } from './check.ts';
+import { forgetEarlier, until } from './check.ts';
 import { PacketCluster } from './cluster.ts';
 
 let bed: Bed;
@@ -126,6 +126,8 @@ describe.each(kinds)('with %s', (_name, backend) => {
     const agent = await startAgent(bed, 'n1', { kubeconfig: cluster.kubeconfig, args: backend });
     try {
       await until('both serve', async () => (await answers()).join() === 'n1-a,n2-a');
+      await forgetEarlier(bed, 'n1');
+      await forgetEarlier(bed, 'n1');
       await until('the health check counts it', async () => (await health()) === '200');
 
       // Ten connections, of which some are to the endpoint that is to go.
@@ -193,6 +195,7 @@ test('a Service that appears while a node is drained sends nothing there either,
   const agent = await startAgent(bed, 'n1', { kubeconfig: cluster.kubeconfig, args: ['--backend=nftables'] });
   try {
     await until('both serve', async () => (await answers()).join() === 'n1-a,n2-a');
+    await forgetEarlier(bed, 'n1');
     const held = await Promise.all(Array.from({ length: 10 }, () => bed.hold('n1-b', web)));
     const draining = drain('node/n1', '--timeout=60s', '--every=200ms', '-o', 'json');
     await until('nothing new comes to the node', async () => (await answers()).join() === 'n2-a');

@@ -9,7 +9,7 @@ import { cleanUp, logOf, startAgent } from './agent-process.ts';
 import { Bed } from '../../src/sandbox/bed/bed.ts';
 import type { Destination } from '../../src/sandbox/bed/traffic.ts';
 import { clusterRange } from '../../src/sandbox/bed/topology.ts';
-import { prepareBed, until } from './check.ts';
+import { forgetEarlier, prepareBed, until } from './check.ts';
 import { PacketCluster } from './cluster.ts';
 import { startKubeProxy } from './kube-proxy.ts';
 import { Atlas, type World, type WorldService } from './world.ts';
@@ -111,8 +111,7 @@ describe.each(modes)('kube-proxy in $mode mode beside $backend', ({ mode, backen
     running.push(proxy, agent);
     try {
       await bothServe(['n1-a', 'n2-a']);
-      // Connections from before there were rules are tracked as they were, and one from the same port would follow them.
-      await bed.succeed('n1', 'conntrack', ['-F']);
+      await forgetEarlier(bed, 'n1');
 
       const watched = await Promise.all(
         ['ours-web', 'theirs-web'].flatMap((of) => [
