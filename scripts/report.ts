@@ -16,6 +16,8 @@ export interface FileReport {
   readonly passed: number;
   readonly failed: readonly string[];
   readonly skipped: readonly string[];
+  /** Counted as passed, but only at the second try. */
+  readonly again: readonly string[];
 }
 
 /** Sums of the lines of one report. */
@@ -24,6 +26,8 @@ export interface Report {
   readonly passed: number;
   readonly failed: readonly string[];
   readonly skipped: readonly string[];
+  /** Counted as passed, but only at the second try. */
+  readonly again: readonly string[];
 }
 
 function fileReport(module: TestModule): FileReport {
@@ -40,6 +44,9 @@ function fileReport(module: TestModule): FileReport {
     passed: tests.filter((test) => test.result().state === 'passed').length,
     failed: [...named('failed'), ...failedHooks, ...failedFile],
     skipped: [...named('skipped'), ...named('pending')],
+    again: tests
+      .filter((test) => test.diagnostic()?.flaky === true)
+      .map((test) => `${file} > ${test.fullName}`),
   };
 }
 
@@ -50,7 +57,13 @@ export function lineReporter(path: string): Reporter {
     onTestModuleEnd: (module) => write(fileReport(module)),
     onTestRunEnd: (_modules, unhandled) => {
       for (const error of unhandled) {
-        write({ file: '', passed: 0, failed: [`outside any test: ${error.message}`], skipped: [] });
+        write({
+          file: '',
+          passed: 0,
+          failed: [`outside any test: ${error.message}`],
+          skipped: [],
+          again: [],
+        });
       }
     },
   };
@@ -69,5 +82,6 @@ export function readReport(path: string): Report {
     passed: lines.reduce((sum, line) => sum + line.passed, 0),
     failed: lines.flatMap((line) => line.failed),
     skipped: lines.flatMap((line) => line.skipped),
+    again: lines.flatMap((line) => line.again),
   };
 }

@@ -24,6 +24,8 @@ interface Outcome {
   readonly passed: number;
   readonly failed: readonly string[];
   readonly skipped: readonly string[];
+  /** Passed, but only at the second try. */
+  readonly again: readonly string[];
 }
 
 /** A hanging stage is ended: the whole run has to fit into a CI's patience. */
@@ -52,13 +54,13 @@ async function runCheck(check: Check): Promise<Outcome> {
   const result = await run(check.command, check.args, { limitMs });
   if (result.code === 0) {
     say(`${padded(check.name)} passed, ${result.seconds.toFixed(1)} s`);
-    return { passed: 1, failed: [], skipped: [] };
+    return { passed: 1, failed: [], skipped: [], again: [] };
   }
   say(result.output.trimEnd());
   say(
     `${padded(check.name)} FAILED, ${result.seconds.toFixed(1)} s${check.cure && ` (mend it with: ${check.cure})`}`,
   );
-  return { passed: 0, failed: [check.name], skipped: [] };
+  return { passed: 0, failed: [check.name], skipped: [], again: [] };
 }
 
 /** @returns the environment for the project, or why it cannot run. */
@@ -78,7 +80,7 @@ async function runProject(project: Project, env: Record<string, string>, folder:
     const failed = process.env['CI'] === 'true';
     say(`${padded(project.name)} ${failed ? 'FAILED' : 'skipped'}: ${prepared}`);
     const named = [`${project.name} (whole stage): ${prepared}`];
-    return { passed: 0, failed: failed ? named : [], skipped: failed ? [] : named };
+    return { passed: 0, failed: failed ? named : [], skipped: failed ? [] : named, again: [] };
   }
   const report = join(folder, `${project.name}.jsonl`);
   const result = await run('vitest', ['run', '--project', project.name], {
@@ -95,12 +97,12 @@ async function runProject(project: Project, env: Record<string, string>, folder:
       },
     },
   });
-  const { passed, failed, skipped } = readReport(report);
+  const { passed, failed, skipped, again } = readReport(report);
   const unexplained =
     result.code !== 0 && failed.length === 0
       ? [`${project.name}: vitest ended with ${result.code ?? 'a signal'}`]
       : [];
-  const outcome = { passed, failed: [...failed, ...unexplained], skipped };
+  const outcome = { passed, failed: [...failed, ...unexplained], skipped, again };
   const bad = outcome.failed.length > 0;
   if (bad) say(result.output.trimEnd());
   const counts = `${passed} passed${bad ? `, ${outcome.failed.length} FAILED` : ''}`;
@@ -127,6 +129,10 @@ async function main(): Promise<void> {
   const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
   const failed = outcomes.flatMap((outcome) => outcome.failed);
   const skipped = outcomes.flatMap((outcome) => outcome.skipped);
+  const again = outcomes.flatMap((outcome) => outcome.again);
+  if (again.length > 0) {
+    say(`\npassed at the second try only:\n${again.map((name) => `  ${name}`).join('\n')}`);
+  }
   if (skipped.length > 0) say(`\nskipped:\n${skipped.map((name) => `  ${name}`).join('\n')}`);
   if (failed.length > 0) say(`\nfailed:\n${failed.map((name) => `  ${name}`).join('\n')}`);
   say('');
