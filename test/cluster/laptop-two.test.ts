@@ -47,7 +47,7 @@ async function gone(service: Manifest): Promise<void> {
 }
 
 test('the second says who serves and how to change that, writes nothing, and takes nothing off at its end', async () => {
-  const service = await served('one', 31_201);
+  const service = await served('one', 30_061);
   const here = ground.local();
   const { addresses } = await ready(here, 'one');
   // The first has said all that it has to say.
@@ -62,7 +62,7 @@ test('the second says who serves and how to change that, writes nothing, and tak
     `\`sluice local\` on ${before?.metadata?.annotations?.[mark] ?? ''} serves it; to serve it here instead: \`sluice local --take-over\``,
   );
   // What comes later is served by one of them as well, and the other says so.
-  const later = await served('later', 31_202);
+  const later = await served('later', 30_062);
   await until('one serves it and the other says so', () => {
     const states = [here, there].map(
       (local) => local.rows().find((one) => one.service === 'default/later')?.state,
@@ -82,7 +82,7 @@ test('the second says who serves and how to change that, writes nothing, and tak
 });
 
 test('--take-over: the other lets go of it and leaves it alone; what it ends with is as it was found', async () => {
-  const service = await served('moves', 31_203);
+  const service = await served('moves', 30_063);
   const here = ground.local();
   const { addresses } = await ready(here, 'moves');
   const there = ground.local(['--take-over'], 'json', second);
@@ -106,7 +106,7 @@ test('--take-over: the other lets go of it and leaves it alone; what it ends wit
 });
 
 test('a machine that went away: --release leaves its Services and says how to release them too', async () => {
-  const service = await served('orphan', 31_204);
+  const service = await served('orphan', 30_064);
   const lost = ground.local();
   await ready(lost, 'orphan');
   await lost.end('SIGKILL');

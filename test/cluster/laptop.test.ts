@@ -62,15 +62,15 @@ test('a Service gets an address of this machine, answers on it, and is left as i
 
 test('TCP and UDP on one number; ports come, go and change without cutting others', async () => {
   const ports = [
-    { name: 'dns', port: 5353, protocol: 'TCP', nodePort: 31_101 },
-    { name: 'dns-udp', port: 5353, protocol: 'UDP', nodePort: 31_101 },
+    { name: 'dns', port: 5353, protocol: 'TCP', nodePort: 30_001 },
+    { name: 'dns-udp', port: 5353, protocol: 'UDP', nodePort: 30_001 },
   ];
   const service = ground.service({ ports }, 'dns');
   await apply(ground.api, service);
   for (const name of ['n1', 'n2']) {
     const address = `127.77.0.${name.slice(1)}`;
-    echoes.push(await tcpEcho(address, 31_101, name), await udpEcho(address, 31_101, name));
-    echoes.push(await tcpEcho(address, 31_102, `${name}-more`));
+    echoes.push(await tcpEcho(address, 30_001, name), await udpEcho(address, 30_001, name));
+    echoes.push(await tcpEcho(address, 30_002, `${name}-more`));
   }
   const local = ground.local();
   const row = await ground.shows(local, 'dns', 'is ready', ({ state }) => state === 'ready');
@@ -85,7 +85,7 @@ test('TCP and UDP on one number; ports come, go and change without cutting other
     heard += data.toString();
   });
   await until('the greeting', () => Promise.resolve(heard === '' ? undefined : heard));
-  const more = { name: 'more', port: 5354, protocol: 'TCP', nodePort: 31_102 };
+  const more = { name: 'more', port: 5354, protocol: 'TCP', nodePort: 30_002 };
   await merge(ground.api, service, { spec: { ports: [...ports, more] } });
   await ground.shows(
     local,
@@ -120,11 +120,11 @@ test('TCP and UDP on one number; ports come, go and change without cutting other
 
 test('policy Local leads to nodes with endpoints only, and follows them', async () => {
   const service = ground.service(
-    { ports: [{ port: 7000, nodePort: 31_110 }], externalTrafficPolicy: 'Local' },
+    { ports: [{ port: 7000, nodePort: 30_010 }], externalTrafficPolicy: 'Local' },
     'pinned',
   );
   await apply(ground.api, service);
-  echoes.push(await tcpEcho('127.77.0.1', 31_110, 'n1'), await tcpEcho('127.77.0.2', 31_110, 'n2'));
+  echoes.push(await tcpEcho('127.77.0.1', 30_010, 'n1'), await tcpEcho('127.77.0.2', 30_010, 'n2'));
   const endpoint = (node: string) => ({
     addresses: [`10.1.0.${node.slice(1)}`],
     nodeName: node,
@@ -149,9 +149,9 @@ test('policy Local leads to nodes with endpoints only, and follows them', async 
 });
 
 test('a port that another program holds is named in the condition, and opened once it is free', async () => {
-  const service = ground.service({ ports: [{ port: 7010, nodePort: 31_120 }] }, 'blocked');
+  const service = ground.service({ ports: [{ port: 7010, nodePort: 30_020 }] }, 'blocked');
   const blocker = await tcpEcho('0.0.0.0', 7010, 'somebody');
-  echoes.push(await tcpEcho('127.77.0.1', 31_120, 'n1'));
+  echoes.push(await tcpEcho('127.77.0.1', 30_020, 'n1'));
   await apply(ground.api, service);
   const local = ground.local();
   await ground.shows(local, 'blocked', 'fails', ({ state }) => state === 'failed');
@@ -169,9 +169,9 @@ test('a port that another program holds is named in the condition, and opened on
 });
 
 test('after a crash the next one adopts; a second one beside it stands by and takes over', async () => {
-  const service = ground.service({ ports: [{ port: 7020, nodePort: 31_130 }] }, 'adopted');
+  const service = ground.service({ ports: [{ port: 7020, nodePort: 30_030 }] }, 'adopted');
   await apply(ground.api, service);
-  echoes.push(await tcpEcho('127.77.0.1', 31_130, 'n1'), await tcpEcho('127.77.0.2', 31_130, 'n2'));
+  echoes.push(await tcpEcho('127.77.0.1', 30_030, 'n1'), await tcpEcho('127.77.0.2', 30_030, 'n2'));
   const first = ground.local();
   const row = await ground.shows(first, 'adopted', 'is ready', ({ state }) => state === 'ready');
   await first.end('SIGKILL');
@@ -198,11 +198,11 @@ test('after a crash the next one adopts; a second one beside it stands by and ta
 
 test('a Service without a class is served where it is asked for, and left alone where not', async () => {
   const service = ground.service(
-    { ports: [{ port: 7030, nodePort: 31_140 }], loadBalancerClass: undefined },
+    { ports: [{ port: 7030, nodePort: 30_040 }], loadBalancerClass: undefined },
     'classless',
   );
   await apply(ground.api, service);
-  echoes.push(await tcpEcho('127.77.0.1', 31_140, 'n1'), await tcpEcho('127.77.0.2', 31_140, 'n2'));
+  echoes.push(await tcpEcho('127.77.0.1', 30_040, 'n1'), await tcpEcho('127.77.0.2', 30_040, 'n2'));
   const shy = ground.local([], 'text');
   await until('it serves', () => Promise.resolve(shy.out.includes('Serving') ? true : undefined));
   const local = shy;
@@ -219,12 +219,12 @@ test('a Service without a class is served where it is asked for, and left alone 
 
 test('source ranges are honoured and follow changes; a node that dies is left out', async () => {
   const service = ground.service(
-    { ports: [{ port: 7040, nodePort: 31_150 }], loadBalancerSourceRanges: ['192.0.2.0/24'] },
+    { ports: [{ port: 7040, nodePort: 30_050 }], loadBalancerSourceRanges: ['192.0.2.0/24'] },
     'guarded',
   );
   await apply(ground.api, service);
-  const one = await tcpEcho('127.77.0.1', 31_150, 'n1');
-  const two = await tcpEcho('127.77.0.2', 31_150, 'n2');
+  const one = await tcpEcho('127.77.0.1', 30_050, 'n1');
+  const two = await tcpEcho('127.77.0.2', 30_050, 'n2');
   echoes.push(two);
   const local = ground.local();
   const row = await ground.shows(local, 'guarded', 'is ready', ({ state }) => state === 'ready');

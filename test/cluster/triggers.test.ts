@@ -100,17 +100,17 @@ describe.concurrent('a change of the spec', () => {
     const before = await ground.held(service);
     const old = before.targets[0]?.Port;
     const mark = await ground.mark();
-    await ground.change(service, withPorts({ name: 'http', port: 80, nodePort: 32_321 }));
+    await ground.change(service, withPorts({ name: 'http', port: 80, nodePort: 30_021 }));
     // For a while both are there.
     const both = await ground.holds(
       service,
       'the new targets',
-      ({ targets }) => targets.filter(({ Port }) => Port === 32_321).length === 3,
+      ({ targets }) => targets.filter(({ Port }) => Port === 30_021).length === 3,
     );
     expect(both.targets.filter(({ Port }) => Port === old).length).toBe(3);
     expect(await ground.tells(service, 'InSync', 'False', 'HandingOver')).toContain('stay until');
     const after = await ground.holds(service, 'only the new targets', ({ targets }) => targets.length === 3);
-    expect(after.targets.every(({ Port }) => Port === 32_321)).toBe(true);
+    expect(after.targets.every(({ Port }) => Port === 30_021)).toBe(true);
     expect(after.groups.map((group) => group['TargetGroupArn'])).toEqual(
       before.groups.map((group) => group['TargetGroupArn']),
     );
