@@ -34,8 +34,10 @@ const ready = (local: Local, name: string) =>
 const elsewhere = (local: Local, name: string) =>
   ground.shows(local, name, 'is elsewhere', ({ state }) => state === 'elsewhere');
 
-async function served(name: string, nodePort: number): Promise<Manifest> {
-  const made = ground.service({ ports: [{ port: nodePort - 20_000, nodePort }] }, name);
+/** The Service of this number: port 11200 and more, node port 30060 and more. */
+async function served(name: string, number: number): Promise<Manifest> {
+  const nodePort = 30_060 + number;
+  const made = ground.service({ ports: [{ port: 11_200 + number, nodePort }] }, name);
   echoes.push(await tcpEcho('127.75.0.1', nodePort, 'n1'));
   await apply(ground.api, made);
   return made;
@@ -47,7 +49,7 @@ async function gone(service: Manifest): Promise<void> {
 }
 
 test('the second says who serves and how to change that, writes nothing, and takes nothing off at its end', async () => {
-  const service = await served('one', 30_061);
+  const service = await served('one', 1);
   const here = ground.local();
   const { addresses } = await ready(here, 'one');
   // The first has said all that it has to say.
@@ -62,7 +64,7 @@ test('the second says who serves and how to change that, writes nothing, and tak
     `\`sluice local\` on ${before?.metadata?.annotations?.[mark] ?? ''} serves it; to serve it here instead: \`sluice local --take-over\``,
   );
   // What comes later is served by one of them as well, and the other says so.
-  const later = await served('later', 30_062);
+  const later = await served('later', 2);
   await until('one serves it and the other says so', () => {
     const states = [here, there].map(
       (local) => local.rows().find((one) => one.service === 'default/later')?.state,
@@ -82,7 +84,7 @@ test('the second says who serves and how to change that, writes nothing, and tak
 });
 
 test('--take-over: the other lets go of it and leaves it alone; what it ends with is as it was found', async () => {
-  const service = await served('moves', 30_063);
+  const service = await served('moves', 3);
   const here = ground.local();
   const { addresses } = await ready(here, 'moves');
   const there = ground.local(['--take-over'], 'json', second);
@@ -106,7 +108,7 @@ test('--take-over: the other lets go of it and leaves it alone; what it ends wit
 });
 
 test('a machine that went away: --release leaves its Services and says how to release them too', async () => {
-  const service = await served('orphan', 30_064);
+  const service = await served('orphan', 4);
   const lost = ground.local();
   await ready(lost, 'orphan');
   await lost.end('SIGKILL');
