@@ -16,6 +16,7 @@ import {
   watchTraffic,
 } from './announce/lan.ts';
 import { AnnounceStage, bothAddresses } from './announce/stage.ts';
+import { logOf } from './agent-process.ts';
 import type { Attempt } from '../../src/sandbox/bed/traffic.ts';
 
 let stage: AnnounceStage;
@@ -190,6 +191,7 @@ test('an agent that is killed and started again loses no connection, old or new'
 
 test('a frozen agent: one holder again within the lifetime and a second, and no client packet lost', async () => {
   const node = await gather();
+  const frozenAt = Date.now();
   const seen = await during(async () => {
     stage.agent(node).signal('SIGSTOP');
     const begun = performance.now();
@@ -204,4 +206,10 @@ test('a frozen agent: one holder again within the lifetime and a second, and no 
   });
   for (const [what, attempts] of seen) expect.soft(lost(attempts), what).toBe(0);
   for (const address of bothAddresses) expect(await stage.holders(address)).not.toContain(node);
+  // What it heard of the other while it was frozen it has not answered with a claim of its own.
+  const logs = await Promise.all([...stage.agents.values()].map(logOf));
+  expect(
+    logs.flat().filter(({ msg, time }) => Date.parse(String(time)) > frozenAt && msg.endsWith('is its own')),
+  ).toEqual([]);
+  await stage.settled(bothAddresses, 2_000);
 });

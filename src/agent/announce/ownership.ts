@@ -72,7 +72,7 @@ export class Ownership {
       awakeMs: timings.beatMs / 2,
       slept: (ms) => this.#slept(ms),
     });
-    this.#repeats = new Repeats(clock, announcer);
+    this.#repeats = new Repeats({ clock, announcer, mayTell: () => this.mayRenew() });
     this.#holdings = new Holdings({
       me,
       clock,
@@ -186,20 +186,29 @@ export class Ownership {
     this.#turns.listenFirst();
   }
 
-  /** Somebody on the link says that an address of ours is his. */
-  contested(address: string, mac: string): void {
+  /**
+   * Somebody on the link says that an address of ours is his. @returns whether that is so, and this node answers for it
+   * all the same.
+   */
+  contested(address: string, mac: string): boolean {
     const claim = this.#table.of(address);
     const mine = this.#holdings.get(address);
     // While an address goes from one of us to another both are heard of for a moment.
-    if (mine?.state !== 'up' || claim?.member !== this.#me || claim.state !== 'held') return;
+    if (mine?.state !== 'up' || claim?.member !== this.#me || claim.state !== 'held') return false;
+    if (!this.mayRenew()) {
+      // Whoever has it by now is right to say so. If it is still ours after listening, that is told.
+      this.#repeats.tell([address]);
+      return false;
+    }
     this.#say({ kind: 'contested', address, mac });
     if (this.standing.right.kind === 'last-resort') {
       this.#lastResort.rest(address);
       this.#acts.drop(address, 'contested');
       this.#holdings.apply();
-      return;
+      return false;
     }
     this.#repeats.tell([address]);
+    return true;
   }
 
   // ── what others ask ──
@@ -276,6 +285,7 @@ export class Ownership {
     for (let tries = 0; tries < mostListens && !this.mayRenew(); tries += 1) await sleep(clock, listenMs);
     this.#ended.abort();
     this.#turns.stop();
+    this.#repeats.stop();
     // Heard until the engine has ended, however long that takes: silence would say that this node is gone.
     await announcer.stop(how);
     this.#beats.stop();

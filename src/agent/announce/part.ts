@@ -260,8 +260,7 @@ export class AnnouncePart {
 
   #contested(address: string, mac: string): void {
     const wallMs = this.#options.clock.wall();
-    this.#ownership.contested(address, mac);
-    if (this.#ownership.holds(address)?.state !== 'up') return;
+    if (!this.#ownership.contested(address, mac)) return;
     const before = this.#heard.get(address);
     if (before?.contested?.mac === mac && wallMs - before.contested.wallMs < sweepMs) return;
     this.#heard.set(address, { contested: { mac, wallMs }, asked: before?.asked ?? 0 });

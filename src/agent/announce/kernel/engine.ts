@@ -55,7 +55,8 @@ export class KernelAnnouncer implements Announcer {
   readonly #report = new HeldReport((address, error) => this.#events?.held(address, error));
   #events: AnnouncerEvents | undefined;
   #ears: Ears | undefined;
-  #wanted: readonly Holding[] = [];
+  /** By address. */
+  #wanted: ReadonlyMap<string, Holding> = new Map();
   /** Nobody has said what this run holds: what an earlier one left stays. */
   #fresh = true;
   #running: Promise<void> = Promise.resolve();
@@ -79,14 +80,17 @@ export class KernelAnnouncer implements Announcer {
       clock: this.#clock,
       random: options.random ?? Math.random,
       where: (id) => {
-        const { bytes, link } = this.#placements.get(id) ?? {};
-        const facts = link === undefined ? undefined : this.#table.link(link);
-        return bytes === undefined || facts === undefined
-          ? undefined
-          : { address: bytes, link: facts.index, mac: facts.mac };
+        const placement = this.#placements.get(id);
+        // Given up a moment ago, and not taken away yet.
+        if (placement?.link === undefined || !this.#wanted.has(placement.address)) return undefined;
+        const facts = this.#table.link(placement.link);
+        return facts && { address: placement.bytes, link: facts.index, mac: facts.mac };
       },
       send: (link, frame, until) => this.#keeper.kernel?.frame(link, frame, until),
-      stale: () => this.#clock.now() - this.#lastTick >= standsMs,
+      mayTell: () =>
+        this.#clock.now() - this.#lastTick < standsMs &&
+        this.#events !== undefined &&
+        this.#events.mayRenew(),
     });
     this.#carrier = new Carrier({
       clock: this.#clock,
@@ -139,7 +143,7 @@ export class KernelAnnouncer implements Announcer {
   hold(holdings: readonly Holding[]): Promise<void> {
     // A decision made after a stand-still counts; what was held before it does not any more.
     this.#checkStandStill();
-    this.#wanted = holdings;
+    this.#wanted = new Map(holdings.map((holding) => [holding.address, holding]));
     this.#fresh = false;
     return this.#pass();
   }
@@ -172,7 +176,7 @@ export class KernelAnnouncer implements Announcer {
 
   async stop(how: 'release' | 'keep'): Promise<void> {
     this.#ending = true;
-    if (how === 'release') this.#wanted = [];
+    if (how === 'release') this.#wanted = new Map();
     await this.#pass();
     this.#stopped = true;
     await attempt(how === 'release' ? this.#guard.remove() : this.#guard.close());
@@ -284,7 +288,7 @@ export class KernelAnnouncer implements Announcer {
     if (this.#fresh) return;
     for (const placement of this.#placements.values()) this.#carrier.fell(placement, lapsed);
     this.#report.update(this.#placements.values());
-    this.#wanted = [];
+    this.#wanted = new Map();
     void this.#pass();
   }
 
@@ -335,7 +339,7 @@ export class KernelAnnouncer implements Announcer {
   async #carryOut(): Promise<void> {
     const { kernel } = this.#keeper;
     if (this.#fresh || this.#stopped || kernel === undefined) return;
-    const wanted = new Map(this.#wanted.map((holding) => [holding.address, holding]));
+    const wanted = this.#wanted;
     const dropped = this.#placements.become(wanted.values());
     for (const placement of dropped) this.#herald.stop(placement.id);
     const guarded = await this.#guardAll(wanted, dropped);

@@ -1,6 +1,7 @@
 /**
  * Tells the neighbours whose addresses are: in the rhythm of `Rounds`, by frames made when they are due, so that they
- * bear the MAC that the link has then.
+ * bear the MAC that the link has then. A process that has slept claims nothing before it has listened: the address may
+ * be another's by now, and neighbours believe whoever spoke last.
  */
 import type { Clock, Random } from '../../../core/clock.ts';
 import { gratuitousArps } from './arp.ts';
@@ -21,11 +22,13 @@ export interface HeraldOptions {
   readonly where: (id: string) => Standing | undefined;
   /** Sends a frame out of a link, but not later than a time of the clock. */
   readonly send: (link: number, frame: Buffer, until: number) => void;
-  /** The process has stood still: what it believes to hold may be another's. */
-  readonly stale: () => boolean;
+  /** This process has listened since it last slept: what it believes to hold is its own. */
+  readonly mayTell: () => boolean;
 }
 
 const tellWithinMs = 500;
+/** Until it is asked again whether this process has listened. */
+const unheardMs = 25;
 
 export class Herald {
   readonly #options: HeraldOptions;
@@ -58,8 +61,14 @@ export class Herald {
   #round(): void {
     this.#cancel();
     if (this.#ended) return;
-    const { clock, where, send, stale } = this.#options;
+    const { clock, where, send, mayTell } = this.#options;
     const now = clock.now();
+    const next = this.#rounds.next();
+    if (next === undefined) return;
+    if (!mayTell()) {
+      this.#again(Math.max(unheardMs, next - now));
+      return;
+    }
     for (const id of this.#rounds.due(now)) {
       const standing = where(id);
       if (standing === undefined || standing.mac.length !== 6) continue;
@@ -68,10 +77,11 @@ export class Herald {
         address.length === 4 ? gratuitousArps(mac, address) : [unsolicitedAdvertisement(mac, address)];
       for (const frame of frames) send(link, frame, now + tellWithinMs);
     }
-    const next = this.#rounds.next();
-    if (next === undefined) return;
-    this.#cancel = clock.schedule(Math.max(1, next - clock.now()), () => {
-      if (!stale()) this.#round();
-    });
+    const after = this.#rounds.next();
+    if (after !== undefined) this.#again(Math.max(1, after - clock.now()));
+  }
+
+  #again(ms: number): void {
+    this.#cancel = this.#options.clock.schedule(ms, () => this.#round());
   }
 }
