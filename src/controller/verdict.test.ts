@@ -1,82 +1,21 @@
-/** From what a pass found to what the user reads: each row is one situation. */
+/** From what a pass found to the conditions that the user reads: each row is one situation. */
 import { describe, expect, test } from 'vitest';
 import { SluiceError, type ErrorKind } from '../core/errors.ts';
-import type { Step, Wait } from '../core/plan.ts';
 import type { Problem } from '../core/problems.ts';
-import type { Address, TargetsReport } from '../core/provider.ts';
 import type { ReasonCode } from '../core/reasons.ts';
-import { describeError, judge, listSteps, settingsInForce, type Facts } from './verdict.ts';
-
-const ready: Address = { kind: 'ready', ingress: [{ hostname: 'web.example.com' }] };
-
-/** A Service that is well, with what a row is about. */
-function facts(change: Partial<Facts> = {}): Facts {
-  return {
-    problems: [],
-    address: ready,
-    targets: { groups: [group()] },
-    error: undefined,
-    failures: [],
-    held: [],
-    waits: [],
-    withheld: undefined,
-    settings: 'abcd1234',
-    ...change,
-  };
-}
-
-type Group = TargetsReport['groups'][number];
-
-function group(change: Partial<Group> = {}): Group {
-  return { listener: '80/TCP', healthy: 2, total: 2, reason: '', settling: false, ...change };
-}
-
-function step(change: Partial<Step> = {}): Step {
-  return {
-    id: 'createListener.80-TCP',
-    operation: 'CreateListener',
-    parameters: {},
-    subject: 'listener 80/TCP',
-    reason: 'the Service has port 80',
-    risk: 'none',
-    effect: { kind: 'other' },
-    needs: [],
-    ...change,
-  };
-}
-
-const registering = step({
-  operation: 'RegisterTargets',
-  subject: 'target group web-80',
-  effect: { kind: 'addTargets', group: 'web-80', count: 2 },
-});
-
-function problem(change: Partial<Problem> = {}): Problem {
-  return {
-    severity: 'error',
-    reason: 'InvalidAnnotation',
-    field: 'metadata.annotations["a"]',
-    message: '"x" is not a number',
-    cure: 'write a number',
-    ...change,
-  };
-}
-
-function error(kind: ErrorKind, message = 'it was refused', requestId = 'req-1'): SluiceError {
-  return new SluiceError(kind, message, { code: 'SomeCode', action: 'CreateListener', requestId });
-}
-
-function failure(of: Step, kind: ErrorKind): Facts['failures'][number] {
-  const { operation: action } = of;
-  return { step: of, error: new SluiceError(kind, 'it was refused', { code: 'SomeCode', action }) };
-}
-
-function wait(reason: ReasonCode, message: string): Wait {
-  return { reason, message, recheckMs: 1_000 };
-}
-
-const oneTargetLost = 'web-80: the plan would remove 3 of 4 healthy targets';
-const nobody = wait('UnAvailableLoadBalancer', 'no node can be a target: n1 is being deleted');
+import {
+  error,
+  facts,
+  failure,
+  group,
+  nobody,
+  oneTargetLost,
+  problem,
+  registering,
+  step,
+  wait,
+} from './verdict-fixtures.ts';
+import { judge, settingsInForce, type Facts } from './verdict.ts';
 
 /** `Type Status Reason`, with the message behind a colon where the row asks for it. */
 function said(given: Facts, type: string): string | undefined {
@@ -328,94 +267,5 @@ describe('the settings named in InSync', () => {
     const message = 'All that the Service asks for is in force (settings abcd1234)';
     expect(settingsInForce({ status: 'False', reason: 'Busy', message })).toBe(undefined);
     expect(settingsInForce(undefined)).toBe(undefined);
-  });
-});
-
-describe('the warning', () => {
-  test.each<[string, Partial<Facts>, string | undefined]>([
-    ['all is well', {}, undefined],
-    [
-      'a step that failed, with its call and its object',
-      { failures: [failure(step(), 'quota')] },
-      'Warning SyncLoadBalancerFailed: CreateListener for listener 80/TCP: it was refused (SomeCode)',
-    ],
-    [
-      'targets that could not be changed',
-      { failures: [failure(registering, 'quota')] },
-      'Warning UpdateLoadBalancerFailed: RegisterTargets for target group web-80: ' +
-        '2 targets are not registered: it was refused (SomeCode)',
-    ],
-    [
-      'pieces of a batch for which there is no room: how many targets are left out',
-      { failures: [failure(registering, 'quota'), failure(registering, 'quota')] },
-      'Warning UpdateLoadBalancerFailed: RegisterTargets for target group web-80: ' +
-        '4 targets are not registered: it was refused (SomeCode)',
-    ],
-    [
-      'a read that failed',
-      { error: error('denied') },
-      'Warning SyncLoadBalancerFailed: CreateListener: it was refused (SomeCode)',
-    ],
-    ['throttled', { error: error('throttled') }, undefined],
-    ['busy', { failures: [failure(step(), 'busy')] }, undefined],
-    [
-      'busy beside a failure that counts',
-      {
-        failures: [failure(step(), 'busy'), failure(registering, 'denied')],
-      },
-      'Warning UpdateLoadBalancerFailed: RegisterTargets for target group web-80: it was refused (SomeCode)',
-    ],
-    [
-      'a problem: an error goes before a warning',
-      { problems: [problem({ severity: 'warning', reason: 'UnknownAnnotation' }), problem()] },
-      'Warning InvalidAnnotation: metadata.annotations["a"]: "x" is not a number; write a number | metadata.annotations["a"]: "x" is not a number; write a number',
-    ],
-    ['held', { held: [oneTargetLost] }, `Warning RemovalHeld: ${oneTargetLost}`],
-    ['a wait is no complaint', { waits: [nobody, wait('HandingOver', 'n1 stays')] }, undefined],
-    [
-      'a plan that was asked for is no complaint',
-      { withheld: { reason: 'PlanOnly', steps: [step()] } },
-      'Normal PlanOnly: 1 call withheld: CreateListener listener 80/TCP (the Service has port 80)',
-    ],
-    [
-      'drift that is not put right',
-      { withheld: { reason: 'DriftReported', steps: [step()] } },
-      'Warning DriftReported: 1 call withheld: CreateListener listener 80/TCP (the Service has port 80)',
-    ],
-    ['a pause was asked for', { withheld: { reason: 'Paused', steps: [] } }, undefined],
-  ])('%s', (_, change, expected) => {
-    const { warning } = judge(facts(change));
-    expect(warning && `${warning.type} ${warning.reason}: ${warning.note}`).toBe(expected);
-  });
-});
-
-describe('what is said', () => {
-  test('is the same for two failures that differ in nothing but the request', () => {
-    const one = judge(
-      facts({ failures: [{ step: step(), error: error('transient', 'no answer', 'req-1') }] }),
-    );
-    const two = judge(
-      facts({ failures: [{ step: step(), error: error('transient', 'no answer', 'req-2') }] }),
-    );
-    expect(two).toEqual(one);
-  });
-
-  test('names the call and the code once, even where the message has them', () => {
-    expect(describeError(error('denied', 'not allowed to call CreateListener: SomeCode'))).toBe(
-      'not allowed to call CreateListener: SomeCode',
-    );
-    expect(describeError(new SluiceError('bug', 'oops', { code: 'Unclassified' }))).toBe(
-      'oops (Unclassified)',
-    );
-  });
-
-  test('fits into an event, however long the plan', () => {
-    const steps = Array.from({ length: 200 }, () => step());
-    const { drafts, warning } = judge(facts({ withheld: { reason: 'PlanOnly', steps } }));
-    expect(listSteps(steps).length).toBeGreaterThan(1_000);
-    for (const text of [...drafts.map(({ message }) => message), warning?.note ?? '']) {
-      expect(text.length).toBeLessThanOrEqual(1_000);
-    }
-    expect(warning?.note.endsWith('…')).toBe(true);
   });
 });

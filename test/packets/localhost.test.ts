@@ -6,7 +6,7 @@ import { cleanUp } from './agent-process.ts';
 import { Bed } from '../../src/sandbox/bed/bed.ts';
 import { prepareBed } from './check.ts';
 import { agentSettings, decide } from './meaning.ts';
-import { stories } from './stories.ts';
+import { pathStories } from './stories-path.ts';
 import { Atlas } from './world.ts';
 
 let bed: Bed;
@@ -19,7 +19,7 @@ afterAll(() => bed.remove());
 test.each(['nft', 'legacy'] as const)(
   '%s: a process reaches a node port at 127.0.0.1, and nobody outside reaches what listens there',
   async (variant) => {
-    const story = stories.find(({ rule }) => rule === 'N4');
+    const story = pathStories.find(({ rule }) => rule === 'N4');
     if (story === undefined) throw new Error('there is no story of N4');
     const spawn: Spawn = (program, args) => bed.spawn('n1', program, args);
     const allowLocalhost = (): Promise<void> => bed.sysctl('n1', { 'net/ipv4/conf/all/route_localnet': '1' });

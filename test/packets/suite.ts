@@ -10,7 +10,10 @@ import type { Case, Reference, Settings } from './cases/row.ts';
 import { checkRow, prepareBed, type MakeProgrammer, type Programmer } from './check.ts';
 import { hairpinStories } from './stories-hairpin.ts';
 import { rawStories } from './stories-raw.ts';
-import { stories, type Story } from './stories.ts';
+import { choiceStories } from './stories-choice.ts';
+import { pathStories } from './stories-path.ts';
+import { trackedStories } from './stories-tracked.ts';
+import type { Story } from './stories.ts';
 import { Atlas, type World } from './world.ts';
 
 export interface SuiteOptions {
@@ -35,7 +38,7 @@ type Item = (
 
 const items: readonly Item[] = [
   ...cases.map((given) => ({ kind: 'case', name: given.name, given }) as const),
-  ...[...stories, ...rawStories, ...hairpinStories].map(
+  ...[...trackedStories, ...choiceStories, ...pathStories, ...rawStories, ...hairpinStories].map(
     (given) => ({ kind: 'story', name: `${given.rule}: ${given.says}`, given }) as const,
   ),
 ].map((item, block) => ({ ...item, block, settings: item.given.settings ?? {} }));

@@ -4,23 +4,21 @@
  *
  * Nothing here decides: it carries packets, keeps kernels, and can say at any moment which nodes answer for an address.
  */
-import type { Clock, Random } from '../../../src/core/clock.ts';
-import { seededRandom, sleep } from '../../../src/core/clock.ts';
+import type { Random } from '../../../src/core/clock.ts';
+import { seededRandom } from '../../../src/core/clock.ts';
 import type { NodeName, ObjectKey } from '../../../src/core/objects.ts';
 import { LeaseArbiter } from '../../../src/agent/announce/arbiter.ts';
-import type { Announcer, Holding, ProbeAnswer } from '../../../src/agent/announce/announcer.ts';
 import type { AddressFacts } from '../../../src/agent/announce/facts.ts';
 import type { OwnershipEvent } from '../../../src/agent/announce/ownership-port.ts';
 import { Ownership } from '../../../src/agent/announce/ownership.ts';
 import { memberId, type MemberId } from '../../../src/agent/announce/rank.ts';
-import { announceTimings } from '../../../src/agent/announce/timings.ts';
+import { FreezableClock } from '../../support/freezable-clock.ts';
 import { MemoryLeases } from '../../support/memory-leases.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
+import { Engine, Kernel } from './kernel.ts';
 
 const registrationMs = 5_000;
 const lapseMs = 15_000;
-/** As the engine of the kernel asks again. */
-const listenedMs = 25;
 const sealedBy = Buffer.alloc(32, 7);
 
 export interface WorldOptions {
@@ -45,153 +43,6 @@ export interface Plant {
   readonly noListening?: boolean;
 }
 
-/** Timers of a frozen process wait until it is resumed. */
-class ProcessClock implements Clock {
-  readonly #clock: Clock;
-  #frozen = false;
-  #ended = false;
-  #backlog: (() => void)[] = [];
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  now(): number {
-    return this.#clock.now();
-  }
-
-  wall(): number {
-    return this.#clock.wall();
-  }
-
-  schedule(ms: number, run: () => void): () => void {
-    let live = true;
-    const cancel = this.#clock.schedule(ms, () => {
-      if (this.#ended || !live) return;
-      if (this.#frozen) this.#backlog.push(() => live && run());
-      else run();
-    });
-    return () => {
-      live = false;
-      cancel();
-    };
-  }
-
-  freeze(): void {
-    this.#frozen = true;
-  }
-
-  resume(): void {
-    this.#frozen = false;
-    const waiting = this.#backlog;
-    this.#backlog = [];
-    for (const run of waiting) run();
-  }
-
-  end(): void {
-    this.#ended = true;
-  }
-
-  get frozen(): boolean {
-    return this.#frozen;
-  }
-}
-
-/** Addresses in a kernel, each until its lifetime ends. */
-class Kernel {
-  readonly #clock: Clock;
-  readonly #forever: boolean;
-  readonly until = new Map<string, number>();
-  up = true;
-
-  constructor(clock: Clock, forever: boolean) {
-    this.#clock = clock;
-    this.#forever = forever;
-  }
-
-  has(address: string): boolean {
-    const until = this.until.get(address);
-    return this.up && until !== undefined && (this.#forever || until > this.#clock.now());
-  }
-}
-
-class Engine implements Pick<Announcer, 'links' | 'hold' | 'repeat' | 'probe' | 'stop'> {
-  readonly #clock: ProcessClock;
-  readonly #kernel: Kernel;
-  readonly #ask: (address: string) => boolean;
-  readonly #mayRenew: () => boolean;
-  #wanted: readonly Holding[] = [];
-  #stopped = false;
-  linkUp = true;
-
-  constructor(
-    clock: ProcessClock,
-    kernel: Kernel,
-    ask: (address: string) => boolean,
-    mayRenew: () => boolean,
-  ) {
-    this.#clock = clock;
-    this.#kernel = kernel;
-    this.#ask = ask;
-    this.#mayRenew = mayRenew;
-    this.#renew();
-  }
-
-  links(): ReturnType<Announcer['links']> {
-    return [
-      {
-        name: 'eth0',
-        mac: '02:00:00:00:00:01',
-        up: this.linkUp,
-        usable: true,
-        networks: ['192.0.2.0/16'],
-        defaultRoute: { ipv4: true, ipv6: true },
-      },
-    ];
-  }
-
-  async hold(holdings: readonly Holding[]): Promise<void> {
-    await sleep(this.#clock, 5);
-    if (this.#stopped) return;
-    this.#wanted = holdings;
-    const names = new Set(holdings.map(({ address }) => address));
-    for (const address of this.#kernel.until.keys())
-      if (!names.has(address)) this.#kernel.until.delete(address);
-    for (const address of names) this.#kernel.until.set(address, this.#end());
-  }
-
-  repeat(): void {}
-
-  async probe(address: string): Promise<ProbeAnswer> {
-    await sleep(this.#clock, 1_000);
-    return this.#ask(address) ? { kind: 'taken', mac: '02:00:00:00:00:99' } : { kind: 'free' };
-  }
-
-  async stop(how: 'release' | 'keep'): Promise<void> {
-    this.#stopped = true;
-    if (how === 'release') this.#kernel.until.clear();
-  }
-
-  /** What has run out is not put up again by renewing: only being told does that. */
-  #renew(): void {
-    const go = (): void => {
-      if (this.#stopped) return;
-      if (!this.#mayRenew()) {
-        this.#clock.schedule(listenedMs, go);
-        return;
-      }
-      for (const { address } of this.#wanted)
-        if (this.#kernel.has(address)) this.#kernel.until.set(address, this.#end());
-      this.#renew();
-    };
-    this.#clock.schedule(announceTimings.renewMs, go);
-  }
-
-  #end(): number {
-    return this.#clock.now() + announceTimings.lifetimeMs;
-  }
-}
-
 export class SimNode {
   readonly name: NodeName;
   readonly id: MemberId;
@@ -199,7 +50,7 @@ export class SimNode {
   readonly events: { readonly at: number; readonly event: OwnershipEvent }[] = [];
   process:
     | {
-        readonly clock: ProcessClock;
+        readonly clock: FreezableClock;
         readonly own: Ownership;
         readonly engine: Engine;
         readonly arbiter: LeaseArbiter;
@@ -278,7 +129,7 @@ export class World {
   /** Starts the agent of a node. */
   start(node: SimNode): void {
     this.#sessions += 1;
-    const clock = new ProcessClock(this.clock);
+    const clock = new FreezableClock(this.clock);
     const { plant } = this.#options;
     const engine = new Engine(
       clock,
@@ -363,7 +214,7 @@ export class World {
   resume(node: SimNode): void {
     const { process } = node;
     if (process === undefined) return;
-    process.clock.resume();
+    process.clock.wake();
     for (const bytes of node.waiting.splice(0)) process.own.received(bytes);
   }
 
