@@ -306,10 +306,8 @@ export class Ownership {
     const members = known();
     const view = this.view();
     this.#arbiter = view.arbiter;
-    const up = (): string[] =>
-      [...this.held()].filter(({ state }) => state === 'up').map(({ address }) => address);
-    if (this.#repeats.see(view.live, up))
-      this.#say({ kind: 'members', live: view.live.size, paused: view.paused.size });
+    const seen = this.#repeats.see(view.live);
+    if (seen !== 'the same') this.#say({ kind: 'members', live: view.live.size, paused: view.paused.size });
     if (this.#rights.judge(view, members, now)) this.#say({ kind: 'standing', standing: this.standing });
     arbiter.want(this.standing.contend);
     let acts = 0;
@@ -327,6 +325,11 @@ export class Ownership {
     this.#forget(all, now);
     if (acts > 0) this.#say({ kind: 'decided', addresses: addresses.size, acts, ms: clock.now() - now });
     this.#holdings.tell(all);
+    // After a cut, neighbours may have been told something else meanwhile. Only now is it known what is held still.
+    if (seen === 'somebody came')
+      this.#repeats.tell(
+        [...this.held()].filter(({ state }) => state === 'up').map(({ address }) => address),
+      );
     this.#beats.sendNews();
     if (this.#leaving && this.#holdings.size === 0) this.#emptied?.();
     this.#turns.at(again);

@@ -38,16 +38,12 @@ export class Repeats {
     return this.#live.has(member);
   }
 
-  /**
-   * Who is there now. After a cut, neighbours that ask meanwhile may have been told something else, so what we hold is
-   * told again when somebody has come. True where others are there than before.
-   */
-  see(live: ReadonlySet<MemberId>, held: () => readonly string[]): boolean {
+  /** Who is there now. */
+  see(live: ReadonlySet<MemberId>): 'the same' | 'fewer' | 'somebody came' {
     const came = [...live].some((member) => !this.#live.has(member));
     const same = !came && live.size === this.#live.size;
     this.#live = live;
-    if (came) this.tell(held());
-    return !same;
+    return came ? 'somebody came' : same ? 'the same' : 'fewer';
   }
 
   tell(addresses: readonly string[]): void {

@@ -4,7 +4,9 @@
  * 1. Two nodes never both hold an address for longer than its lifetime and one second where a client can reach both; and
  *    where none can, only if one of them is a last resort (the others have let their registrations lapse).
  * 2. Once everything is whole again each address has exactly one holder, and it stays the same one.
- * 3. Nothing moves that need not: an address leaves a node only when something happened to a node, the network or the
+ * 3. Nobody tells the neighbours that an address is his which his kernel does not have; in that calm clients ask the
+ *    holder.
+ * 4. Nothing moves that need not: an address leaves a node only when something happened to a node, the network or the
  *    address. (Stories measure that; histories check it in the calm at their end.)
  */
 import { seededRandom, type Random } from '../../../src/core/clock.ts';
@@ -83,6 +85,9 @@ class Watch {
       const names = this.#world.holders(address).map(({ name }) => name);
       if (names.length !== 1)
         this.violations.push(`in the calm ${address} is held by ${names.join(', ') || 'nobody'}`);
+      const believed = this.#world.believed.get(address)?.name;
+      if (names.length === 1 && believed !== names[0])
+        this.violations.push(`in the calm ${address} is held by ${names[0]}, and clients ask ${believed}`);
     }
   }
 
@@ -100,6 +105,8 @@ class Watch {
 
   #look(): void {
     const now = this.#world.clock.now();
+    for (const claim of this.#world.wrongClaims)
+      this.violations.push(`${(now / 1_000).toFixed(2)} s: claimed without having it: ${claim}`);
     const seen = new Set<string>();
     for (const address of this.#world.addresses) {
       const holders = this.#world.holders(address);

@@ -295,3 +295,32 @@ test('a thousand addresses of a node that crashes are decided in milliseconds of
   // Some 30 ms on a core of its own; the cores may be shared with everything else that is tested.
   expect(longest).toBeLessThan(1_000);
 });
+
+test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+  'agents that wake claim nothing that another has taken meanwhile (seed %i)',
+  async (seed) => {
+    const world = await calm({ nodes: 5, seed });
+    world.freeze(world.node(1));
+    // Who has just taken them still repeats that, and is frozen too.
+    await world.clock.advance(2_700);
+    world.freeze(world.node(2));
+    await world.clock.advance(2_700);
+    world.resume(world.node(1));
+    world.resume(world.node(2));
+    await world.clock.advance(3_000);
+    expect([...world.wrongClaims]).toEqual([]);
+  },
+);
+
+test('one that claims an address wrongly is answered within a second, however many it claims', async () => {
+  const world = await calm({ nodes: 3 });
+  const before = owners(world);
+  for (let times = 0; times < 3; times += 1) {
+    for (const address of world.addresses) {
+      world.believed.delete(address);
+      before.get(address)?.process?.own.contested(address, '02:00:00:00:00:99');
+    }
+    await world.clock.advance(1_010);
+    expect([...world.believed.keys()].toSorted()).toEqual(world.addresses.toSorted());
+  }
+});

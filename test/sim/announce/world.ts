@@ -19,6 +19,7 @@ import { Engine, Kernel } from './kernel.ts';
 
 const registrationMs = 5_000;
 const lapseMs = 15_000;
+const anotherMac = '02:00:00:00:00:02';
 const sealedBy = Buffer.alloc(32, 7);
 
 export interface WorldOptions {
@@ -60,6 +61,8 @@ export class SimNode {
   on = true;
   api = true;
   waiting: Buffer[] = [];
+  /** Claims of others to addresses, heard while it was frozen. */
+  claims: string[] = [];
 
   constructor(name: NodeName, kernel: Kernel) {
     this.name = name;
@@ -75,6 +78,10 @@ export class World {
   readonly #random: Random;
   readonly #options: WorldOptions;
   readonly #leases: MemoryLeases;
+  /** Who the clients on the link believe an address to be: whoever said so last. They hear everybody. */
+  readonly believed = new Map<string, SimNode>();
+  /** Claims to addresses that the kernel of who claims them does not have: `node address`. */
+  readonly wrongClaims = new Set<string>();
   /** `from to` pairs that do not pass. */
   readonly cut = new Set<string>();
   readonly #facts = new Map<string, AddressFacts>();
@@ -131,13 +138,15 @@ export class World {
     this.#sessions += 1;
     const clock = new FreezableClock(this.clock);
     const { plant } = this.#options;
-    const engine = new Engine(
+    const engine = new Engine({
       clock,
-      node.kernel,
-      (address) =>
+      random: this.#random,
+      kernel: node.kernel,
+      ask: (address) =>
         this.nodes.some((other) => other !== node && other.kernel.has(address) && this.passes(node, other)),
-      () => plant?.noListening === true || own.mayRenew(),
-    );
+      mayRenew: () => plant?.noListening === true || own.mayRenew(),
+      claim: (address) => this.#claimed(node, address),
+    });
     const api = this.#leases.as(node.name, () => (node.api && node.on ? 'none' : 'unreachable'));
     const arbiter = new LeaseArbiter({
       api,
@@ -164,6 +173,7 @@ export class World {
     });
     node.process = { clock, own, engine, arbiter };
     node.waiting = [];
+    node.claims = [];
     this.#registered.set(node.id, this.clock.now());
     // Whoever watches hears of it.
     for (const { process } of this.nodes) process?.own.changed();
@@ -211,10 +221,16 @@ export class World {
     node.process?.clock.freeze();
   }
 
+  /** What has come meanwhile is read before the first timer runs, or after it: nobody knows. */
   resume(node: SimNode): void {
     const { process } = node;
     if (process === undefined) return;
+    const read = (): void => {
+      for (const address of node.claims.splice(0)) process.own.contested(address, anotherMac);
+    };
+    if (this.#random() < 0.7) read();
     process.clock.wake();
+    read();
     for (const bytes of node.waiting.splice(0)) process.own.received(bytes);
   }
 
@@ -246,6 +262,21 @@ export class World {
     for (const from of reached)
       for (const to of this.nodes) if (this.passes(from, to) && this.passes(to, from)) reached.add(to);
     return reached.has(other);
+  }
+
+  #claimed(from: SimNode, address: string): void {
+    if (!from.on) return;
+    this.believed.set(address, from);
+    if (!from.kernel.has(address)) this.wrongClaims.add(`${from.name} ${address}`);
+    this.clock.schedule(this.#random(), () => {
+      for (const node of this.nodes) {
+        const { process } = node;
+        if (node === from || process === undefined || !this.passes(from, node)) continue;
+        if (process.clock.frozen) {
+          if (node.claims.length < 200) node.claims.push(address);
+        } else if (node.kernel.has(address)) process.own.contested(address, anotherMac);
+      }
+    });
   }
 
   #carry(from: SimNode, to: MemberId, bytes: Buffer): void {
