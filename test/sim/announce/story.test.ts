@@ -309,6 +309,11 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])(
     world.resume(world.node(2));
     await world.clock.advance(3_000);
     expect([...world.wrongClaims]).toEqual([]);
+    // Nor does anybody complain of the others, who did what they had to.
+    const contests = world.nodes.flatMap(({ events }) =>
+      events.filter(({ event }) => event.kind === 'contested'),
+    );
+    expect(contests).toEqual([]);
   },
 );
 
