@@ -118,7 +118,7 @@ async function migrate(input: MigrationInput, parts: Parts): Promise<number> {
   const stopHere = input.planOnly || (!asText && !input.yes);
   if (todo.length === 0 || stopHere) {
     if (!asText) tellAsJson(new Map());
-    return someLeft ? exit.problem : todo.length === 0 ? exit.ok : exit.changes;
+    return todo.length > 0 ? exit.changes : someLeft ? exit.left : exit.ok;
   }
   if (!input.yes && !(await agreed(shell))) return exit.problem;
   const results = new Map<Migration, Result>();
@@ -128,9 +128,8 @@ async function migrate(input: MigrationInput, parts: Parts): Promise<number> {
     if (asText) tellResult(shell, one, why);
   }
   if (!asText) tellAsJson(results);
-  return someLeft || [...results.values()].some(({ outcome }) => outcome === 'failed')
-    ? exit.problem
-    : exit.ok;
+  const failed = [...results.values()].some(({ outcome }) => outcome === 'failed');
+  return failed ? exit.problem : someLeft ? exit.left : exit.ok;
 }
 
 function tellResult(shell: Shell, { service }: Migration, why: string | undefined): void {

@@ -51,7 +51,7 @@ export const fromMetallb: MigrationSource = {
       if (api === undefined) return pools.length === 0 ? exit.ok : exit.changes;
       const plan = await planMetallb(api, pools, input.only);
       shell.err(tellPlan(shell, plan));
-      return apply ? await carryOut(input, api, plan) : todo(plan) ? exit.changes : hindered(plan);
+      return apply ? await carryOut(input, api, plan) : todo(plan) ? exit.changes : outcome(plan);
     } finally {
       await api?.close();
     }
@@ -65,9 +65,13 @@ function todo({ pools, services, running }: MetallbPlan): boolean {
   );
 }
 
-/** Nothing can be done: is there something that ought to be? */
-function hindered({ pools, services }: MetallbPlan): number {
-  return services.length > 0 || pools.some(({ does }) => does === 'left') ? exit.problem : exit.ok;
+/**
+ * All that can be done is done. Pools that are not there are a problem: nothing of theirs could be announced. Services
+ * that stay with MetalLB for a reason are none.
+ */
+function outcome(plan: MetallbPlan): number {
+  if (plan.pools.some(({ does }) => does === 'left')) return exit.problem;
+  return left(plan).length > 0 ? exit.left : exit.ok;
 }
 
 async function carryOut(
@@ -77,7 +81,8 @@ async function carryOut(
 ): Promise<number> {
   if (!todo(plan)) {
     shell.err('Nothing is to be done.\n');
-    return hindered(plan);
+    tellLeft(shell, plan);
+    return outcome(plan);
   }
   shell.err('This is about to be done; nothing of MetalLB is changed or deleted.\n');
   if (!yes && !(await agreed(shell))) return exit.problem;
@@ -102,9 +107,12 @@ async function carryOut(
       tell(describe(service), why);
     }
   }
-  if (failed) shell.err('Run the command again: it goes on with what is left.\n');
-  else if (plan.services.length > services.length || plan.running.length > 0) tellLeft(shell, plan);
-  return failed || hindered({ ...plan, services: left(plan) }) !== exit.ok ? exit.problem : exit.ok;
+  if (failed) {
+    shell.err('Run the command again: it goes on with what is left.\n');
+    return exit.problem;
+  }
+  tellLeft(shell, plan);
+  return outcome(plan);
 }
 
 function left({ services, running }: MetallbPlan): MetallbPlan['services'] {

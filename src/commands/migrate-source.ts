@@ -21,6 +21,9 @@ export interface MigrationInput {
 }
 
 export interface MigrationSource {
-  /** @returns the exit code: 0 done or nothing to do, 2 only planned, 1 any problem. */
+  /**
+   * @returns the exit code: 0 done or nothing to do, 3 the same but some Services stay with the other controller for a
+   * reason that was given, 2 only planned, 1 any problem: something failed, or was not agreed to.
+   */
   run(input: MigrationInput): Promise<number>;
 }

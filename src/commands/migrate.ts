@@ -30,7 +30,9 @@ export const migrateCommand = command({
     'AddressPools that mean the same; what has no counterpart is named. --apply asks, puts them into the cluster, and, ' +
     'once MetalLB has stopped, takes its Services over with their addresses (all, or those that are named). Nothing of ' +
     'MetalLB is changed or deleted, and its annotations on Services go on to work.\n\n' +
-    'Exit code: 0 done or nothing to do, 2 only planned, 1 any problem.',
+    'Exit code: 0 done or nothing to do; 3 the same, and some Services stay with the other controller, each with its reason: ' +
+    'nothing failed; 2 only planned; 1 any problem: something failed, or nobody agreed. With --from metallb a pool that could ' +
+    'not be brought into the cluster is a problem.',
   words: '[NAMESPACE/NAME …]',
   wordCount: [0, 100],
   flags: {

@@ -5,12 +5,13 @@
  * and the reference page are made from it.
  *
  * Exit codes: 0 done, 1 a problem, 64 the command line itself was wrong (EX_USAGE of BSD's sysexits.h; 2
- * is taken by `plan`, where it means "there are changes", as Terraform's users know it).
+ * is taken by `plan`, where it means "there are changes", as Terraform's users know it), 3 done as far as it goes:
+ * something is left as it was, with a reason that is not a failure.
  */
 import type { Flags, FlagValues } from './flags.ts';
 import type { Shell } from './shell.ts';
 
-export const exit = { ok: 0, problem: 1, changes: 2, usage: 64 } as const;
+export const exit = { ok: 0, problem: 1, changes: 2, left: 3, usage: 64 } as const;
 
 export interface Example {
   readonly line: string;
@@ -81,6 +82,11 @@ export function program(spec: Omit<Program, 'flags' | 'exitCodes'>): Program {
       {
         code: exit.changes,
         means: 'plan: there are changes to make; verify: there are differences; drain: flows were left',
+      },
+      {
+        code: exit.left,
+        means:
+          'migrate: done, or nothing to do, and some Services stay with the other controller for the reasons given',
       },
       { code: exit.usage, means: 'the command line is wrong: unknown command, flag or value' },
     ],

@@ -220,7 +220,7 @@ test('the whole way: plan, pools, MetalLB stopped, a failure in the middle, run 
 
   // The pools come first; as long as MetalLB runs its Services stay with it, and their addresses are given to nobody.
   const first = await migrate('--apply', '--yes');
-  expect(first.code, first.err).toBe(1);
+  expect(first.code, first.err).toBe(3);
   expect(first.err).toMatch(/done +AddressPool lab\n.*done +AddressPool office\n/u);
   expect(first.err).toContain('4 Services stay with MetalLB, as said above.');
   expect(await pools()).toEqual(['lab', 'office']);
@@ -243,6 +243,7 @@ test('the whole way: plan, pools, MetalLB stopped, a failure in the middle, run 
   expect(again.err).not.toMatch(/default\/[ac] /u);
   expect(again.err).toMatch(/done +default\/b with 192\.0\.2\.1\n/u);
   expect(again.err).toContain('1 Service stays with MetalLB, as said above.');
+  expect(again.code).toBe(3);
 
   for (const service of services) {
     await ground.tells(service, 'Provisioned', 'Active');
@@ -268,6 +269,12 @@ test('the whole way: plan, pools, MetalLB stopped, a failure in the middle, run 
   const last = await migrate('--apply', '--yes', 'default/a');
   expect(last.code, last.err).toBe(0);
   expect(last.err).toContain('Nothing is to be done.');
+  // The same for all Services: one of them stays, which is no failure.
+  for (const mode of [['--apply', '--yes'], ['--plan-only']]) {
+    const stays = await migrate(...mode);
+    expect(stays.code, stays.err).toBe(3);
+    expect(stays.err).toMatch(/left +default\/classed with .*: its class /u);
+  }
 });
 
 test('an AddressPool that somebody set to other values is left as it is, and the others are applied', async () => {
