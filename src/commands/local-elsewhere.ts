@@ -3,8 +3,8 @@
  * patch as the finalizer, and no other writes anything on it.
  *
  * What another machine serves is hidden from the controller here, so that it is as if it were not there: a Service
- * whose mark changes hands is let go here, without a word to the cluster. The mark says who, not whether that one
- * still runs: taking over is a person's to say.
+ * whose mark changes hands is let go here, without a word to the cluster. The mark says who; whether that one still
+ * runs is judged by the time that it renews (local-claims.ts).
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ClusterView, ClusterWriter } from '../controller/cluster.ts';
 import type { Door } from '../controller/door.ts';
-import { servedByAnnotation, servedOnAnnotation } from '../core/annotations.ts';
+import { servedAtAnnotation, servedByAnnotation, servedOnAnnotation } from '../core/annotations.ts';
 import { finalizer } from '../core/claim.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { ServiceObject } from '../core/objects.ts';
@@ -33,7 +33,7 @@ export function elsewhere(
 /** For people: who serves it, and the one command that changes that. */
 export function elsewhereMessage(on: string, { deleting }: Pick<ServiceObject, 'deleting'>): string {
   return deleting
-    ? `it goes once \`sluice local\` on ${on} lets go of it; if that runs no more: \`sluice local --take-over\``
+    ? `it goes once \`sluice local\` on ${on} lets go of it, or has not been heard of for two minutes; at once: \`sluice local --take-over\``
     : `\`sluice local\` on ${on} serves it; to serve it here instead: \`sluice local --take-over\``;
 }
 
@@ -64,10 +64,19 @@ export function hearing(hearer: Hearer, machine: string): Hearer {
   };
 }
 
+export interface MarkingOptions {
+  readonly writer: Writer;
+  readonly door: Door;
+  /** What this machine calls itself. */
+  readonly machine: string;
+  /** The time that a new mark bears. */
+  readonly time: () => string;
+}
+
 /** Writes nothing on what another machine serves, and leaves the mark of this one on what is served here. */
 export function marking(
   inner: ClusterWriter,
-  { writer, door, machine }: { readonly writer: Writer; readonly door: Door; readonly machine: string },
+  { writer, door, machine, time }: MarkingOptions,
 ): ClusterWriter {
   const check = (live: ServiceObject): void => {
     const on = elsewhere(live, machine);
@@ -84,15 +93,19 @@ export function marking(
   };
   return {
     ...inner,
-    addFinalizer: (service, annotations, signal) =>
-      writer.addFinalizer(service, finalizer, {
-        annotations: { ...annotations, [servedOnAnnotation]: machine },
+    addFinalizer: (service, annotations, signal) => {
+      const known = service.annotations[servedOnAnnotation] === machine;
+      const at = (known ? service.annotations[servedAtAnnotation] : undefined) ?? time();
+      const marks = { [servedOnAnnotation]: machine, [servedAtAnnotation]: at };
+      return writer.addFinalizer(service, finalizer, {
+        annotations: { ...annotations, ...marks },
         check,
         signal,
-      }),
+      });
+    },
     removeFinalizer: (service, annotations, signal) => {
       latest(service);
-      return inner.removeFinalizer(service, [...annotations, servedOnAnnotation], signal);
+      return inner.removeFinalizer(service, [...annotations, servedOnAnnotation, servedAtAnnotation], signal);
     },
     patchStatus: (service, patch, signal) => {
       latest(service);

@@ -34,7 +34,8 @@ export const localRunCommand = command({
     'pod (TCP only).\n\n' +
     'On Ctrl-C the Services are left as they were found; the next start gives them the same addresses. A second ' +
     '`sluice local` on the same cluster stands by and takes over when the first ends. What another machine serves is left ' +
-    'to it, and shown as such; --take-over changes that.',
+    'to it, and shown as such, as long as that machine is heard of: after two minutes of silence it is served here. ' +
+    '--take-over does so at once.',
   words: '',
   wordCount: [0, 0],
   flags: {
@@ -107,6 +108,9 @@ export const localRunCommand = command({
         classless: flags.classless,
         forward: (door) => forwardDoor(api, door, clock),
         onChange: () => screen.show(() => mode.rows()),
+        onTaken: (lines) => {
+          for (const one of lines) screen.say(`Taken over: ${one}`);
+        },
         onEvent: (service, note) => {
           if (note.type === 'Warning') screen.say(`${service}: ${note.note}`);
         },
@@ -126,9 +130,8 @@ export const localRunCommand = command({
       screen.head(`Serving ${api.source}; Ctrl-C ends it.`);
       let served = false;
       try {
-        const taken = await mode.start(stop.signal, { takeOver: flags['take-over'] });
+        await mode.start(stop.signal, { takeOver: flags['take-over'] });
         served = true;
-        for (const one of taken) screen.say(`Taken over: ${one}`);
         await watchWakes(mode, stop.signal);
       } finally {
         screen.end();

@@ -12,7 +12,7 @@ import type { Context, ControllerOptions } from '../controller/context.ts';
 import { clusterWriter, Door } from '../controller/door.ts';
 import { Memories, newMemory } from '../controller/memory.ts';
 import { release } from '../controller/release.ts';
-import { servedByAnnotation, servedOnAnnotation } from '../core/annotations.ts';
+import { servedByAnnotation } from '../core/annotations.ts';
 import { claimOf, finalizer } from '../core/claim.ts';
 import { sleep, type Clock, type Random } from '../core/clock.ts';
 import { asSluiceError } from '../core/errors.ts';
@@ -28,6 +28,7 @@ import { machine, type Network } from '../../providers/local/laptop/engine/netwo
 import { createLaptopProvider } from '../../providers/local/laptop/provider.ts';
 import type { Table } from '../../providers/local/laptop/table.ts';
 import type { LaptopConfig } from '../../providers/local/laptop/wanted.ts';
+import { Claims, timeNow, type ClaimTimings } from './local-claims.ts';
 import { elsewhere, elsewhereMessage, hearing, hiding, marking } from './local-elsewhere.ts';
 import { rowsOf, type LocalRow } from './local-table.ts';
 
@@ -44,8 +45,12 @@ export interface LocalParts {
   readonly classless: boolean;
   readonly forward: (door: Door) => ForwardDoor;
   readonly network?: Network;
+  /** For how long claims of other machines hold. */
+  readonly claims?: ClaimTimings;
   /** Rows may have changed. */
   readonly onChange: () => void;
+  /** Services of other machines are served here from now on, one line each. */
+  readonly onTaken: (lines: readonly string[]) => void;
   readonly onEvent: (service: ObjectKey, note: EventNote) => void;
   readonly report: (event: ReaderReport) => void;
 }
@@ -65,7 +70,7 @@ export class LocalMode {
   readonly #engine: Engine;
   readonly #context: Omit<Context, 'memories'>;
   readonly #events: EventRecorder;
-  readonly #writer: Writer;
+  readonly #claims: Claims;
   #controller: Controller | undefined;
   #disconnect: (() => void) | undefined;
   #cancelLook: (() => void) | undefined;
@@ -83,11 +88,21 @@ export class LocalMode {
       onChange: () => this.#lookSoon(),
     });
     this.#events = new EventRecorder({ api, instance: `local-${hostname()}`, clock, random });
-    this.#writer = new Writer(api);
-    const writer = marking(clusterWriter(this.#writer, this.#events), {
-      writer: this.#writer,
-      door: this.#door,
+    const door = this.#door;
+    const direct = new Writer(api);
+    const writer = marking(clusterWriter(direct, this.#events), {
+      writer: direct,
+      door,
       machine: here,
+      time: () => timeNow(clock),
+    });
+    this.#claims = new Claims({
+      machine: here,
+      view: door,
+      writer: direct,
+      clock,
+      onTaken: parts.onTaken,
+      ...(parts.claims === undefined ? {} : { timings: parts.claims }),
     });
     this.#context = {
       clock,
@@ -102,13 +117,13 @@ export class LocalMode {
     };
   }
 
-  /** Serves from now on. Throws what the first list that fails says. @returns what was taken from other machines. */
-  async start(signal: AbortSignal, { takeOver }: { readonly takeOver: boolean }): Promise<readonly string[]> {
+  /** Serves from now on. Throws what the first list that fails says. */
+  async start(signal: AbortSignal, { takeOver }: { readonly takeOver: boolean }): Promise<void> {
     const aborted = new Promise<never>((_, reject) =>
       signal.addEventListener('abort', () => reject(asSluiceError(signal.reason)), { once: true }),
     );
     await Promise.race([this.#door.start(), aborted]);
-    const taken = takeOver ? await this.#takeOver(signal) : [];
+    const taken = takeOver ? await this.#claims.takeAll(signal) : [];
     const controller = new Controller({ ...this.#context, workers: 8 });
     this.#controller = controller;
     const shown = hearing(controller, this.#parts.machine);
@@ -125,8 +140,9 @@ export class LocalMode {
     });
     controller.start();
     this.#retryLater();
+    this.#claims.start();
     this.#parts.onChange();
-    return taken;
+    if (taken.length > 0) this.#parts.onTaken(taken);
   }
 
   /** The machine slept, or is in another network: everything is looked at again. */
@@ -153,6 +169,7 @@ export class LocalMode {
     this.#cancelLook?.();
     this.#cancelRetry?.();
     this.#disconnect?.();
+    await this.#claims.stop();
     await this.#controller?.stop(new Error('sluice local ends'));
     const left = keep ? [] : await this.releaseAll();
     this.#engine.close();
@@ -164,7 +181,7 @@ export class LocalMode {
   /** Reads the cluster without serving it: for `--release`. */
   async look(signal: AbortSignal, { takeOver }: { readonly takeOver: boolean }): Promise<void> {
     await this.#door.start();
-    if (takeOver) await this.#takeOver(signal);
+    if (takeOver) await this.#claims.takeAll(signal);
   }
 
   /** How many Services other machines serve. */
@@ -196,27 +213,6 @@ export class LocalMode {
   #ours(): readonly ServiceObject[] {
     const { claim } = this.#context.options;
     return [...this.#door.services()].filter((service) => claimOf(service, claim).kind === 'ours');
-  }
-
-  /** What other machines serve is ours from now on; ends when the picture shows it. @returns what, and whose it was. */
-  async #takeOver(signal: AbortSignal): Promise<readonly string[]> {
-    const taken: string[] = [];
-    const left = (): boolean =>
-      [...this.#door.services()].some((service) => elsewhere(service, this.#parts.machine) !== undefined);
-    for (const service of this.#door.services()) {
-      const on = elsewhere(service, this.#parts.machine);
-      if (on === undefined) continue;
-      try {
-        const mark = { [servedOnAnnotation]: this.#parts.machine };
-        await this.#writer.patchAnnotations(service, mark, { signal });
-        taken.push(`${service.key} from ${on}`);
-      } catch (error) {
-        if (asSluiceError(error).kind !== 'gone') throw error;
-      }
-    }
-    const until = this.#parts.clock.now() + releaseMs;
-    while (left() && this.#parts.clock.now() < until) await sleep(this.#parts.clock, 20, signal);
-    return taken.toSorted();
   }
 
   #lookSoon(): void {

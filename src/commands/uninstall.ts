@@ -4,7 +4,7 @@
  *
  * It holds the controller's Lease while it works, so that no controller makes anew what it takes away.
  */
-import { servedByAnnotation, servedOnAnnotation } from '../core/annotations.ts';
+import { ownMarks, servedByAnnotation } from '../core/annotations.ts';
 import { finalizer } from '../core/claim.ts';
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
@@ -175,7 +175,7 @@ async function keep(
 ): Promise<string | undefined> {
   try {
     context.permit();
-    await context.writer.removeFinalizer(service, [servedByAnnotation, servedOnAnnotation], signal);
+    await context.writer.removeFinalizer(service, ownMarks, signal);
     return undefined;
   } catch (thrown) {
     return asSluiceError(thrown).message;

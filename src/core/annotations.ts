@@ -164,6 +164,12 @@ export const servedByAnnotation = 'sluice.dev/served-by';
 /** Which machine serves the Service, in laptop mode: written by `sluice local` beside its finalizer. */
 export const servedOnAnnotation = 'sluice.dev/served-on';
 
+/** When that machine last said that it lives, on one or more of its Services; its own clock. */
+export const servedAtAnnotation = 'sluice.dev/served-at';
+
+/** What we write on a Service ourselves, beside the finalizer; it goes with it. */
+export const ownMarks: readonly string[] = [servedByAnnotation, servedOnAnnotation, servedAtAnnotation];
+
 export const providerNames: readonly ProviderName[] = ['aws', 'alibaba', 'local'];
 
 /** What the Service itself says about how it is served. Undefined: the settings of the controller decide. */
@@ -246,8 +252,7 @@ export function ownAnnotations(
   };
   const known = [
     ...[...ownAnnotationDocs, ...agentAnnotationDocs].map(({ key }) => key),
-    servedByAnnotation,
-    servedOnAnnotation,
+    ...ownMarks,
     ...served,
   ];
   return { settings, problems: [...problems, ...unknownKeys(annotations, [ownPrefix], known)] };

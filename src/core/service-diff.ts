@@ -5,13 +5,13 @@
  * people's annotations, our own status writes. Each of these would cost a pass over a Service, or over all
  * of them. What is compared here is only what a wanted state can depend on.
  */
-import { ownPrefix, servedByAnnotation, servedOnAnnotation } from './annotations.ts';
+import { ownMarks, ownPrefix } from './annotations.ts';
 import { finalizer } from './claim.ts';
 import { eligibility } from './nodes.ts';
 import type { NodeName, NodeObject, ServiceObject } from './objects.ts';
 
 /** What we write ourselves. */
-const written: ReadonlySet<string> = new Set([servedByAnnotation, servedOnAnnotation]);
+const written: ReadonlySet<string> = new Set(ownMarks);
 
 /** Annotations that begin so may change what is wanted: ours and the dialects that providers read. */
 export const annotationPrefixes: readonly string[] = [

@@ -154,13 +154,16 @@ export class Writer {
     }
   }
 
-  /** Sets annotations, or takes away those given as null. Others stay. Errors: `gone`. */
+  /**
+   * Sets annotations, or takes away those given as null. Others stay. Errors: `gone`; with `unchanged`, `conflict`
+   * where anything of the Service has changed since it was read.
+   */
   async patchAnnotations(
     service: ServiceRef,
     annotations: Readonly<Record<string, string | null>>,
-    options: CallOptions = {},
+    { unchanged = false, ...options }: CallOptions & { readonly unchanged?: boolean } = {},
   ): Promise<ServiceObject> {
-    return this.#patchService(service, { metadata: { annotations } }, 'merge', undefined, false, options);
+    return this.#patchService(service, { metadata: { annotations } }, 'merge', undefined, unchanged, options);
   }
 
   /**

@@ -1,8 +1,20 @@
-/** Two machines run `sluice local` on one cluster: each Service is served by one of them, and they never write in turn. */
+/**
+ * Two machines run `sluice local` on one cluster: each Service is served by one of them, they never write in turn, and
+ * what one leaves behind the other serves.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { forwardDoor } from '../../src/commands/local-forward.ts';
+import { lookAtMachine } from '../../src/commands/local-machine.ts';
+import { LocalMode } from '../../src/commands/local-serve.ts';
+import { parseCidr } from '../../src/core/cidr.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { connect } from '../../src/kube/connection.ts';
+import { readClusterId } from '../../src/kube/writer.ts';
+import { defaultSpace } from '../../providers/local/laptop/space.ts';
+import { fileTable } from '../../providers/local/laptop/table.ts';
 import { condition, statusOf, until, untilService } from '../../src/sandbox/demo/stage.ts';
 import { apply, read, remove, type Manifest } from '../../src/sandbox/objects.ts';
 import { ask, LaptopGround, tcpEcho, type Echo, type Local } from './laptop-ground.ts';
@@ -12,6 +24,7 @@ let ground: LaptopGround;
 let second: string;
 const echoes: Echo[] = [];
 const mark = 'sluice.dev/served-on';
+const renewed = 'sluice.dev/served-at';
 
 beforeAll(async () => {
   ground = await LaptopGround.open();
@@ -41,6 +54,17 @@ async function served(name: string, number: number): Promise<Manifest> {
   echoes.push(await tcpEcho('127.75.0.1', nodePort, 'n1'));
   await apply(ground.api, made);
   return made;
+}
+
+/** All that it says, but for when its machine last renewed its claim. */
+function contents(service: Manifest | undefined): unknown {
+  const {
+    resourceVersion: _version,
+    managedFields: _managed,
+    annotations,
+    ...metadata
+  } = (service?.metadata ?? {}) as Readonly<Record<string, unknown>>;
+  return { ...service, metadata, annotations: { ...(annotations as object), [renewed]: undefined } };
 }
 
 async function gone(service: Manifest): Promise<void> {
@@ -75,8 +99,8 @@ test('the second says who serves and how to change that, writes nothing, and tak
   expect(await ask(addresses[0] ?? '', 11_201)).toBe('n1\n');
   expect(await there.end()).toBe(0);
   const after = await read(ground.api, service);
-  // Not one write by the second: neither at its start, nor beside the first, nor at its end.
-  expect(after?.metadata?.resourceVersion).toBe(before?.metadata?.resourceVersion);
+  // Nothing was written by the second: neither at its start, nor beside the first, nor at its end.
+  expect(contents(after)).toEqual(contents(before));
   await gone(service);
   await ready(here, 'later');
   await gone(later);
@@ -119,10 +143,80 @@ test('a machine that went away: --release leaves its Services and says how to re
   expect((await read(ground.api, service))?.metadata?.finalizers).toContain('sluice.dev/balancer');
   const watching = ground.local([], 'json', second);
   expect((await elsewhere(watching, 'orphan')).message).toMatch(
-    /^it goes once .* if that runs no more: `sluice local --take-over`$/u,
+    /^it goes once .* or has not been heard of for two minutes; at once: `sluice local --take-over`$/u,
   );
   expect(await watching.end()).toBe(0);
   const bold = ground.local(['--release', '--take-over'], 'text', second);
   expect(await bold.ended).toBe(0);
   await untilService(ground.api, service, 'goes', (live) => live === undefined);
+});
+
+test('a machine that died: another one serves its Services by itself once its claim has expired', async () => {
+  const service = await served('left', 5);
+  const lost = ground.local();
+  const { addresses } = await ready(lost, 'left');
+  const { value: before } = await untilService(
+    ground.api,
+    service,
+    'bears a time',
+    (live) => live?.metadata?.annotations?.[renewed]?.startsWith('20') === true,
+  );
+  await lost.end('SIGKILL');
+
+  const api = await connect({ path: ground.plane.admin.path });
+  const parsed = parseCidr(defaultSpace);
+  if (parsed.kind === 'malformed') throw new Error(parsed.message);
+  const id = await readClusterId(api);
+  const taken: string[] = [];
+  // The times of the command are made for people; the ways are the same.
+  const claims = { renewMs: 300, expiredMs: 3_000, lookMs: 100 };
+  const mode: LocalMode = new LocalMode({
+    api,
+    clock: systemClock,
+    random: Math.random,
+    cluster: { name: 'two', id },
+    machine: 'second-1',
+    config: { ...(await lookAtMachine()), space: parsed.cidr, via: 'auto' },
+    table: fileTable(join(second, 'local-addresses.json')),
+    classless: false,
+    claims,
+    forward: (door) => forwardDoor(api, door, systemClock),
+    onChange: () => undefined,
+    onTaken: (lines) => taken.push(...lines),
+    onEvent: () => undefined,
+    report: () => undefined,
+  });
+  const begun = performance.now();
+  await mode.start(new AbortController().signal, { takeOver: false });
+  try {
+    const { value: row } = await until('it is served here', async () =>
+      mode.rows().find(({ service: key, state }) => key === 'default/left' && state === 'ready'),
+    );
+    expect(performance.now() - begun).toBeGreaterThan(claims.expiredMs);
+    expect(row.addresses).toEqual(addresses);
+    const from = before?.metadata?.annotations?.[mark] ?? '';
+    expect(taken).toEqual([
+      expect.stringMatching(
+        new RegExp(`^default/left from ${from}, of which nothing was heard for \\d+ s$`, 'u'),
+      ),
+    ]);
+    expect(await ask(row.addresses[0] ?? '', 11_205)).toBe('n1\n');
+    const live = await read(ground.api, service);
+    expect(live?.metadata?.annotations).toMatchObject({ [mark]: 'second-1' });
+    // From now on this one renews.
+    const at = live?.metadata?.annotations?.[renewed];
+    await untilService(
+      ground.api,
+      service,
+      'is renewed',
+      (one) => one?.metadata?.annotations?.[renewed] !== at,
+    );
+  } finally {
+    expect(await mode.stop({ keep: false })).toEqual([]);
+    await api.close();
+  }
+  const after = await read(ground.api, service);
+  expect(after?.metadata?.finalizers ?? []).toEqual([]);
+  for (const key of [mark, renewed]) expect(after?.metadata?.annotations ?? {}).not.toHaveProperty([key]);
+  await gone(service);
 });
