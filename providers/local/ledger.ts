@@ -15,7 +15,8 @@ import type { NodeObject, ObjectKey, ServiceObject, Uid } from '../../src/core/o
 import { Allocator } from './allocator/allocator.ts';
 import { judgePools, type JudgedPool } from './allocator/pools.ts';
 import type { AddressRequest, Outcome } from './allocator/request.ts';
-import { anySelects, selects } from './allocator/selectors.ts';
+import { matches } from '../../src/core/selectors.ts';
+import { anySelects } from './allocator/selectors.ts';
 import type { ClusterHearer, LocalCluster } from './cluster.ts';
 import type { LocalConfig } from './config.ts';
 import { asks, byAge, ghost, hasLost, mayAsk, shownBy } from './ledger-service.ts';
@@ -215,7 +216,7 @@ export class Ledger implements ClusterHearer {
     const labels = cluster.namespaceLabels(name);
     const concerned = new Set<string>();
     for (const { name: pool, namespaceSelectors } of cluster.pools())
-      if (namespaceSelectors.some((one) => selects(one, before) !== selects(one, labels)))
+      if (namespaceSelectors.some((one) => matches(one, before) !== matches(one, labels)))
         concerned.add(pool);
     // Those who wait ask in their order, before any newcomer; also where no pool cares yet, as one may later.
     for (const key of this.#allocator.waitingOf(name)) {

@@ -1,6 +1,7 @@
-/** How a command reaches the cluster, and in which form it answers: flags that several commands share. */
+/** How a command reaches the cluster, in which form it answers, and what it logs: flags that several commands share. */
 import type { Clock, Random } from '../core/clock.ts';
 import { connect, type Connection } from '../kube/connection.ts';
+import { logLevels } from '../observe/log.ts';
 import { version } from './version.ts';
 
 export const accessFlags = {
@@ -19,6 +20,23 @@ export const outputFlag = {
   default: 'text',
   short: 'o',
   help: 'Form of the answer',
+} as const;
+
+/** What a program that runs on writes of itself. */
+export const logFlags = {
+  'log-level': {
+    kind: 'choice',
+    choices: logLevels,
+    default: 'info',
+    env: 'SLUICE_LOG_LEVEL',
+    help: 'Least level that is written',
+  },
+  'log-form': {
+    kind: 'choice',
+    choices: ['json', 'text'],
+    env: 'SLUICE_LOG_FORM',
+    help: 'Default: text on a terminal, else json',
+  },
 } as const;
 
 /** @throws SluiceError where no access is configured, or where it cannot be read. */

@@ -8,7 +8,7 @@ import type { PortRange } from '../agent/preflight.ts';
 import { parseCidr } from '../core/cidr.ts';
 import type { IpFamily, NodeName } from '../core/objects.ts';
 import { parseListen } from '../observe/server.ts';
-import { accessFlags } from './access.ts';
+import { accessFlags, logFlags } from './access.ts';
 import { parseFlags } from './flags.ts';
 import type { FlagValues } from './flags.ts';
 
@@ -174,19 +174,7 @@ export const agentFlags = {
     short: 'f',
     help: 'With --dry-run: read Services, EndpointSlices and the Node from files or folders instead of a cluster',
   },
-  'log-level': {
-    kind: 'choice',
-    choices: ['debug', 'info', 'warn', 'error'],
-    default: 'info',
-    env: 'SLUICE_LOG_LEVEL',
-    help: 'Least level that is written',
-  },
-  'log-form': {
-    kind: 'choice',
-    choices: ['json', 'text'],
-    env: 'SLUICE_LOG_FORM',
-    help: 'Default: text on a terminal, else json',
-  },
+  ...logFlags,
 } as const;
 
 export type AgentFlags = FlagValues<typeof agentFlags>;

@@ -14,13 +14,13 @@ import { EventRecorder } from '../kube/events.ts';
 import { Elector, type Term } from '../kube/lease.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
 import { collectWhenIdle } from '../observe/collect.ts';
-import { createLog, logLevels, type Log } from '../observe/log.ts';
+import { createLog, type Log } from '../observe/log.ts';
 import type { ReaderReport } from '../kube/reader.ts';
 import { ensureHeartbeatSecret } from '../kube/heartbeat-secret.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startServer } from '../observe/server.ts';
 import { createTelemetry } from '../observe/telemetry.ts';
-import { accessFlags, connectBy } from './access.ts';
+import { accessFlags, connectBy, logFlags } from './access.ts';
 import { LocalDoor } from './local-cluster.ts';
 import { startProviders } from './providers.ts';
 import { configFlag, loadSettings } from './settings.ts';
@@ -47,19 +47,7 @@ export const controllerCommand = command({
       value: 'ADDRESS',
       help: 'Where health and metrics are served; default: as in the settings (:8080)',
     },
-    'log-level': {
-      kind: 'choice',
-      choices: [...logLevels],
-      default: 'info',
-      env: 'SLUICE_LOG_LEVEL',
-      help: 'Least level that is written',
-    },
-    'log-form': {
-      kind: 'choice',
-      choices: ['json', 'text'],
-      env: 'SLUICE_LOG_FORM',
-      help: 'Default: text on a terminal, else json',
-    },
+    ...logFlags,
   },
   examples: [
     {

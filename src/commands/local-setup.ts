@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import { contains, parseAddress, parseCidr } from '../core/cidr.ts';
+import { agreed } from './consent.ts';
 import { stateFolder } from './local-machine.ts';
 import {
   carryOut,
@@ -187,14 +187,3 @@ const runTool: RunTool = (program, args, asRoot) =>
     );
     child.once('close', (code) => resolve({ code: code ?? 1, out, err }));
   });
-
-async function agreed(shell: Shell): Promise<boolean> {
-  if (!shell.interactive) {
-    shell.err('Nobody is there to ask; say --yes to go on.\n');
-    return false;
-  }
-  const dialog = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await dialog.question('Go on? [y/N] ');
-  dialog.close();
-  return /^y(es)?$/iu.test(answer.trim());
-}

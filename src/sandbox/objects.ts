@@ -103,6 +103,16 @@ export interface NodeShape {
   readonly providerID?: string;
 }
 
+/** The condition of a node whose kubelet is well. */
+export const nodeReady = {
+  type: 'Ready',
+  status: 'True',
+  reason: 'KubeletReady',
+  message: 'ready',
+  lastHeartbeatTime: null,
+  lastTransitionTime: null,
+} as const;
+
 /** A node as a cloud's node manager would have registered it. */
 export function nodeManifest({ name, instance, zone, providerID }: NodeShape): Manifest {
   return {
@@ -114,16 +124,7 @@ export function nodeManifest({ name, instance, zone, providerID }: NodeShape): M
       addresses: [
         { type: 'InternalIP', address: `10.0.0.${(Number(/\d+$/u.exec(name)?.[0] ?? 1) % 250) + 1}` },
       ],
-      conditions: [
-        {
-          type: 'Ready',
-          status: 'True',
-          reason: 'KubeletReady',
-          message: 'ready',
-          lastHeartbeatTime: null,
-          lastTransitionTime: null,
-        },
-      ],
+      conditions: [nodeReady],
     },
   };
 }

@@ -7,7 +7,8 @@
 import type { AddressPoolObject, LabelSelector } from '../../../src/core/address-objects.ts';
 import type { IpFamily } from '../../../src/core/objects.ts';
 import type { Problem } from '../../../src/core/problems.ts';
-import { describeSelector, selects, anySelects } from './selectors.ts';
+import { matches } from '../../../src/core/selectors.ts';
+import { anySelects, describeSelector } from './selectors.ts';
 import { meets, parseRange, sizeOf, type Range } from './ranges.ts';
 
 /** A pool without mistakes. */
@@ -148,7 +149,7 @@ export function refusal(pool: Pool, { namespace, namespaceLabels, labels }: Aske
   const { name, namespaces, namespaceSelectors, serviceSelectors } = pool;
   const anywhere = namespaces === undefined && namespaceSelectors.length === 0;
   const named = namespaces?.includes(namespace) === true;
-  if (!anywhere && !named && !namespaceSelectors.some((selector) => selects(selector, namespaceLabels)))
+  if (!anywhere && !named && !namespaceSelectors.some((selector) => matches(selector, namespaceLabels)))
     return `pool ${name} does not serve namespace ${namespace}`;
   if (!anySelects(serviceSelectors, labels)) {
     const wanted = serviceSelectors.map((selector) => describeSelector(selector)).join(' or ');

@@ -1,31 +1,12 @@
-/** Label selectors with the meaning that the API gives them (metav1.LabelSelector). */
+/** Several label selectors at once, and what one says in words. */
 import type { LabelSelector } from '../../../src/core/address-objects.ts';
+import { matches } from '../../../src/core/selectors.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
-/** All parts must agree; an empty selector chooses everything. */
-export function selects({ matchLabels, matchExpressions }: LabelSelector, labels: Labels): boolean {
-  return (
-    Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
-    matchExpressions.every(({ key, operator, values }) => {
-      const value = labels[key];
-      switch (operator) {
-        case 'In':
-          return value !== undefined && values.includes(value);
-        case 'NotIn':
-          return value === undefined || !values.includes(value);
-        case 'Exists':
-          return value !== undefined;
-        case 'DoesNotExist':
-          return value === undefined;
-      }
-    })
-  );
-}
-
 /** No selectors: everything; else one must agree. */
 export function anySelects(selectors: readonly LabelSelector[], labels: Labels): boolean {
-  return selectors.length === 0 || selectors.some((selector) => selects(selector, labels));
+  return selectors.length === 0 || selectors.some((selector) => matches(selector, labels));
 }
 
 /** For messages: `team=red, tier in (web, api)`. */

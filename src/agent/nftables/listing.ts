@@ -3,6 +3,7 @@
  * an empty table.
  */
 import { SluiceError } from '../../core/errors.ts';
+import { TextLines } from './text-lines.ts';
 
 export interface ListedSet {
   readonly kind: 'map' | 'set';
@@ -32,23 +33,14 @@ type Place =
 export class ListingReader {
   readonly #listed: Listed = { sets: new Map(), chains: new Map() };
   #place: Place = { kind: 'outside' };
-  #rest = '';
+  readonly #lines = new TextLines((line) => this.#line(line));
 
-  readonly push = (text: string): void => {
-    const whole = this.#rest + text;
-    let from = 0;
-    for (;;) {
-      const end = whole.indexOf('\n', from);
-      if (end < 0) break;
-      this.#line(whole.slice(from, end));
-      from = end + 1;
-    }
-    this.#rest = whole.slice(from);
-  };
+  readonly push = (text: string): void => this.#lines.push(text);
 
   /** @throws SluiceError `bug` where the listing broke off or had another form. */
   end(): Listed {
-    if (this.#rest.trim() !== '' || this.#place.kind !== 'outside') throw unread(this.#rest);
+    const { rest } = this.#lines;
+    if (rest.trim() !== '' || this.#place.kind !== 'outside') throw unread(rest);
     return this.#listed;
   }
 

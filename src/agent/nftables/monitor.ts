@@ -9,6 +9,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { ForeignChange } from '../backend.ts';
 import { markSet } from './marks.ts';
 import { pipesOf, type SpawnPiped } from './process.ts';
+import { TextLines } from './text-lines.ts';
 import { tableName } from './words.ts';
 
 export interface WatchOptions {
@@ -64,7 +65,7 @@ export class MonitorReader {
   readonly #isOurs: (mark: string) => boolean;
   readonly #onChange: (change: ForeignChange) => void;
   readonly #onLost: () => void;
-  #rest = '';
+  readonly #lines = new TextLines((line) => this.#line(line));
   #events = 0;
   #first = '';
   #ours = false;
@@ -77,15 +78,7 @@ export class MonitorReader {
   }
 
   push(text: string): void {
-    const whole = this.#rest + text;
-    let from = 0;
-    for (;;) {
-      const end = whole.indexOf('\n', from);
-      if (end < 0) break;
-      this.#line(whole.slice(from, end));
-      from = end + 1;
-    }
-    this.#rest = whole.slice(from);
+    this.#lines.push(text);
   }
 
   #line(line: string): void {

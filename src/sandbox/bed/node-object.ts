@@ -1,5 +1,5 @@
 /** The nodes of a bed as objects of the API, for clusters whose nodes they are. */
-import type { Manifest } from '../objects.ts';
+import { nodeReady, type Manifest } from '../objects.ts';
 import type { NodePlace } from './topology.ts';
 
 /** A bed's node as its kubelet would have registered it; every node is a zone of its own. */
@@ -17,16 +17,7 @@ export function bedNode(node: NodePlace): Manifest {
         { type: 'InternalIP', address: node.address.IPv4 },
         { type: 'InternalIP', address: node.address.IPv6 },
       ],
-      conditions: [
-        {
-          type: 'Ready',
-          status: 'True',
-          reason: 'KubeletReady',
-          message: 'ready',
-          lastHeartbeatTime: null,
-          lastTransitionTime: null,
-        },
-      ],
+      conditions: [nodeReady],
     },
   };
 }
