@@ -12,20 +12,15 @@
  *
  * The two families share nothing: the failure of one does not hold up the other.
  */
-import { sleep, type Clock, type Random } from '../core/clock.ts';
+import type { Clock, Random } from '../core/clock.ts';
 import { asSluiceError, type SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
 import { Backoff } from '../kube/backoff.ts';
-import type { Backend, Difference, ForeignChange, Quarantined, Written } from './backend.ts';
+import type { Backend, ForeignChange, Quarantined, Written } from './backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from './decision.ts';
 import { PendingChanges } from './pending.ts';
+import { KernelLooks } from './sync-look.ts';
 import { syncTimings, type SyncReport, type SyncState, type SyncTimings } from './sync-report.ts';
-
-/** A repair is looked at after this; also the rest between two looks that a write has crossed. */
-const secondLookMs = 10_000;
-const verifyRounds = 3;
-/** Until the monitor stands (nft first lists every table) nobody tells of foreign changes. */
-const firstLooksMs: readonly number[] = [1_000, secondLookMs];
 
 /** Everything that is decided for one family at this moment. */
 export interface DecisionSource {
@@ -62,6 +57,7 @@ export class FamilySync {
   readonly #backoff: Backoff;
   /** For repairs of foreign changes, so that a quarrel with another program does not take the whole machine. */
   readonly #foreignBackoff: Backoff;
+  readonly #looks: KernelLooks;
   readonly #pending = new PendingChanges();
   readonly #quarantined = new Map<DecisionKey, string>();
   readonly #watching = new AbortController();
@@ -79,11 +75,7 @@ export class FamilySync {
   #writtenAt: number | undefined;
   #programmed = false;
   #problem: SluiceError | undefined;
-  #badLooks = 0;
-  #looks = 0;
   #cancelRetry: (() => void) | undefined;
-  #cancelVerify: (() => void) | undefined;
-  #verifying: Promise<void> | undefined;
 
   constructor(options: SyncOptions) {
     this.#backend = options.backend;
@@ -96,6 +88,21 @@ export class FamilySync {
     this.#mayListen = options.mayListen ?? ((listen) => listen());
     this.#backoff = new Backoff(this.#clock, this.#random, this.#timings.backoff);
     this.#foreignBackoff = new Backoff(this.#clock, this.#random, this.#timings.backoff);
+    this.#looks = new KernelLooks({
+      family: this.#backend.family,
+      backend: this.#backend,
+      clock: this.#clock,
+      everyMs: this.#timings.verifyMs,
+      spread: (ms) => this.#spread(ms),
+      say: (event) => this.#say(event),
+      writer: {
+        busy: () => this.#busy(),
+        writing: () => this.#writing,
+        writes: () => this.#writes,
+        exclusively: (work) => this.#exclusively(work),
+        repair: () => this.#demandWhole(),
+      },
+    });
   }
 
   get family(): IpFamily {
@@ -115,7 +122,7 @@ export class FamilySync {
       writing: this.#writing !== undefined,
       quarantined: this.#quarantined,
       problem: this.#problem,
-      badLooks: this.#badLooks,
+      badLooks: this.#looks.bad,
     };
   }
 
@@ -133,7 +140,7 @@ export class FamilySync {
   #watch(): void {
     if (this.#stopped) return;
     this.#backend.watch((change) => this.#foreign(change), this.#watching.signal);
-    this.#planVerify();
+    this.#looks.start();
   }
 
   /** Decisions changed; the source has them already. */
@@ -161,9 +168,9 @@ export class FamilySync {
     this.#watching.abort();
     this.#wake?.();
     this.#cancelRetry?.();
-    this.#cancelVerify?.();
+    this.#looks.abort();
     await this.#writing;
-    await this.#verifying;
+    await this.#looks.ended();
     await this.#backend.close();
   }
 
@@ -312,64 +319,6 @@ export class FamilySync {
       this.#wake = undefined;
     }
     this.#demandWhole();
-  }
-
-  #planVerify(): void {
-    const { verifyMs } = this.#timings;
-    if (verifyMs === 0) return;
-    // After a bad look the repair is looked at soon.
-    const soon = firstLooksMs[this.#looks] ?? (this.#badLooks > 0 ? secondLookMs : verifyMs);
-    this.#looks += 1;
-    const wait = Math.min(verifyMs, soon);
-    this.#cancelVerify = this.#clock.schedule(this.#spread(wait), () => {
-      this.#verifying = this.#verify().finally(() => {
-        this.#verifying = undefined;
-        if (!this.#stopped) this.#planVerify();
-      });
-    });
-  }
-
-  /**
-   * Compares the live kernel with what was written. It reads beside the writer, so that no change waits for a long
-   * listing; an answer that a write has crossed is worth nothing and is thrown away. Only where that goes on and
-   * on does the writer wait for it.
-   */
-  async #verify(): Promise<void> {
-    for (let round = 1; round <= verifyRounds && this.#programmed && !this.#stopped; round += 1) {
-      const last = round === verifyRounds;
-      if (this.#busy() && !last) await this.#pause(secondLookMs);
-      while (this.#writing !== undefined) await this.#writing;
-      const writes = this.#writes;
-      const startedAt = this.#clock.now();
-      const look = this.#look();
-      if (round === verifyRounds && this.#writing === undefined)
-        this.#exclusively(look.then(() => undefined));
-      const found = await look;
-      if (this.#stopped) return;
-      if (writes !== this.#writes) continue;
-      if ('error' in found) {
-        this.#say({ kind: 'verify-failed', family: this.family, error: found.error });
-        return;
-      }
-      const { differences } = found;
-      this.#badLooks = differences.length > 0 ? this.#badLooks + 1 : 0;
-      const ms = this.#clock.now() - startedAt;
-      this.#say({ kind: 'verified', family: this.family, differences, ms });
-      if (differences.length > 0) this.#demandWhole();
-      return;
-    }
-  }
-
-  async #look(): Promise<{ readonly differences: readonly Difference[] } | { readonly error: SluiceError }> {
-    try {
-      return { differences: await this.#backend.verify() };
-    } catch (thrown) {
-      return { error: asSluiceError(thrown) };
-    }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    await sleep(this.#clock, ms, this.#watching.signal).catch(() => undefined);
   }
 
   #takeWaiters(): readonly Waiter[] {
