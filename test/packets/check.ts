@@ -171,9 +171,19 @@ export async function until(
 }
 
 /**
- * Forgets the connections of a node from before there were rules: they are tracked as they were, and one from the same
- * port would follow them, past the rules. To be called once a Service is served that many have asked for in vain.
+ * Forgets what a node tracks of TCP tries from before an address was served. They were not translated, and are remembered so
+ * for two minutes: a new connection from the same port would follow them past the rules and be refused, and ports of a
+ * client come round again after some thousand connections. To be called once, when the addresses are served; what is
+ * open to them stays.
  */
-export async function forgetEarlier(bed: Bed, node: string): Promise<void> {
-  await bed.succeed(node, 'conntrack', ['-F']);
+export async function forgetEarlier(bed: Bed, node: string, ...addresses: readonly string[]): Promise<void> {
+  for (const address of addresses) await forgetUntranslated(bed, node, address);
+}
+
+async function forgetUntranslated(bed: Bed, node: string, address: string): Promise<void> {
+  const untranslated = ['-p', 'tcp', '--orig-dst', address, '--reply-src', address];
+  // It fails where there was none.
+  await bed.run(node, 'conntrack', ['-D', ...untranslated]);
+  const left = await bed.succeed(node, 'conntrack', ['-L', ...untranslated]);
+  if (left.trim() !== '') throw new Error(`${node} still tracks untranslated tries for ${address}:\n${left}`);
 }

@@ -111,7 +111,8 @@ describe.each(modes)('kube-proxy in $mode mode beside $backend', ({ mode, backen
     running.push(proxy, agent);
     try {
       await bothServe(['n1-a', 'n2-a']);
-      await forgetEarlier(bed, 'n1');
+      const asked = [nodePort('ours-web'), ...['ours-web', 'theirs-web'].map((of) => clusterIP(of))];
+      await forgetEarlier(bed, 'n1', ...asked.map(({ address }) => address));
 
       const watched = await Promise.all(
         ['ours-web', 'theirs-web'].flatMap((of) => [

@@ -65,6 +65,8 @@ export interface Tally {
   readonly peer: Readonly<Record<string, number>>;
   /** The peer's addresses that each server saw. */
   readonly seen: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** The first ten tries that nobody answered, with the ports that they came from. */
+  readonly failures: readonly Outcome[];
 }
 
 /** One try of a prober or a flow: start and duration in microseconds of the monotonic clock. */

@@ -210,7 +210,9 @@ func exchange(args dialArgs) (result outcome, err error) {
 	if err := c.file.SetDeadline(deadline); err != nil {
 		return result, err
 	}
-	defer func() { result.Mtu = c.mtu() }()
+	// A socket that was refused does not say any more where it was.
+	own := c.own()
+	defer func() { result.Mtu, result.Source = c.mtu(), own }()
 	if c.udp {
 		return c.ask(args.Size)
 	}
@@ -255,10 +257,17 @@ func (c *client) read(line []byte) outcome {
 		text := string(line[:max(len(line)-1, 0)])
 		result.Self, result.Local = text, text
 	}
-	if own, err := syscall.Getsockname(c.fd); err == nil {
-		result.Source = textOf(own)
-	}
+	result.Source = c.own()
 	return result
+}
+
+// own is the address and port of our end.
+func (c *client) own() string {
+	at, err := syscall.Getsockname(c.fd)
+	if err != nil {
+		return ""
+	}
+	return textOf(at)
 }
 
 type manyArgs struct {
@@ -276,15 +285,20 @@ type tally struct {
 	Seen map[string]map[string]int `json:"seen"`
 	// All tries by kind of outcome.
 	Kinds map[string]int `json:"kinds"`
+	// The first of those that nobody answered.
+	Failures []outcome `json:"failures"`
 }
+
+const triesKept = 10
 
 func many(args manyArgs) (any, error) {
 	result := tally{
-		Self:  map[string]int{},
-		Local: map[string]int{},
-		Peer:  map[string]int{},
-		Seen:  map[string]map[string]int{},
-		Kinds: map[string]int{},
+		Self:     map[string]int{},
+		Local:    map[string]int{},
+		Peer:     map[string]int{},
+		Seen:     map[string]map[string]int{},
+		Kinds:    map[string]int{},
+		Failures: []outcome{},
 	}
 	var lock sync.Mutex
 	var group sync.WaitGroup
@@ -301,6 +315,9 @@ func many(args manyArgs) (any, error) {
 				one := dial(args.dialArgs)
 				lock.Lock()
 				result.Kinds[one.Kind]++
+				if one.Kind != "answered" && len(result.Failures) < triesKept {
+					result.Failures = append(result.Failures, one)
+				}
 				if one.Kind == "answered" {
 					result.Self[one.Self]++
 					result.Local[one.Local]++
