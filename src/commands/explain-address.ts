@@ -46,8 +46,6 @@ export interface AddressInput {
   readonly objects: readonly ServiceAddressObject[];
   readonly pools: readonly AddressPoolObject[];
   readonly paths: ReadonlyMap<string, PathCheck>;
-  /** Of the agents. */
-  readonly namespace: string;
 }
 
 /** One story for each address that the Service has, or is to get. */
@@ -121,7 +119,7 @@ function pathText(path: PathCheck): string {
     case 'answered':
       return `from here port ${path.port} answers in ${path.ms} ms`;
     case 'refused':
-      return `from here port ${path.port} is refused: somebody is there, and nobody serves the port`;
+      return `from here port ${path.port} is refused: a machine is there, and no program behind the port`;
     case 'silent':
       return `from here port ${path.port} does not answer: ${path.message}`;
     case 'not-tried':

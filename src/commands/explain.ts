@@ -106,6 +106,8 @@ export const explainCommand = command({
       const unread: string[] = [];
       const slices = await readOr([], unread, 'endpoints', () => readSlices(api, namespace, service.name));
       const nodes = await readOr([], unread, 'nodes', () => readNodes(api));
+      // Without either the way of an address ends somewhere, and it would look as if it were the address's fault.
+      const hasGround = unread.length === 0;
       const cluster = await clusterOf(api, settings, unread);
       // What was not read is not empty: a plan on it would be about another cluster.
       const whole = unread.length === 0;
@@ -137,11 +139,13 @@ export const explainCommand = command({
           : undefined;
       const said = fresh ?? (await preview(context, service, false, abort.signal));
       const isLocal = isOfLocalMode(service, options);
-      const announced = isLocal
-        ? await readOr(undefined, unread, 'addresses of local mode', () =>
-            readStories(api, service, slices, nodes, settings),
-          )
-        : undefined;
+      if (isLocal && !hasGround) unread.push('the way of each address (it needs endpoints and nodes)');
+      const announced =
+        isLocal && hasGround
+          ? await readOr(undefined, unread, 'addresses of local mode', () =>
+              readStories(api, service, slices, nodes),
+            )
+          : undefined;
       const explained = explanation({
         ...(announced === undefined ? {} : { announced }),
         service,
@@ -187,7 +191,6 @@ async function readStories(
   service: ServiceObject,
   slices: readonly EndpointSliceObject[],
   nodes: readonly NodeObject[],
-  settings: Settings | undefined,
 ): Promise<readonly AddressStory[]> {
   const [objects, pools] = await Promise.all([
     readAll(api, addressesPath, slimServiceAddress),
@@ -195,8 +198,7 @@ async function readStories(
   ]);
   const paths = new Map<string, PathCheck>();
   for (const { ip } of service.ingress) if (ip !== undefined) paths.set(ip, await checkPath(ip, service));
-  const namespace = settings?.controller.lease.namespace ?? 'sluice-system';
-  return addressStories({ service, slices, nodes, objects, pools, paths, namespace });
+  return addressStories({ service, slices, nodes, objects, pools, paths });
 }
 
 async function readAll<T>(api: Api, path: string, slim: (raw: RawObject) => T): Promise<readonly T[]> {

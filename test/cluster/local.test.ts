@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serviceAddressName } from '../../src/core/address-objects.ts';
 import { isSluiceError } from '../../src/core/errors.ts';
-import { remove } from '../../src/sandbox/objects.ts';
+import { apply, remove } from '../../src/sandbox/objects.ts';
 import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import { LocalGround } from './local-ground.ts';
 
@@ -274,6 +274,45 @@ test('plan and explain answer for local mode, and the key of the heartbeats is t
   };
   expect(Buffer.from(secret.data.key, 'base64')).toHaveLength(32);
   await ground.gone(greedy);
+  await ground.gone(service);
+  await remove(ground.api, pool);
+});
+
+test('explain blames no address before somebody who may not list nodes', async () => {
+  const pool = await ground.pool('narrow', { addresses: ['192.0.2.110/31'] });
+  const service = await ground.applied();
+  await ground.shows(service, '192.0.2.110');
+  await ground.hold('192.0.2.110');
+  const rule = (group: string, ...resources: readonly string[]): object => ({
+    apiGroups: [group],
+    resources,
+    verbs: ['get', 'list'],
+  });
+  const role = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata: { name: 'audience' },
+    rules: [
+      rule('', 'services'),
+      rule('discovery.k8s.io', 'endpointslices'),
+      rule('events.k8s.io', 'events'),
+      rule('sluice.dev', 'addresspools', 'serviceaddresses'),
+    ],
+  };
+  await apply(ground.api, role);
+  const { apiVersion, kind, metadata } = role;
+  await apply(ground.api, {
+    apiVersion,
+    kind: 'ClusterRoleBinding',
+    metadata,
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name: metadata.name },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'jill' }],
+  });
+  const jill = await ground.sandbox.controlPlane.addUser({ user: 'jill' });
+  const access = ['--kubeconfig', jill.path, '-n', 'default'];
+  const { out } = await sluice('explain', ...access, `svc/${service.metadata?.name ?? ''}`);
+  expect(out).toContain('Not read: nodes (no right to list nodes); the way of each address');
+  expect(out).not.toContain('the cluster has no nodes');
   await ground.gone(service);
   await remove(ground.api, pool);
 });
