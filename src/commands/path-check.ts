@@ -20,11 +20,12 @@ export type PathCheck =
 
 const withinMs = 2_000;
 
-/** Asks the first TCP port of the Service at the address. Sends nothing. */
+/** Asks the first TCP port of the Service at the address, or the stated one in its place. Sends nothing. */
 export async function checkPath(address: string, service: ServiceObject): Promise<PathCheck> {
-  const port = service.ports.find(({ protocol }) => protocol === 'TCP')?.port;
-  if (port === undefined)
+  const asked = service.ports.find(({ protocol }) => protocol === 'TCP')?.port;
+  if (asked === undefined)
     return { kind: 'not-tried', why: 'the Service has no TCP port, and UDP answers nobody who says nothing' };
+  const port = servedAt(service, address, asked);
   const from = await sourceTowards(address, port);
   const started = performance.now();
   return new Promise((resolve) => {
@@ -49,6 +50,13 @@ export async function checkPath(address: string, service: ServiceObject): Promis
   });
 }
 
+/** On a laptop a port that may not be opened is served at another one, which the status states. */
+function servedAt({ ingress }: ServiceObject, address: string, port: number): number {
+  const ports = ingress.find(({ ip }) => ip === address)?.ports ?? [];
+  const stated = ports.find((one) => one.port === port && one.protocol === 'TCP')?.error;
+  return Number(/^sluice\.dev\/ServedAtPort(\d+)$/u.exec(stated ?? '')?.[1] ?? port);
+}
+
 /** Which address of this machine goes out to there, as its routes say. A datagram socket that is connected sends nothing. */
 function sourceTowards(address: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
@@ -60,4 +68,18 @@ function sourceTowards(address: string, port: number): Promise<string | undefine
     socket.once('error', () => end(undefined));
     socket.connect(port, address, () => end(socket.address().address));
   });
+}
+
+/** In words, for a line of a report. */
+export function pathText(path: PathCheck): string {
+  switch (path.kind) {
+    case 'answered':
+      return `from here port ${path.port} answers in ${path.ms} ms`;
+    case 'refused':
+      return `from here port ${path.port} is refused: a machine is there, and no program behind the port`;
+    case 'silent':
+      return `from here port ${path.port} does not answer: ${path.message}`;
+    case 'not-tried':
+      return `not tried: ${path.why}`;
+  }
 }
