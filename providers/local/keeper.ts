@@ -134,6 +134,33 @@ function usage({ allocator }: Ledger): ReadonlyMap<string, Usage> {
   return found;
 }
 
+/** How full a pool is, for metrics. */
+export interface PoolFullness {
+  readonly name: string;
+  readonly waiting: number;
+  readonly families: Readonly<Record<IpFamily, PoolFigures>>;
+}
+
+/** All pools that were judged; none before the ledger has begun. */
+export function fullness(ledger: Ledger): readonly PoolFullness[] {
+  const used = usage(ledger);
+  return ledger.judged.map(({ name, pool }) => ({
+    name,
+    waiting: ledger.allocator.waiting(name).length,
+    families: {
+      IPv4: figuresOf(pool, used.get(name), 'IPv4'),
+      IPv6: figuresOf(pool, used.get(name), 'IPv6'),
+    },
+  }));
+}
+
+function figuresOf(accepted: JudgedPool['pool'], used: Usage | undefined, family: IpFamily): PoolFigures {
+  const size = accepted === undefined ? 0n : capacityOf(accepted, family);
+  const capacity = Number(size > largest ? largest : size);
+  const inUse = used?.inUse[family] ?? 0;
+  return { capacity, inUse, free: Math.max(0, capacity - inUse) };
+}
+
 function statusOf(
   pool: AddressPoolObject,
   { pool: accepted, problems }: JudgedPool,
@@ -141,14 +168,8 @@ function statusOf(
   used: Usage = { inUse: { IPv4: 0, IPv6: 0 }, draining: [] },
   wallMs: number,
 ): PoolStatus {
-  const figures = (family: IpFamily): PoolFigures => {
-    const size = accepted === undefined ? 0n : capacityOf(accepted, family);
-    const capacity = Number(size > largest ? largest : size);
-    const inUse = used.inUse[family];
-    return { capacity, inUse, free: Math.max(0, capacity - inUse) };
-  };
   const waiting = allocator.waiting(pool.name);
-  const [ipv4, ipv6] = [figures('IPv4'), figures('IPv6')];
+  const [ipv4, ipv6] = [figuresOf(accepted, used, 'IPv4'), figuresOf(accepted, used, 'IPv6')];
   const draining = used.draining.toSorted();
   const told = problems.map(describeProblem).join(' | ');
   const first = problems.find(({ severity }) => severity === 'error') ?? problems[0];

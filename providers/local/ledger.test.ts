@@ -62,6 +62,40 @@ test('a node that has an address of a pool wakes only its holder', () => {
   expect(woken).toEqual(['default/two']);
 });
 
+test('an address of a node is given to nobody, however it is written, and to everybody once the node has gone', () => {
+  const clock = new VirtualClock();
+  const cluster = new MemoryCluster(clock);
+  cluster.setPool(aPool('a', ['2001:db8::1-2001:db8::2'], { createdAt: 1 }));
+  cluster.setNodes([aNode('n1', { internalIPs: ['2001:DB8:0::1'] })]);
+  const ledger = new Ledger({ cluster, config, clock, wake: () => undefined, serves: () => true });
+  ledger.start();
+  const ask = (name: string, annotations: Readonly<Record<string, string>> = {}) => {
+    const service = aService({ name, ipFamilies: ['IPv6'], annotations });
+    cluster.setService(service);
+    const { grants, lack } = ledger.ask(wantedOf(parseService(service).settings, service));
+    return grants.map(({ address }) => address).join() || lack?.reason;
+  };
+  expect(ask('one')).toBe('2001:db8::2');
+  expect(ask('two')).toBe('PoolExhausted');
+  expect(ask('by-name', { 'sluice.dev/addresses': '2001:db8::1' })).toBe('AddressTaken');
+  cluster.removeService('default/by-name' as ObjectKey);
+  cluster.setNodes([]);
+  expect(ask('two')).toBe('2001:db8::1');
+});
+
+test('a node that comes with the address of a Service: it gets another one, and is told why', () => {
+  const { cluster, ledger } = world();
+  const service = cluster.service('default/one' as ObjectKey);
+  if (service === undefined) throw new Error('there is no Service one');
+  const ask = () => ledger.ask(wantedOf(parseService(service).settings, service)).grants[0]?.address;
+  expect(ask()).toBe('192.0.2.0');
+  cluster.setNodes([aNode('n1', { ...rack('a'), internalIPs: ['192.0.2.0'] })]);
+  expect(ask()).toBe('192.0.2.2');
+  expect(ledger.passedOver(service.uid)).toEqual(['192.0.2.0 was passed over: it is an address of node n1']);
+  cluster.setNodes([aNode('n1', rack('a'))]);
+  expect(ledger.passedOver(service.uid)).toEqual([]);
+});
+
 test('a pool more wakes nobody who has what he asks for', () => {
   const { cluster, woken } = world();
   cluster.setPool(aPool('c', ['203.0.113.0/28'], { createdAt: 3 }));

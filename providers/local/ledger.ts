@@ -7,7 +7,7 @@
  * each change costs what it concerns, never a walk over everything, but for changes of pools.
  */
 import type { AddressPoolObject, ServiceAddressObject } from '../../src/core/address-objects.ts';
-import { parseAddress } from '../../src/core/cidr.ts';
+import { formatAddress, parseAddress } from '../../src/core/cidr.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { eligibleNodes } from '../../src/core/nodes.ts';
@@ -41,7 +41,7 @@ export class Ledger implements ClusterHearer {
   /** Service → names of the objects that bear its mark. */
   readonly #objectsOf = new Map<Uid, Set<string>>();
   readonly #holderMacs = new Map<string, string>();
-  /** Address → who had been given it when the link said that it is taken. */
+  /** Address → who had been given it when the link said that it is taken, or a node came with it. */
   readonly #passedOver = new Map<string, ReadonlySet<Uid>>();
   /** Address → until when it rests, wall clock. */
   readonly #resting = new Map<string, number>();
@@ -164,7 +164,7 @@ export class Ledger implements ClusterHearer {
     this.#setTimer();
   }
 
-  /** Why the Service was given other addresses than the first ones: what the link said, while they rest. */
+  /** Why the Service was given other addresses than the first ones: what the link said, while they rest, or a node. */
   passedOver(uid: Uid): readonly string[] {
     return [...this.#passedOver].flatMap(([address, uids]) =>
       uids.has(uid)
@@ -349,15 +349,23 @@ export class Ledger implements ClusterHearer {
     this.#homes = new WeakMap();
     const now = new Map<string, string>();
     for (const { name, internalIPs, externalIPs } of this.#parts.cluster.nodes())
-      for (const ip of [...internalIPs, ...externalIPs]) now.set(ip, name);
+      for (const ip of [...internalIPs, ...externalIPs]) {
+        const address = parseAddress(ip);
+        // However it is written: 2001:DB8::0:1 is 2001:db8::1.
+        if (address !== undefined) now.set(formatAddress(address), name);
+      }
     for (const ip of this.#nodeAddresses) {
       if (now.has(ip)) continue;
       this.#nodeAddresses.delete(ip);
+      if (this.#resting.has(ip)) continue;
+      this.#passedOver.delete(ip);
       this.#allocator.unblock(ip);
     }
     for (const [ip, name] of now) {
       if (this.#nodeAddresses.has(ip)) continue;
       this.#nodeAddresses.add(ip);
+      const holders = this.#allocator.entryOf(ip)?.holders;
+      if (holders !== undefined) this.#passedOver.set(ip, new Set(holders.keys()));
       this.#allocator.block(ip, `it is an address of node ${name}`);
       for (const key of this.#allocator.holdersOf(ip)) this.#parts.wake(key);
     }
@@ -377,8 +385,9 @@ export class Ledger implements ClusterHearer {
     for (const [address, until] of this.#resting) {
       if (until > now) continue;
       this.#resting.delete(address);
+      if (this.#nodeAddresses.has(address)) continue;
       this.#passedOver.delete(address);
-      if (!this.#nodeAddresses.has(address)) this.#allocator.unblock(address);
+      this.#allocator.unblock(address);
     }
     this.#allocator.expire(now);
     this.#setTimer();

@@ -4,7 +4,7 @@ import type { SluiceError } from '../../src/core/errors.ts';
 import type { ObjectKey, ServiceObject } from '../../src/core/objects.ts';
 import type { LocalCluster } from './cluster.ts';
 import type { LocalConfig } from './config.ts';
-import { Keeper } from './keeper.ts';
+import { fullness, Keeper, type PoolFullness } from './keeper.ts';
 import { Ledger } from './ledger.ts';
 import { createLocalProvider, type LocalProvider } from './provider.ts';
 
@@ -24,6 +24,8 @@ export interface RunningLocal {
     readonly permit: () => void;
     readonly report: (error: SluiceError) => void;
   }): () => Promise<void>;
+  /** How full the pools are; none while another replica leads, whose figures they would be. */
+  pools(): readonly PoolFullness[];
   close(): void;
 }
 
@@ -44,6 +46,7 @@ export function startLocal(settings: unknown, { clock, cluster, serves }: StartL
         await keeper.stop();
       };
     },
+    pools: () => (wake === undefined ? [] : fullness(ledger)),
     close: () => ledger.stop(),
   };
 }

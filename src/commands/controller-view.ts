@@ -6,6 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import { objectKey, type ObjectKey } from '../core/objects.ts';
 import type { QueueState } from '../core/queue.ts';
 import type { Elector } from '../kube/lease.ts';
+import type { ReaderState } from '../kube/reader.ts';
 import type { Sources } from '../observe/metrics.ts';
 import type { CheckResult, ServerSources } from '../observe/server.ts';
 
@@ -19,7 +20,10 @@ interface LeadingController {
 }
 
 export interface ControllerViewParts {
-  readonly door: Pick<Door, 'states' | 'services'>;
+  readonly door: Pick<Door, 'services'> & {
+    /** By kind, those of local mode too. */
+    states(): Readonly<Record<string, ReaderState>>;
+  };
   readonly elector: Pick<Elector, 'held'>;
   readonly clock: Clock;
   /** The controller of the present term; undefined while another replica leads. */
@@ -27,14 +31,13 @@ export interface ControllerViewParts {
 }
 
 export function controllerView(parts: ControllerViewParts): {
-  readonly metrics: Required<Omit<Sources, 'refresh'>>;
+  readonly metrics: Required<Omit<Sources, 'refresh' | 'pools'>>;
   readonly server: Omit<ServerSources, 'metrics'>;
 } {
   const { door, elector, clock, controller } = parts;
   const silence = (at: number | undefined): number | undefined =>
     at === undefined ? undefined : clock.now() - at;
-  const readers = (): readonly (readonly [string, ReturnType<Door['states']>['services']])[] =>
-    Object.entries(door.states());
+  const readers = (): readonly (readonly [string, ReaderState])[] => Object.entries(door.states());
   return {
     metrics: {
       queue: () => {

@@ -135,8 +135,17 @@ export const controllerCommand = command({
         nodeChanged: () => undefined,
         slicesChanged: () => undefined,
       });
-      const view = controllerView({ door, elector, clock, controller: () => leading });
-      metrics.readFrom(view.metrics);
+      const view = controllerView({
+        door: {
+          services: () => door.services(),
+          states: () => ({ ...door.states(), ...localDoor?.states() }),
+        },
+        elector,
+        clock,
+        controller: () => leading,
+      });
+      const { local } = running;
+      metrics.readFrom({ ...view.metrics, ...(local === undefined ? {} : { pools: () => local.pools() }) });
       const server = await startServer(flags.listen ?? settings.controller.listen, {
         ...view.server,
         metrics: async () => ({ text: await metrics.text(), contentType: metrics.contentType }),

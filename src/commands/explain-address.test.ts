@@ -1,7 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import type { AddressPoolObject, ServiceAddressObject } from '../core/address-objects.ts';
 import { aNode, aNodeName, anEndpoint, aService, aSlice } from '../core/fixtures.ts';
 import type { Condition, NodeObject, ServiceObject, Uid } from '../core/objects.ts';
+import { agents } from './address-verdict.ts';
 import { addressStories, storyLines, type AddressInput } from './explain-address.ts';
 import type { PathCheck } from './path-check.ts';
 
@@ -57,13 +60,33 @@ function given(
     objects: one === undefined ? [] : [one],
     pools: [over.pool ?? pool],
     paths: new Map([[address, over.path ?? { kind: 'answered', port: 80, ms: 3 }]]),
-    namespace: 'sluice-system',
   };
 }
 
-const silent: PathCheck = { kind: 'silent', port: 80, message: 'nothing within 2 s' };
+const from = '192.0.2.99';
+const silent: PathCheck = { kind: 'silent', port: 80, message: 'nothing within 2 s', from };
+const refused: PathCheck = { kind: 'refused', port: 80, from };
 const unwanted = aService({ ingress: [] });
 const local = aService({ ingress: service.ingress, externalTrafficPolicy: 'Local' });
+
+test('the agents are named as the manifests name them', async () => {
+  const read = async (name: string): Promise<Record<string, unknown>> =>
+    parse(
+      await readFile(new URL(`../../manifests/overlays/agent/${name}`, import.meta.url), 'utf8'),
+    ) as Record<string, unknown>;
+  const overlay = (await read('kustomization.yaml')) as {
+    readonly namespace: string;
+    readonly labels: readonly { readonly pairs: Record<string, string> }[];
+  };
+  const daemon = (await read('daemon-set.yaml')) as {
+    readonly spec: { readonly template: { readonly metadata: { readonly labels: Record<string, string> } } };
+  };
+  expect(agents.namespace).toBe(overlay.namespace);
+  for (const label of agents.labels.split(',')) {
+    const [key = '', value] = label.split('=');
+    expect(daemon.spec.template.metadata.labels[key]).toBe(value);
+  }
+});
 
 describe('why an address does not answer, and the one command', () => {
   test.each<[string, Parameters<typeof given>[0], RegExp, RegExp]>([
@@ -77,7 +100,7 @@ describe('why an address does not answer, and the one command', () => {
       'nobody has asked the link yet',
       { service: unwanted, object: object({ holder: undefined, probeAfter: '2026-01-01T00:00:00Z' }) },
       /asked the link/u,
-      /rollout status daemonset\/sluice-agent/u,
+      /^kubectl get pods --all-namespaces .*component=agent$/u,
     ],
     [
       'taken on the link',
@@ -117,7 +140,7 @@ describe('why an address does not answer, and the one command', () => {
       'policy Local, and the holder has lost its endpoint',
       { service: local, slices: [aSlice('s', [anEndpoint('10.0.0.2', 'n2')], { service: service.key })] },
       /node n1 answers for 192\.0\.2\.10 until n2 does: .*no serving endpoint/u,
-      /rollout status/u,
+      /get pods --all-namespaces .*component=agent$/u,
     ],
     [
       'the pool chooses no node',
@@ -141,7 +164,7 @@ describe('why an address does not answer, and the one command', () => {
         }),
       },
       /let UDP pass/u,
-      /logs -l app\.kubernetes\.io\/component=agent/u,
+      /^kubectl -n sluice-agent logs -l .*component=agent /u,
     ],
     [
       'the interface is down',
@@ -188,7 +211,7 @@ describe('why an address does not answer, and the one command', () => {
         }),
       },
       /no agent is heard on n1/u,
-      /rollout status/u,
+      /get pods --all-namespaces .*component=agent$/u,
     ],
     [
       'the interface is not there',
@@ -220,13 +243,93 @@ describe('why an address does not answer, and the one command', () => {
       'asked for, and the path ends behind the node',
       { path: silent, object: object({ conditions: [asked] }) },
       /connection from here to port 80/u,
-      /sluice explain --node n1 --from/u,
+      /^sluice explain --node n1 --from 192\.0\.2\.99 --to 192\.0\.2\.10:80 --scope all$/u,
+    ],
+    [
+      'the same for a Service that the agent carries',
+      {
+        path: silent,
+        object: object({ conditions: [asked] }),
+        service: { ...service, labels: { 'service.kubernetes.io/service-proxy-name': 'sluice' } },
+      },
+      /connection from here/u,
+      /--to 192\.0\.2\.10:80$/u,
+    ],
+    [
+      'the port is refused although pods are ready',
+      { path: refused },
+      /port 80 is refused: .*kube-proxy/u,
+      /^sluice explain --node n1 --from 192\.0\.2\.99 --to 192\.0\.2\.10:80 --scope all$/u,
+    ],
+    [
+      'this machine has no way to there',
+      {
+        path: { ...silent, message: 'ENETUNREACH', from: undefined },
+        object: object({ conditions: [asked] }),
+      },
+      /ENETUNREACH/u,
+      /^ip route get 192\.0\.2\.10$/u,
+    ],
+    [
+      'this machine is outside the source ranges',
+      { path: silent, service: { ...service, sourceRanges: ['198.51.100.0/24', '2001:db8::/32'] } },
+      /lets in only 198\.51\.100\.0\/24, 2001:db8::\/32 .*asks as 192\.0\.2\.99/u,
+      /^kubectl -n default edit service web$/u,
+    ],
+    [
+      'the only pod was on the node that is lost',
+      {
+        nodes: [aNode('n1'), aNode('n2', { ready: 'Unknown' })],
+        slices: [aSlice('s', [anEndpoint('10.0.0.2', 'n2')], { service: service.key })],
+        path: silent,
+      },
+      /node n1 answers for .*all pods of the Service are on node n2, which is not ready/u,
+      /^kubectl describe node n2$/u,
+    ],
+    [
+      'the same once its endpoint is known not to be ready',
+      {
+        nodes: [aNode('n1'), aNode('n2', { ready: 'Unknown' })],
+        slices: [
+          aSlice('s', [anEndpoint('10.0.0.2', 'n2', { ready: false, serving: false })], {
+            service: service.key,
+          }),
+        ],
+      },
+      /all pods of the Service are on node n2/u,
+      /^kubectl describe node n2$/u,
+    ],
+    [
+      'the same under policy Local',
+      {
+        service: local,
+        nodes: [aNode('n1'), aNode('n2', { ready: 'Unknown' })],
+        slices: [
+          aSlice('s', [anEndpoint('10.0.0.2', 'n2', { ready: false, serving: false })], {
+            service: service.key,
+          }),
+        ],
+      },
+      /no node may announce .*all pods of the Service are on node n2/u,
+      /^kubectl describe node n2$/u,
     ],
   ])('%s', (_name, over, verdict, command) => {
     const [story] = addressStories(given(over));
     expect(story).toMatchObject({ ok: false });
     expect(story?.verdict).toMatch(verdict);
     expect(story?.command).toMatch(command);
+  });
+
+  test('a lost node says nothing against a Service that has a pod elsewhere', () => {
+    const [story] = addressStories(
+      given({
+        nodes: [aNode('n1'), aNode('n2', { ready: 'Unknown' })],
+        slices: [
+          aSlice('s', [anEndpoint('10.0.0.1', 'n1'), anEndpoint('10.0.0.2', 'n2')], { service: service.key }),
+        ],
+      }),
+    );
+    expect(story).toMatchObject({ ok: true });
   });
 
   test('all is well: the whole way in a few lines', () => {

@@ -14,7 +14,7 @@ import {
 import type { EndpointSliceObject, NodeObject, ServiceObject } from '../core/objects.ts';
 import type { Exclusion } from '../core/provider.ts';
 import { verdict } from './address-verdict.ts';
-import type { PathCheck } from './path-check.ts';
+import { pathText, type PathCheck } from './path-check.ts';
 
 export interface AddressStory {
   readonly address: string;
@@ -46,8 +46,6 @@ export interface AddressInput {
   readonly objects: readonly ServiceAddressObject[];
   readonly pools: readonly AddressPoolObject[];
   readonly paths: ReadonlyMap<string, PathCheck>;
-  /** Of the agents. */
-  readonly namespace: string;
 }
 
 /** One story for each address that the Service has, or is to get. */
@@ -114,19 +112,6 @@ function probeText(object: ServiceAddressObject): string {
   return probe.outcome === 'free'
     ? `free (${who})`
     : `failed: ${probe.message ?? 'no reason given'} (${who})`;
-}
-
-function pathText(path: PathCheck): string {
-  switch (path.kind) {
-    case 'answered':
-      return `from here port ${path.port} answers in ${path.ms} ms`;
-    case 'refused':
-      return `from here port ${path.port} is refused: somebody is there, and nobody serves the port`;
-    case 'silent':
-      return `from here port ${path.port} does not answer: ${path.message}`;
-    case 'not-tried':
-      return `not tried: ${path.why}`;
-  }
 }
 
 /** As `explain` prints it, below the endpoints. */

@@ -13,6 +13,7 @@ import type { Problem } from '../core/problems.ts';
 import { reasons, type ReasonCode } from '../core/reasons.ts';
 import type { Exclusion } from '../core/provider.ts';
 import { storyLines, type AddressStory } from './explain-address.ts';
+import { laptopLines, type LaptopStory } from './explain-laptop.ts';
 import { sign, type PlannedStep } from './plan-report.ts';
 import type { Style } from './shell.ts';
 
@@ -42,6 +43,10 @@ export interface ExplainInput {
   readonly unread: readonly string[];
   /** Of Services of local mode: how each of its addresses is announced. */
   readonly announced?: readonly AddressStory[];
+  /** Of Services that `sluice local` serves. */
+  readonly laptop?: LaptopStory;
+  /** The cluster has no kinds of local mode, so no controller in it can serve the Service. */
+  readonly withoutKinds?: boolean;
 }
 
 export interface Explanation {
@@ -65,6 +70,8 @@ export interface Explanation {
   readonly unread: readonly string[];
   /** Null for what is not of local mode. */
   readonly announced: readonly AddressStory[] | null;
+  /** Null for what `sluice local` does not serve. */
+  readonly laptop: LaptopStory | null;
 }
 
 const order = ['Accepted', 'Provisioned', 'TargetsReady', 'InSync'];
@@ -102,6 +109,7 @@ export function explanation(input: ExplainInput): Explanation {
     events,
     unread,
     announced: input.announced ?? null,
+    laptop: input.laptop ?? null,
   };
 }
 
@@ -112,9 +120,9 @@ export function explanation(input: ExplainInput): Explanation {
 function withAddresses(
   verdict: Pick<Explanation, 'verdict' | 'cure' | 'ok'>,
   claim: Claim,
-  { announced = [], service, problems }: ExplainInput,
+  { announced = [], laptop, service, problems }: ExplainInput,
 ): Pick<Explanation, 'verdict' | 'cure' | 'ok'> {
-  const trouble = announced.find(({ ok }) => !ok);
+  const trouble = [...announced, ...(laptop === undefined ? [] : [laptop])].find(({ ok }) => !ok);
   if (claim.kind !== 'ours' || claim.provider !== 'local' || trouble === undefined) return verdict;
   if (ownAnnotations(service.annotations).settings.paused) return verdict;
   if (problems.some(({ severity }) => severity === 'error')) return verdict;
@@ -122,7 +130,7 @@ function withAddresses(
 }
 
 function verdictOf(
-  { service, problems }: ExplainInput,
+  { service, problems, withoutKinds = false }: ExplainInput,
   claim: Claim,
   claimed: string,
   conditions: Explanation['conditions'],
@@ -152,7 +160,9 @@ function verdictOf(
     return {
       ok: false,
       verdict: 'No controller has taken note of this Service yet',
-      cure: 'Check that the controller runs and leads: kubectl -n sluice-system get pods,leases',
+      cure: withoutKinds
+        ? 'Run npx sluice local on your machine, or install local mode: kubectl apply -k manifests/overlays/local'
+        : 'Check that the controller runs and leads: kubectl -n sluice-system get pods,leases',
     };
   }
   const addresses = service.ingress.map((entry) => entry.hostname ?? entry.ip).join(', ');
@@ -190,6 +200,7 @@ export function explanationText(
     `Endpoints   policy ${endpoints.policy}; ${endpoints.nodes.length === 0 ? 'none: no pod stands behind the Service' : `on ${endpoints.nodes.join(', ')}`}`,
   ];
   for (const story of explained.announced ?? []) lines.push(...storyLines(story));
+  if (explained.laptop !== null) lines.push(...laptopLines(explained.laptop));
   if (conditions.length > 0) lines.push('', 'Conditions');
   for (const { type, status, reason, message } of conditions) {
     lines.push(

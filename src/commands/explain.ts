@@ -6,6 +6,7 @@ import type { ClusterView } from '../controller/cluster.ts';
 import { preview, type PreviewContext } from '../controller/preview.ts';
 import type { ClusterIdentity } from '../core/provider.ts';
 import { controllerOptions } from '../controller/options.ts';
+import { servedOnAnnotation } from '../core/annotations.ts';
 import { claimOf } from '../core/claim.ts';
 import { systemClock } from '../core/clock.ts';
 import { Neighbourhood } from '../core/neighbours.ts';
@@ -20,6 +21,9 @@ import { readClusterId, Writer } from '../kube/writer.ts';
 import type { Settings } from '../settings/read.ts';
 import { accessFlags, connectBy, outputFlag } from './access.ts';
 import { addressStories, type AddressStory } from './explain-address.ts';
+import { laptopStory, type LaptopStory } from './explain-laptop.ts';
+import { knownMachineName } from './local-elsewhere.ts';
+import { stateFolder } from './local-machine.ts';
 import { checkPath, type PathCheck } from './path-check.ts';
 import { explanation, explanationText, type EventLine } from './explain-report.ts';
 import { plannedSteps } from './plan-report.ts';
@@ -106,6 +110,8 @@ export const explainCommand = command({
       const unread: string[] = [];
       const slices = await readOr([], unread, 'endpoints', () => readSlices(api, namespace, service.name));
       const nodes = await readOr([], unread, 'nodes', () => readNodes(api));
+      // Without either the way of an address ends somewhere, and it would look as if it were the address's fault.
+      const hasGround = unread.length === 0;
       const cluster = await clusterOf(api, settings, unread);
       // What was not read is not empty: a plan on it would be about another cluster.
       const whole = unread.length === 0;
@@ -137,13 +143,18 @@ export const explainCommand = command({
           : undefined;
       const said = fresh ?? (await preview(context, service, false, abort.signal));
       const isLocal = isOfLocalMode(service, options);
-      const announced = isLocal
-        ? await readOr(undefined, unread, 'addresses of local mode', () =>
-            readStories(api, service, slices, nodes, settings),
-          )
-        : undefined;
+      const laptop = isLocal ? await readLaptop(service, shell.env) : undefined;
+      const inCluster = isLocal && laptop === undefined;
+      if (inCluster && !hasGround) unread.push('the way of each address (it needs endpoints and nodes)');
+      const announced =
+        inCluster && hasGround
+          ? await readOr(undefined, unread, 'addresses of local mode', () =>
+              readStories(api, service, slices, nodes),
+            )
+          : undefined;
       const explained = explanation({
-        ...(announced === undefined ? {} : { announced }),
+        ...(announced === undefined ? {} : announced === 'no kinds' ? { withoutKinds: true } : { announced }),
+        ...(laptop === undefined ? {} : { laptop }),
         service,
         slices,
         events,
@@ -187,16 +198,34 @@ async function readStories(
   service: ServiceObject,
   slices: readonly EndpointSliceObject[],
   nodes: readonly NodeObject[],
-  settings: Settings | undefined,
-): Promise<readonly AddressStory[]> {
+): Promise<readonly AddressStory[] | 'no kinds'> {
   const [objects, pools] = await Promise.all([
     readAll(api, addressesPath, slimServiceAddress),
     readAll(api, poolsPath, slimPool),
-  ]);
+  ]).catch((thrown: unknown) => {
+    if (asSluiceError(thrown).kind === 'gone') return [];
+    throw thrown;
+  });
+  if (objects === undefined || pools === undefined) return 'no kinds';
+  const paths = await pathsOf(service);
+  return addressStories({ service, slices, nodes, objects, pools, paths });
+}
+
+async function pathsOf(service: ServiceObject): Promise<ReadonlyMap<string, PathCheck>> {
   const paths = new Map<string, PathCheck>();
   for (const { ip } of service.ingress) if (ip !== undefined) paths.set(ip, await checkPath(ip, service));
-  const namespace = settings?.controller.lease.namespace ?? 'sluice-system';
-  return addressStories({ service, slices, nodes, objects, pools, paths, namespace });
+  return paths;
+}
+
+/** Undefined where no `sluice local` has marked the Service. */
+async function readLaptop(
+  service: ServiceObject,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<LaptopStory | undefined> {
+  const machine = service.annotations[servedOnAnnotation];
+  if (machine === undefined) return undefined;
+  const here = await knownMachineName(stateFolder(env));
+  return laptopStory({ service, machine, here, paths: await pathsOf(service) });
 }
 
 async function readAll<T>(api: Api, path: string, slim: (raw: RawObject) => T): Promise<readonly T[]> {

@@ -154,3 +154,8 @@ async function read(path: string): Promise<string | undefined> {
     throw error;
   }
 }
+
+/** The same where it has a name already; nothing is written. */
+export async function knownMachineName(folder: string): Promise<string | undefined> {
+  return await read(join(folder, 'machine'));
+}

@@ -64,7 +64,61 @@ describe('the row of a Service', () => {
     expect(lineOf(rows[0] ?? rowsOf([service], [])[0] ?? never())).toContain('failed: 127.80.0.1:8080/TCP');
   });
 
-  test('columns stand below each other, and no line is longer than the terminal', () => {
+  test('what was not accepted is told by the mistake itself, to the end of its cure, in lines that fit', () => {
+    const said =
+      'spec.ports[1].nodePort: port 53/UDP has no node port to lead to; set spec.allocateLoadBalancerNodePorts to true, or name a nodePort';
+    const waits = 'Nothing is provisioned until the Service is accepted';
+    const refused = aService({
+      conditions: [
+        {
+          type: 'Accepted',
+          status: 'False',
+          reason: 'NodePortMissing',
+          message: said,
+          lastTransitionTime: '',
+        },
+        {
+          type: 'Provisioned',
+          status: 'False',
+          reason: 'NodePortMissing',
+          message: waits,
+          lastTransitionTime: '',
+        },
+        {
+          type: 'InSync',
+          status: 'False',
+          reason: 'NodePortMissing',
+          message: waits,
+          lastTransitionTime: '',
+        },
+      ],
+    });
+    const rows = rowsOf([refused], []);
+    expect(rows[0]).toMatchObject({ state: 'failed', message: said });
+    const lines = renderRows(rows, { colour: false, columns: 60 });
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
+    expect(
+      lines
+        .slice(2)
+        .map((line) => line.trim())
+        .join(' '),
+    ).toBe(said);
+  });
+
+  test.each([true, false])('no line is longer than the terminal is wide (colour %s)', (colour) => {
+    const long = aService({
+      name: 'a-name-as-long-as-charts-make-them-with-release-and-component-in-it',
+      ports: [aPort({ port: 5432, name: 'db' }), aPort({ port: 5433, name: 'more' })],
+    });
+    const lines = renderRows(rowsOf([service, long], [view('healthy')]), { colour, columns: 50 });
+    // oxlint-disable-next-line no-control-regex -- these are what colours are made of
+    const seen = lines.map((line) => line.replaceAll(/\u001B\[\d*m/gu, ''));
+    expect(Math.max(...seen.map((line) => line.length))).toBeLessThanOrEqual(50);
+    expect(seen.some((line) => line.startsWith('default/a-name') && line.endsWith('waiting'))).toBe(true);
+    expect(seen.join('\n')).toContain('http://127.80.0.1:8080');
+  });
+
+  test('columns stand below each other, and names give way before URLs', () => {
     const other = aService({ name: 'a-much-longer-name', ports: [aPort({ port: 5432, name: 'db' })] });
     const lines = renderRows(rowsOf([service, other], [view('healthy')]), { colour: false, columns: 60 });
     expect(lines[0]).toMatch(/^SERVICE {2,}/u);

@@ -76,6 +76,9 @@ function stateOf(
   ports: readonly LocalPort[],
 ): Pick<LocalRow, 'state' | 'message'> {
   const find = (type: string) => conditions.find((one) => one.type === type);
+  const accepted = find('Accepted');
+  // The others only say that they wait for this one.
+  if (accepted?.status === 'False') return { state: 'failed', message: accepted.message };
   const sync = find('InSync');
   if (sync?.status === 'False') return { state: 'failed', message: sync.message };
   const ready = find('TargetsReady');
@@ -83,7 +86,6 @@ function stateOf(
     return { state: 'waiting', message: find('Provisioned')?.message ?? 'not served yet' };
   if (ports.some(({ listenPort, healthy }) => listenPort !== undefined && healthy === 0))
     return { state: 'waiting', message: ready?.status === 'False' ? ready.message : 'no target answers' };
-  const accepted = find('Accepted');
   if (accepted?.status === 'True' && accepted.reason !== 'Accepted')
     return { state: 'limited', message: accepted.message };
   return { state: 'ready', message: '' };
@@ -115,7 +117,12 @@ const marks = {
   elsewhere: 'dim',
 } as const;
 
-/** The table for a terminal; every line ends with a line break. */
+/** Between two columns. */
+const gap = 3;
+const longestState = 9;
+const leastName = 16;
+
+/** The table for a terminal, a text for each line; none is longer than the terminal is wide. */
 export function renderRows(
   rows: readonly LocalRow[],
   shell: Pick<Shell, 'colour' | 'columns'>,
@@ -141,14 +148,24 @@ export function renderRows(
   const plain = cells.filter(([, url]) => !url.startsWith('  '));
   const width = (column: 0 | 1 | 2, least: number): number =>
     Math.max(least, ...plain.map((row) => row[column].length));
-  const widths = [width(0, 7), width(1, 3), width(2, 3)] as const;
+  const [url, by] = [width(1, 3), width(2, 3)];
+  // Where there is no room for all, names give way before URLs.
+  const room = shell.columns - url - by - 3 * gap - longestState;
+  const widths = [Math.min(width(0, 7), Math.max(room, leastName)), url, by] as const;
   const head = ['SERVICE'.padEnd(widths[0]), 'URL'.padEnd(widths[1]), 'BY'.padEnd(widths[2]), 'STATE'];
   return [
-    paint(shell, 'dim', head.join('   ')),
-    ...cells.map(([service, url, by, state]) => {
-      if (url.startsWith('  ')) return paint(shell, 'yellow', cut(url, shell.columns));
-      const line = [service.padEnd(widths[0]), url.padEnd(widths[1]), by.padEnd(widths[2])].join('   ');
-      return state === '' ? line.trimEnd() : `${line}   ${paint(shell, marks[state], state)}`;
+    paint(shell, 'dim', cut(head.join('   '), shell.columns)),
+    ...cells.flatMap(([service, said, who, state]) => {
+      if (said.startsWith('  '))
+        return folded(said, shell.columns).map((line) => paint(shell, 'yellow', line));
+      const line = [
+        cut(service, widths[0]).padEnd(widths[0]),
+        said.padEnd(widths[1]),
+        who.padEnd(widths[2]),
+      ].join('   ');
+      if (state === '') return cut(line.trimEnd(), shell.columns);
+      // A line that wraps would take two of the terminal's, and drawing in place counts them.
+      return `${cut(line, shell.columns - gap - state.length)}   ${paint(shell, marks[state], state)}`;
     }),
   ];
 }
@@ -159,6 +176,21 @@ export function lineOf({ service, ports, state, message }: LocalRow): string {
   return `${service}  ${urls.join(' ')}  ${state}${message === '' ? '' : `: ${message}`}`;
 }
 
-function cut(text: string, columns: number): string {
+/** In lines that fit, broken between words: the cure stands at the end of what is said. */
+function folded(text: string, columns: number): readonly string[] {
+  const lines: string[] = [];
+  let line = ' ';
+  for (const word of text.trim().split(' ')) {
+    if (line.trim() !== '' && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = '   ';
+    }
+    line += ` ${word}`;
+  }
+  return [...lines, line].map((one) => cut(one, columns));
+}
+
+function cut(text: string, most: number): string {
+  const columns = Math.max(most, 1);
   return text.length <= columns ? text : `${text.slice(0, columns - 1)}…`;
 }

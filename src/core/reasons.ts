@@ -108,7 +108,7 @@ export const reasons = {
   AddressProbing: { means: 'An agent asks the link whether anybody has the address.', cure: '' },
   NoAgent: {
     means: 'No agent has said whether the address is free, so it is not given out.',
-    cure: 'Check that the agent runs: kubectl get pods --all-namespaces -l app.kubernetes.io/component=agent.',
+    cure: 'Check that the agent runs: kubectl get pods --all-namespaces -l app.kubernetes.io/name=sluice,app.kubernetes.io/component=agent.',
   },
   ProbeFailed: {
     means: 'The agent could not ask the link about the address.',

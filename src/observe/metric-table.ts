@@ -163,6 +163,18 @@ export const metricTable = {
     help: 'Services by condition, its status and its reason.',
     labels: ['condition', 'status', 'reason'],
   },
+  poolAddresses: {
+    type: 'gauge',
+    name: 'sluice_pool_addresses',
+    help: 'Addresses of an AddressPool: in use, or free. Those that drain are in neither.',
+    labels: ['pool', 'ip_family', 'state'],
+  },
+  poolWaiting: {
+    type: 'gauge',
+    name: 'sluice_pool_waiting',
+    help: 'Services that wait for an address of the AddressPool.',
+    labels: ['pool'],
+  },
 
   // ── the process ──
   readerSynced: {

@@ -33,6 +33,12 @@ export interface Sources {
   readonly leaseHeld?: () => boolean;
   /** Sets gauges by `set`, from states that live elsewhere. */
   readonly refresh?: () => void;
+  /** Those of local mode; none where another replica leads. */
+  readonly pools?: () => Iterable<{
+    readonly name: string;
+    readonly waiting: number;
+    readonly families: Readonly<Record<'IPv4' | 'IPv6', { readonly inUse: number; readonly free: number }>>;
+  }>;
   /** One entry a condition of a Service that we serve. */
   readonly conditions?: () => Iterable<{
     readonly type: string;
@@ -104,6 +110,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
     }
     sources.refresh?.();
     if (sources.leaseHeld) set('leaseHeld', {}, sources.leaseHeld() ? 1 : 0);
+    if (sources.pools) {
+      for (const id of ['poolAddresses', 'poolWaiting'] as const) gauges.get(id)?.reset();
+      for (const { name: pool, waiting, families } of sources.pools()) {
+        set('poolWaiting', { pool }, waiting);
+        for (const [ip_family, { inUse, free }] of Object.entries(families)) {
+          // A pool has one family or both.
+          if (inUse + free === 0) continue;
+          set('poolAddresses', { pool, ip_family, state: 'in-use' }, inUse);
+          set('poolAddresses', { pool, ip_family, state: 'free' }, free);
+        }
+      }
+    }
     if (sources.conditions) {
       const gauge = gauges.get('conditions');
       gauge?.reset();

@@ -175,6 +175,25 @@ describe('metrics', () => {
     expect(after).not.toContain('Provisioning');
   });
 
+  test('pools are told by family, and one that is gone, or that another replica leads for, is not', async () => {
+    const metrics = createMetrics({ version: '1', processMetrics: false });
+    const none = { inUse: 0, free: 0 };
+    let names = ['office', 'lab'];
+    metrics.readFrom({
+      pools: () =>
+        names.map((name) => ({ name, waiting: 2, families: { IPv4: { inUse: 3, free: 1 }, IPv6: none } })),
+    });
+    const before = await metrics.text();
+    expect(before).toContain('sluice_pool_addresses{pool="office",ip_family="IPv4",state="in-use"} 3');
+    expect(before).toContain('sluice_pool_addresses{pool="lab",ip_family="IPv4",state="free"} 1');
+    expect(before).toContain('sluice_pool_waiting{pool="office"} 2');
+    expect(before).not.toContain('ip_family="IPv6"');
+    names = ['office'];
+    expect(await metrics.text()).not.toContain('pool="lab"');
+    names = [];
+    expect(await metrics.text()).not.toContain('pool="office"');
+  });
+
   test('an agent exports its own and what both have, a controller none of the agent', async () => {
     const agent = await createMetrics({ of: 'agent', version: '1', processMetrics: false }).text();
     const controller = await createMetrics({ version: '1', processMetrics: false }).text();

@@ -4,7 +4,7 @@
  *
  * Each ground takes an address block of its own, so that grounds can run side by side.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -190,6 +190,17 @@ export class LaptopGround {
     );
     this.#locals.push(local);
     return local;
+  }
+
+  /** What `sluice explain` says of a Service, on the machine of `state`. */
+  async explain(name: string): Promise<{ readonly code: number; readonly out: string }> {
+    const args = [this.#program, 'explain', name, '-n', 'default', '--kubeconfig', this.plane.admin.path];
+    const env = { PATH: process.env['PATH'] ?? '', SLUICE_STATE_DIR: this.state };
+    return await new Promise((resolve) =>
+      execFile(process.execPath, args, { env }, (error, stdout, stderr) =>
+        resolve({ code: typeof error?.code === 'number' ? error.code : 0, out: stdout + stderr }),
+      ),
+    );
   }
 
   async node(name: string, address: string, kubeletPort?: number): Promise<void> {

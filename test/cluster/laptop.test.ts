@@ -196,6 +196,37 @@ test('after a crash the next one adopts; a second one beside it stands by and ta
   await remove(ground.api, service);
 });
 
+test('explain says whether anybody serves a Service, and what to run: before, meanwhile, and after a kill', async () => {
+  const service = ground.service({ ports: [{ name: 'http', port: 8086 }] }, 'asked');
+  await apply(ground.api, service);
+  echoes.push(await tcpEcho('127.77.0.1', await ground.nodePort(service, 8086), 'n1'));
+  const before = await ground.explain('asked');
+  expect(before).toMatchObject({ code: 1 });
+  expect(before.out).toContain('Cure: Run npx sluice local on your machine');
+  expect(before.out).not.toContain('404');
+  const local = ground.local();
+  await ground.shows(local, 'asked', 'is ready', ({ ports }) => (ports[0]?.healthy ?? 0) > 0);
+  await untilService(
+    ground.api,
+    service,
+    'is healthy',
+    (live) => condition(live, 'TargetsReady')?.status === 'True',
+  );
+  const meanwhile = await ground.explain('asked');
+  expect(meanwhile).toMatchObject({ code: 0 });
+  expect(meanwhile.out).toMatch(/from here port 8086 answers in \d+ ms/u);
+  await local.end('SIGKILL');
+  const after = await ground.explain('asked');
+  expect(after).toMatchObject({ code: 1 });
+  expect(after.out).toContain('`sluice local` on this machine served it and runs no more');
+  expect(after.out).toContain('Cure: npx sluice local');
+  const again = ground.local();
+  await ground.shows(again, 'asked', 'is ready', ({ state }) => state === 'ready');
+  await remove(ground.api, service);
+  await untilService(ground.api, service, 'goes', (one) => one === undefined);
+  await again.end();
+});
+
 test('a Service without a class is served where it is asked for, and left alone where not', async () => {
   const service = ground.service(
     { ports: [{ port: 7030, nodePort: 30_040 }], loadBalancerClass: undefined },

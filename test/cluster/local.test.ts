@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serviceAddressName } from '../../src/core/address-objects.ts';
 import { isSluiceError } from '../../src/core/errors.ts';
-import { remove } from '../../src/sandbox/objects.ts';
+import { apply, remove } from '../../src/sandbox/objects.ts';
 import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import { LocalGround } from './local-ground.ts';
 
@@ -42,6 +42,11 @@ test('a pool and a Service applied: once an agent found the address free it stan
   await ground.hold('192.0.2.10');
   await ground.tells(service, 'TargetsReady', 'TargetsHealthy');
   await ground.poolShows(pool, 'counts it', ({ ipv4 }) => ipv4?.inUse === 1 && ipv4.free === 1);
+  const metrics = await figures();
+  expect(metrics).toContain('sluice_pool_addresses{pool="first",ip_family="IPv4",state="in-use"} 1');
+  expect(metrics).toContain('sluice_pool_addresses{pool="first",ip_family="IPv4",state="free"} 1');
+  // Who does not hear of pools any more is not well.
+  expect(metrics).toContain('sluice_reader_synced{kind="addresspools"} 1');
   await ground.gone(service);
   await ground.poolShows(pool, 'has it back', ({ ipv4 }) => ipv4?.inUse === 0);
   const [kept] = await ground.addresses();
@@ -52,15 +57,34 @@ test('a pool and a Service applied: once an agent found the address free it stan
   await remove(ground.api, pool);
 });
 
-test.each([
-  ['no range', 'ten addresses'],
-  ['a backward family', '192.0.2.1-2001:db8::1'],
-  ['a range of three', '192.0.2.1-192.0.2.2-192.0.2.3'],
-  ['a bare address', '192.0.2.1'],
-])('the API server refuses a pool with %s', async (_what, text) => {
-  const error: unknown = await ground.pool('wrong', { addresses: [text] }).catch((thrown: unknown) => thrown);
+test.each<[string, object, RegExp]>([
+  ['no range', { addresses: ['ten addresses'] }, /spec\.addresses.*write a CIDR such as/u],
+  ['a backward family', { addresses: ['192.0.2.1-2001:db8::1'] }, /spec\.addresses.*of one family/u],
+  ['a range of three', { addresses: ['192.0.2.1-192.0.2.2-192.0.2.3'] }, /spec\.addresses.*write a CIDR/u],
+  ['a bare address', { addresses: ['192.0.2.1'] }, /spec\.addresses.*write a CIDR/u],
+  ['half an end', { addresses: ['192.0.2.10-20'] }, /spec\.addresses.*write a CIDR/u],
+  ['a prefix that is too long', { addresses: ['192.0.2.0/33'] }, /spec\.addresses.*write a CIDR/u],
+  ['IPv4 written as IPv6', { addresses: ['::ffff:192.0.2.0/120'] }, /spec\.addresses.*write a CIDR/u],
+  ['nothing', { addresses: [] }, /spec\.addresses.*at least 1/u],
+  ['no addresses', {}, /spec\.addresses: Required/u],
+  ['a priority below 0', { priority: -1 }, /spec\.priority.*greater than or equal to 0/u],
+  ['no name of a namespace', { namespaces: ['Team A'] }, /spec\.namespaces\[0\]/u],
+  ['an interface that cannot be', { interfaces: ['eth/0'] }, /spec\.interfaces\[0\]/u],
+  [
+    'a selector without values',
+    { nodeSelectors: [{ matchExpressions: [{ key: 'rack', operator: 'In' }] }] },
+    /spec\.nodeSelectors.*In and NotIn need values/u,
+  ],
+  [
+    'a selector of nothing',
+    { serviceSelectors: [{ matchExpressions: [{ key: '', operator: 'Exists' }] }] },
+    /spec\.serviceSelectors.*key/u,
+  ],
+])('the API server refuses a pool with %s, and names the field', async (what, spec, message) => {
+  const whole = what === 'no addresses' ? spec : { addresses: ['192.0.2.0/28'], ...spec };
+  const error: unknown = await ground.pool('wrong', whole).catch((thrown: unknown) => thrown);
   expect(isSluiceError(error) && error.kind).toBe('invalid');
-  expect(String(error)).toMatch(/spec\.addresses/u);
+  expect(String(error)).toMatch(message);
 });
 
 test('something on the link has the address: another is given, and the condition names the MAC', async () => {
@@ -103,6 +127,7 @@ test('a pool of one: who waits is named, keeps the place over a restart of the c
   await ground.tells(second, 'Provisioned', 'PoolExhausted');
   const names = [first, second].map(({ metadata }) => `default/${metadata?.name ?? ''}`);
   await ground.poolShows(pool, 'names them', ({ firstWaiting }) => firstWaiting?.join() === names.join());
+  expect(await figures()).toContain('sluice_pool_waiting{pool="tiny"} 2');
   await ground.sandbox.controllers[0]?.process.stop(5_000);
   await ground.sandbox.startController();
   await ground.poolShows(
@@ -277,6 +302,51 @@ test('plan and explain answer for local mode, and the key of the heartbeats is t
   await ground.gone(service);
   await remove(ground.api, pool);
 });
+
+test('explain blames no address before somebody who may not list nodes', async () => {
+  const pool = await ground.pool('narrow', { addresses: ['192.0.2.110/31'] });
+  const service = await ground.applied();
+  await ground.shows(service, '192.0.2.110');
+  await ground.hold('192.0.2.110');
+  const rule = (group: string, ...resources: readonly string[]): object => ({
+    apiGroups: [group],
+    resources,
+    verbs: ['get', 'list'],
+  });
+  const role = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata: { name: 'audience' },
+    rules: [
+      rule('', 'services'),
+      rule('discovery.k8s.io', 'endpointslices'),
+      rule('events.k8s.io', 'events'),
+      rule('sluice.dev', 'addresspools', 'serviceaddresses'),
+    ],
+  };
+  await apply(ground.api, role);
+  const { apiVersion, kind, metadata } = role;
+  await apply(ground.api, {
+    apiVersion,
+    kind: 'ClusterRoleBinding',
+    metadata,
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name: metadata.name },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'jill' }],
+  });
+  const jill = await ground.sandbox.controlPlane.addUser({ user: 'jill' });
+  const access = ['--kubeconfig', jill.path, '-n', 'default'];
+  const { out } = await sluice('explain', ...access, `svc/${service.metadata?.name ?? ''}`);
+  expect(out).toContain('Not read: nodes (no right to list nodes); the way of each address');
+  expect(out).not.toContain('the cluster has no nodes');
+  await ground.gone(service);
+  await remove(ground.api, pool);
+});
+
+/** The metrics of the controller. */
+async function figures(): Promise<string> {
+  const [controller] = ground.sandbox.controllers;
+  return await (await fetch(`${controller?.url ?? ''}/metrics`)).text();
+}
 
 async function sluice(...args: readonly string[]): Promise<{ readonly code: number; readonly out: string }> {
   const entry = fileURLToPath(new URL('bin/sluice.js', packageRoot));
