@@ -9,6 +9,7 @@ import { cases } from './cases.ts';
 import type { Case, Reference, Settings } from './cases/row.ts';
 import { checkRow, prepareBed, type MakeProgrammer, type Programmer } from './check.ts';
 import { hairpinStories } from './stories-hairpin.ts';
+import { markStories } from './stories-marks.ts';
 import { rawStories } from './stories-raw.ts';
 import { stories, type Story } from './stories.ts';
 import { Atlas, type World } from './world.ts';
@@ -35,7 +36,7 @@ type Item = (
 
 const items: readonly Item[] = [
   ...cases.map((given) => ({ kind: 'case', name: given.name, given }) as const),
-  ...[...stories, ...rawStories, ...hairpinStories].map(
+  ...[...stories, ...markStories, ...rawStories, ...hairpinStories].map(
     (given) => ({ kind: 'story', name: `${given.rule}: ${given.says}`, given }) as const,
   ),
 ].map((item, block) => ({ ...item, block, settings: item.given.settings ?? {} }));
