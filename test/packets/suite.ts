@@ -11,6 +11,7 @@ import { checkRow, prepareBed, type MakeProgrammer, type Programmer } from './ch
 import { hairpinStories } from './stories-hairpin.ts';
 import { markStories } from './stories-marks.ts';
 import { rawStories } from './stories-raw.ts';
+import { sctpStories } from './stories-sctp.ts';
 import { stories, type Story } from './stories.ts';
 import { Atlas, type World } from './world.ts';
 
@@ -36,7 +37,7 @@ type Item = (
 
 const items: readonly Item[] = [
   ...cases.map((given) => ({ kind: 'case', name: given.name, given }) as const),
-  ...[...stories, ...markStories, ...rawStories, ...hairpinStories].map(
+  ...[...stories, ...markStories, ...rawStories, ...sctpStories, ...hairpinStories].map(
     (given) => ({ kind: 'story', name: `${given.rule}: ${given.says}`, given }) as const,
   ),
 ].map((item, block) => ({ ...item, block, settings: item.given.settings ?? {} }));
