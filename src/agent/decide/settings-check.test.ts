@@ -96,7 +96,7 @@ describe('settings', () => {
         families: ['IPv4'],
         nodePortAddresses: ['10.0.0.0/8'],
       },
-      'warning localhostNodePorts: nodePortAddresses leaves 127.0.0.1 out',
+      'warning localhostNodePorts: the addresses of node ports leave 127.0.0.1 out',
     ],
     [
       'service ranges beside kube-proxy',
