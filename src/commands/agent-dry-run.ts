@@ -62,6 +62,9 @@ export async function dryRun(flags: AgentFlags, choice: AgentChoice, shell: Shel
   }
   const view = viewNode(node, settings);
   for (const service of served) {
+    if (service.type !== 'ExternalName' && !service.headless && service.clusterIPs.length === 0) {
+      note(`${service.key} has no cluster IP yet, so there is nothing to serve; the API server gives it one`);
+    }
     if (notServed(service, view) !== undefined) continue;
     for (const problem of serviceProblems(service, view)) note(`${service.key}: ${describeProblem(problem)}`);
   }
