@@ -87,3 +87,60 @@ test.each(['nftables', 'iptables'] as const)(
     }
   },
 );
+
+test('it complains as an agent would: of Services that it leaves alone, of what they say wrongly, of its own flags', async () => {
+  const more = join(folder, 'more.yaml');
+  writeFileSync(
+    more,
+    `
+apiVersion: v1
+kind: Service
+metadata: { name: plain, namespace: default }
+spec: { clusterIP: 10.96.0.11, clusterIPs: [10.96.0.11], ports: [{ port: 80 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: new, namespace: default, labels: { service.kubernetes.io/service-proxy-name: sluice } }
+spec: { ports: [{ port: 80 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: none, namespace: default, labels: { service.kubernetes.io/service-proxy-name: sluice } }
+spec: { clusterIP: None, ports: [{ port: 80 }] }
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: odd
+  namespace: default
+  labels: { service.kubernetes.io/service-proxy-name: sluice }
+  annotations: { sluice.dev/balancing: hsah }
+spec:
+  clusterIP: 10.96.0.12
+  clusterIPs: [10.96.0.12]
+  externalIPs: ['2001:db8::1', 010.0.0.1]
+  ports: [{ port: 80 }]
+`,
+  );
+  const { code, out, err } = await dryRun('-f', more);
+  expect([code, out.split('\n')[0]]).toEqual([0, '# nftables, IPv4, node n1: 2 Service ports']);
+  expect(err.trim().split('\n')).toEqual([
+    'note: 1 of 5 Services do not carry the label service.kubernetes.io/service-proxy-name=sluice and are left to kube-proxy; --scope all serves them too',
+    'note: default/new has no cluster IP yet, so there is nothing to serve; the API server gives it one',
+    expect.stringMatching(/^note: default\/odd: .*"hsah" is not one of random, hash; correct/u),
+    expect.stringMatching(/^note: default\/odd: spec\.externalIPs\[0\]: "2001:db8::1" is of IPv6/u),
+    expect.stringMatching(/^note: default\/odd: spec\.externalIPs\[1\]: "010\.0\.0\.1" is not an address/u),
+  ]);
+  const everywhere = await dryRun(
+    '--scope',
+    'all',
+    '--cluster-cidr',
+    '10.244.0.0/16',
+    '--service-cidr',
+    '10.244.0.0/24',
+  );
+  expect([everywhere.code, everywhere.out]).toEqual([64, '']);
+  expect(everywhere.err).toMatch(
+    /^sluice: --service-cidr: 10\.244\.0\.0\/24 shares addresses with the pod range/u,
+  );
+});

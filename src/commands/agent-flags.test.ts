@@ -69,6 +69,7 @@ describe('the flags of the agent', () => {
     ['--iptables-variant legacy --backend nftables', /no effect/u],
     ['--service-cidr 10.96.0.0/12', /--scope all only/u],
     ['--mark-bit 14', /bit of kube-proxy/u],
+    ['--health-bind :10256', /health port of kube-proxy/u],
     ['--api-server 10.0.0.1:6443', /must be an http or https URL/u],
     ['--health-bind 10256', /write ADDRESS:PORT/u],
     ['--listen :99999', /write ADDRESS:PORT/u],

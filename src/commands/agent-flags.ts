@@ -260,6 +260,10 @@ export function agentChoice(
     const { port } = parseListen(text);
     if (!text.includes(':') || !Number.isInteger(port) || port < 0 || port > 65_535)
       mistakes.push(`--${flag} is "${text}"; write ADDRESS:PORT, [ADDRESS]:PORT, or :PORT for all addresses`);
+    else if (flags.scope === 'labelled' && port === healthPorts.all)
+      mistakes.push(
+        `--${flag} is "${text}", the health port of kube-proxy, which runs beside us; choose another port`,
+      );
   }
   return {
     choice: {

@@ -4,15 +4,20 @@ import type { Decision } from '../agent/decision.ts';
 import type { Clock } from '../core/clock.ts';
 import type { IpFamily } from '../core/objects.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import type { PendingChanges } from './pending-changes.ts';
 
 export interface AgentGaugeParts {
   readonly metrics: Metrics;
   readonly agent: Pick<Agent, 'states' | 'listening'>;
   readonly decisions: (family: IpFamily) => Iterable<Decision>;
+  readonly pending: PendingChanges;
   readonly clock: Clock;
 }
 
-export function setAgentGauges({ metrics, agent, decisions, clock }: AgentGaugeParts): void {
+export function setAgentGauges({ metrics, agent, decisions, pending, clock }: AgentGaugeParts): void {
+  if ([...agent.states().values()].every(({ waitingSince }) => waitingSince === undefined)) pending.settled();
+  metrics.set('proxyServicesPending', {}, pending.count('services'));
+  metrics.set('proxyEndpointsPending', {}, pending.count('slices'));
   for (const [family, state] of agent.states()) {
     const label = { ip_family: family };
     let count = 0;

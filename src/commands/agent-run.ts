@@ -36,6 +36,7 @@ import type { AgentChoice, AgentFlags } from './agent-flags.ts';
 import { setAgentGauges } from './agent-gauges.ts';
 import { agentTelemetry } from './agent-telemetry.ts';
 import { agentView } from './agent-view.ts';
+import { PendingChanges } from './pending-changes.ts';
 import { version } from './version.ts';
 
 export interface AgentRun {
@@ -79,6 +80,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
       else log.debug(`listed ${event.reader}`, { objects: event.objects, ms: Math.round(event.ms) });
     },
   });
+  const pending = new PendingChanges(settings.families);
   const telemetry = agentTelemetry({
     log,
     metrics,
@@ -88,6 +90,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     backend: kit.name,
     node: { name: settings.nodeName, uid: () => door.node()?.uid },
     service: (key) => door.service(key),
+    pending,
     stop,
   });
   const addresses = new AddressWatch({
@@ -140,7 +143,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
   metrics.readFrom({
     ...agentView({ door, agent, announce, clock }).metrics,
     refresh: () => {
-      setAgentGauges({ metrics, agent, decisions: (family) => tracker.decisions(family), clock });
+      setAgentGauges({ metrics, agent, decisions: (family) => tracker.decisions(family), pending, clock });
       if (announce !== undefined) setAnnounceGauges(metrics, announce);
     },
   });

@@ -13,6 +13,7 @@ import type { Clock, Random } from '../core/clock.ts';
 import { describeProblem } from '../core/problems.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import type { PendingChanges } from './pending-changes.ts';
 
 /** Within this time all nodes have said what all of them see. */
 const spreadMs = 10_000;
@@ -26,6 +27,7 @@ export interface AgentTelemetryParts {
   readonly backend: 'nftables' | 'iptables';
   readonly node: { readonly name: NodeName; uid(): string | undefined };
   readonly service: (key: ObjectKey) => ServiceObject | undefined;
+  readonly pending?: PendingChanges;
   /** Fires when the agent ends: what has not been told by then is not. */
   readonly stop?: AbortSignal;
 }
@@ -33,7 +35,7 @@ export interface AgentTelemetryParts {
 export function agentTelemetry(
   parts: AgentTelemetryParts,
 ): AgentTelemetry & { counters(event: CounterReport): void } {
-  const { log, metrics, events, clock, random, backend, node, service, stop } = parts;
+  const { log, metrics, events, clock, random, backend, node, service, pending, stop } = parts;
 
   const onService = (
     key: ObjectKey,
@@ -70,6 +72,7 @@ export function agentTelemetry(
           metrics.time('proxySync', label(family), ms);
           metrics.time(full ? 'proxyFullSync' : 'proxyPartialSync', label(family), ms);
           metrics.set('proxySyncedAt', label(family), clock.wall() / 1000);
+          pending?.written(family, clock.now() - ms);
           metrics.count('kernelOperations', { ...label(family), backend }, operations);
           const fields = { family, changes, operations, ms: Number(ms.toFixed(2)) };
           if (full) log.info('wrote everything', fields);
@@ -192,6 +195,7 @@ export function agentTelemetry(
 
     changes: (kind, count) => {
       metrics.count(kind === 'services' ? 'proxyServiceChanges' : 'proxyEndpointChanges', {}, count);
+      pending?.heard(kind, count, clock.now());
     },
 
     queued: (family) => metrics.set('proxyQueuedAt', label(family), clock.wall() / 1000),

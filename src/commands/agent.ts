@@ -1,11 +1,11 @@
 /** `sluice agent`: the long-running part on every node. Wires flags, backends and the agent, or cleans up, or shows. */
-import { checkSettings } from '../agent/decide/settings-check.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
 import { conntrackIsLiberal, procSysctls } from '../agent/preflight.ts';
 import { systemSpawn } from '../agent/tool.ts';
 import { asSluiceError } from '../core/errors.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import { agentChoice, agentFlags, type AgentChoice, type AgentFlags } from './agent-flags.ts';
+import { settingsProblems } from './agent-settings-problems.ts';
 import { paint, type Shell } from './shell.ts';
 import { command, exit } from './table.ts';
 
@@ -71,7 +71,7 @@ async function serve(flags: AgentFlags, choice: AgentChoice, shell: Shell): Prom
       dropInvalid,
     };
     for (const note of kit.notes) log.info(note);
-    const problems = checkSettings(settings);
+    const problems = settingsProblems(settings);
     for (const { severity, field, message, cure } of problems) {
       if (severity === 'error') log.error(message, { field, cure });
       else log.warn(message, { field, cure });

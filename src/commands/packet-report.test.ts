@@ -91,6 +91,23 @@ describe('as text', () => {
     `);
   });
 
+  test('N7: at the node port the source ranges are not asked, and that is said; at the cluster IP they are no matter', () => {
+    const picture = testPicture({ ingress: [{ ip: '203.0.113.1' }], sourceRanges: ['192.0.2.0/24'] });
+    const open = text(ask('198.51.100.7', '10.0.0.1:30080'), picture);
+    expect(open).toContain('delivered  Balanced');
+    expect(open).not.toContain('ranges    ');
+    expect(open).toContain(
+      'note: loadBalancerSourceRanges guard the balancer IPs alone, not this destination; the annotation sluice.dev/guard-everything: "true" has them guard all',
+    );
+    const inside = text(ask('10.244.2.9', '10.96.0.10:80', { node: 'n1' }), picture);
+    expect(inside).not.toMatch(/ranges {4}|note:/u);
+    const guarded = text(ask('198.51.100.7', '10.0.0.1:30080'), picture, {
+      ...testSettings,
+      guardEverything: true,
+    });
+    expect(guarded).toMatch(/OutsideSourceRanges[^]*ranges {4}192\.0\.2\.0\/24\n$/u);
+  });
+
   test('a Service of kube-proxy, which the agent leaves to it', () => {
     const settings = { ...testSettings, scope: 'labelled' } as const;
     expect(text(ask('pod/web-1', 'svc/web'), testPicture(), settings)).toMatchInlineSnapshot(`

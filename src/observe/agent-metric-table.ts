@@ -66,11 +66,25 @@ export const agentMetricTable = {
     help: 'Changes of EndpointSlices that were heard of.',
     labels: [],
   },
+  proxyEndpointsPending: {
+    of: 'agent',
+    type: 'gauge',
+    name: 'kubeproxy_sync_proxy_rules_endpoint_changes_pending',
+    help: 'Changes of EndpointSlices that were heard of and are not in the kernel of every family yet.',
+    labels: [],
+  },
   proxyServiceChanges: {
     of: 'agent',
     type: 'counter',
     name: 'kubeproxy_sync_proxy_rules_service_changes_total',
     help: 'Changes of Services that were heard of.',
+    labels: [],
+  },
+  proxyServicesPending: {
+    of: 'agent',
+    type: 'gauge',
+    name: 'kubeproxy_sync_proxy_rules_service_changes_pending',
+    help: 'Changes of Services that were heard of and are not in the kernel of every family yet.',
     labels: [],
   },
   proxyRestoreFailures: {

@@ -52,7 +52,7 @@ function others(like: Decision): Decision[] {
   });
 }
 
-test.each(writers)('%s', async (name, open) => {
+test.each(writers)('%s: no connection is lost while endpoints come and go', async (name, open) => {
   const settings = agentSettings({}, name === 'nftables' ? 'nftables' : 'iptables');
   const worlds = [10, 2, 1].map((count) => {
     const endpoints = pods.slice(0, count).map((at) => ({ at }));

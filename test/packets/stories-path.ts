@@ -2,28 +2,6 @@
 import { clusterIP, nodePort, three, udp, type Story } from './stories.ts';
 
 export const pathStories: readonly Story[] = [
-  {
-    rule: 'M1 M2',
-    says: 'marks of others survive, and ours does not leave the node',
-    world: [{ name: 'web', type: 'NodePort', ports: [{ port: 80 }], endpoints: three }],
-    run: async (scene) => {
-      const { bed } = scene;
-      // Counts what leaves for endpoints: without the foreign bit, and with ours.
-      await bed.succeed('n1', 'nft', ['-f', '-'], { input: markRules });
-      const { kinds } = await bed.many('x1', nodePort(scene, 'web'), 60);
-      const counted = await bed.succeed('n1', 'nft', ['list', 'table', 'inet', 'marks']);
-      await bed.succeed('n1', 'nft', ['delete', 'table', 'inet', 'marks']);
-      const [lost = '', ours = '', right = ''] = [...counted.matchAll(/counter packets (\d+)/g)].map(
-        ([, packets]) => packets,
-      );
-      return [
-        ...(kinds.answered === 60 ? [] : [`came to ${JSON.stringify(kinds)}`]),
-        ...(lost === '0' ? [] : [`${lost} packets lost the mark of others`]),
-        ...(ours === '0' ? [] : [`${ours} packets left with the mark for masquerading`]),
-        ...(Number(right) >= 60 ? [] : [`only ${right} packets were seen`]),
-      ];
-    },
-  },
   ...(['IPv4', 'IPv6'] as const).map((only): Story => ({
     rule: 'P path MTU',
     says: `a large datagram that may not be taken apart is answered with the size that fits, over ${only}`,
@@ -133,18 +111,3 @@ export const pathStories: readonly Story[] = [
     },
   },
 ];
-
-/** A foreign program marks everything with bit 0 and looks at what leaves for port 8080. */
-const markRules = `table inet marks {
-  chain prerouting {
-    type filter hook prerouting priority -150
-    meta mark set meta mark or 0x1
-  }
-  chain postrouting {
-    type filter hook postrouting priority 300
-    tcp dport 8080 meta mark and 0x1 != 0x1 counter
-    tcp dport 8080 meta mark and 0x4000 == 0x4000 counter
-    tcp dport 8080 meta mark and 0x1 == 0x1 counter
-  }
-}
-`;

@@ -9,9 +9,11 @@ import { cases } from './cases.ts';
 import type { Case, Reference, Settings } from './cases/row.ts';
 import { checkRow, prepareBed, type MakeProgrammer, type Programmer } from './check.ts';
 import { hairpinStories } from './stories-hairpin.ts';
+import { markStories } from './stories-marks.ts';
 import { rawStories } from './stories-raw.ts';
 import { choiceStories } from './stories-choice.ts';
 import { pathStories } from './stories-path.ts';
+import { sctpStories } from './stories-sctp.ts';
 import { trackedStories } from './stories-tracked.ts';
 import type { Story } from './stories.ts';
 import { Atlas, type World } from './world.ts';
@@ -38,9 +40,15 @@ type Item = (
 
 const items: readonly Item[] = [
   ...cases.map((given) => ({ kind: 'case', name: given.name, given }) as const),
-  ...[...trackedStories, ...choiceStories, ...pathStories, ...rawStories, ...hairpinStories].map(
-    (given) => ({ kind: 'story', name: `${given.rule}: ${given.says}`, given }) as const,
-  ),
+  ...[
+    ...trackedStories,
+    ...choiceStories,
+    ...pathStories,
+    ...markStories,
+    ...rawStories,
+    ...sctpStories,
+    ...hairpinStories,
+  ].map((given) => ({ kind: 'story', name: `${given.rule}: ${given.says}`, given }) as const),
 ].map((item, block) => ({ ...item, block, settings: item.given.settings ?? {} }));
 
 const groups = [...Map.groupBy(items, ({ settings }) => JSON.stringify(settings)).entries()];

@@ -3,6 +3,7 @@
  *
  * The JSON form is a promise: codes are stable, fields are added and never change their meaning.
  */
+import { agentAnnotation } from '../../core/agent-annotations.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type {
   EndpointSliceObject,
@@ -67,6 +68,7 @@ export interface PacketAnswer {
     readonly policy: 'Cluster' | 'Local';
     readonly affinitySeconds: number | null;
     readonly balancing: 'random' | 'hash';
+    /** Who is let in at this destination; null where nobody is asked, whatever the Service says of its balancer IPs. */
     readonly sourceRanges: readonly string[] | null;
   } | null;
   readonly endpoints: readonly AnsweredEndpoint[];
@@ -153,14 +155,31 @@ export function answerPacket(
               'Cluster',
             affinitySeconds: hit.decision.affinitySeconds ?? null,
             balancing: hit.decision.balancing,
-            sourceRanges: hit.decision.sourceRanges ?? null,
+            sourceRanges: rangesOf(hit),
           },
     endpoints: service === undefined ? [] : endpointsOf(service, picture.slices, evaluation, view),
     others,
     rules: [],
-    notes: [...notes, ...picture.unread],
+    notes: [...notes, ...picture.unread, ...(hit === undefined ? [] : unguarded(hit))],
   };
   return { answer, nodeDecision, hit: hit?.decision, evaluation, decisions };
+}
+
+type Hit = NonNullable<Evaluation['hit']>;
+
+function rangesOf({ decision, kind }: Hit): readonly string[] | null {
+  const asked = kind === 'balancer' || (kind !== 'cluster' && decision.guardEverything);
+  return asked ? (decision.sourceRanges ?? null) : null;
+}
+
+/** Many expect the ranges to hold at the node port too. */
+function unguarded(hit: Hit): readonly string[] {
+  const open = hit.kind === 'node-port' || hit.kind === 'external';
+  return open && hit.decision.sourceRanges !== undefined && rangesOf(hit) === null
+    ? [
+        `loadBalancerSourceRanges guard the balancer IPs alone, not this destination; the annotation ${agentAnnotation.guardEverything.key}: "true" has them guard all`,
+      ]
+    : [];
 }
 
 function reasonOf({ outcome, branch }: Evaluation, others: boolean): AnswerReason {

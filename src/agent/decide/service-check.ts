@@ -11,22 +11,42 @@ export function serviceProblems(service: ServiceObject, view: NodeView): readonl
   return [
     ...serviceOptions(service).problems,
     ...rangeProblems(service, view),
-    ...service.externalIPs.flatMap((text, i): readonly Problem[] =>
-      familyOf(text) === undefined
-        ? [wrong(`spec.externalIPs[${i}]`, `"${text}" is not an address and is left out`, 'correct it')]
-        : [],
+    ...service.externalIPs.flatMap((text, i) =>
+      addressProblems(service, text, `spec.externalIPs[${i}]`, 'correct it', 'take it out'),
     ),
-    ...service.ingress.flatMap(({ ip }, i): readonly Problem[] =>
-      ip !== undefined && familyOf(ip) === undefined
-        ? [
-            wrong(
-              `status.loadBalancer.ingress[${i}].ip`,
-              `"${ip}" is not an address and is left out`,
-              'have it corrected by whoever wrote it',
-            ),
-          ]
-        : [],
+    ...service.ingress.flatMap(({ ip, ipMode }, i) =>
+      ip === undefined || ipMode === 'Proxy'
+        ? []
+        : addressProblems(
+            service,
+            ip,
+            `status.loadBalancer.ingress[${i}].ip`,
+            'have it corrected by whoever wrote it',
+            'have it taken out by whoever wrote it',
+          ),
     ),
+  ];
+}
+
+/** An address that leads nowhere: it is none, or of a family that the Service is not in (O11, O12). */
+function addressProblems(
+  { clusterIPs }: ServiceObject,
+  text: string,
+  field: string,
+  correct: string,
+  takeOut: string,
+): readonly Problem[] {
+  const family = familyOf(text);
+  if (family === undefined) return [wrong(field, `"${text}" is not an address and is left out`, correct)];
+  if (clusterIPs.some((one) => familyOf(one) === family)) return [];
+  return [
+    {
+      severity: 'warning',
+      reason: 'IneffectiveSetting',
+      field,
+      message: `"${text}" is of ${family}, in which the Service has no cluster IP, so nothing is served there`,
+      cure: `add ${family} to spec.ipFamilies, or ${takeOut}`,
+    },
   ];
 }
 

@@ -96,7 +96,7 @@ describe('settings', () => {
         families: ['IPv4'],
         nodePortAddresses: ['10.0.0.0/8'],
       },
-      'warning localhostNodePorts: nodePortAddresses leaves 127.0.0.1 out',
+      'warning localhostNodePorts: the addresses of node ports leave 127.0.0.1 out',
     ],
     [
       'service ranges beside kube-proxy',
@@ -169,6 +169,21 @@ describe('what a Service says', () => {
       'a published address that is none',
       { ingress: [{ ip: '1.2.3' }] },
       ['status.loadBalancer.ingress[0].ip'],
+    ],
+    [
+      'O12: an external IP of a family that the Service is not in',
+      { externalIPs: ['198.51.100.1', '2001:db8::1'] },
+      ['spec.externalIPs[1]: "2001:db8::1" is of IPv6, in which the Service has no cluster IP'],
+    ],
+    [
+      'O12: such an external IP where the Service is in both',
+      { clusterIPs: ['10.96.0.10', 'fd00::10'], externalIPs: ['198.51.100.1', '2001:db8::1'] },
+      [],
+    ],
+    [
+      'O11: a published address of a family that the Service is not in, and one that a proxy answers for',
+      { ingress: [{ ip: '2001:db8::1' }, { ip: '2001:db8::2', ipMode: 'Proxy' }] },
+      ['status.loadBalancer.ingress[0].ip: "2001:db8::1" is of IPv6'],
     ],
   ])('%s', (_what, change, parts) => {
     const problems = serviceProblems(aService(change), view).map(

@@ -141,8 +141,8 @@ function checkNodePorts(settings: AgentSettings): readonly Problem[] {
   } else if (!families.includes('IPv4')) {
     problems.push(warning(field, 'they exist over IPv4 only, which is off', 'add IPv4 to the families'));
   } else if (!loopback) {
-    const message = 'nodePortAddresses leaves 127.0.0.1 out';
-    problems.push(warning(field, message, 'add 127.0.0.0/8 to nodePortAddresses'));
+    const message = 'the addresses of node ports leave 127.0.0.1 out';
+    problems.push(warning(field, message, 'add 127.0.0.0/8 to them'));
   }
   return problems;
 }

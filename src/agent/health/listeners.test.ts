@@ -60,7 +60,7 @@ async function until(what: () => boolean | Promise<boolean>): Promise<void> {
 }
 
 describe('the listeners', () => {
-  test('answer any path and any method by the count of the moment', async () => {
+  test('answer any path and any method by the count of the moment, and by 503 once the Service is gone', async () => {
     const { listeners, ready } = bench();
     const port = await freePort();
     listeners.sync([{ service: web, family: 'IPv4', port, addresses: ['127.0.0.1'] }]);

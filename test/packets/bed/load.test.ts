@@ -132,5 +132,7 @@ test('SCTP works where the kernel has sockets for it, and is refused by name whe
   );
   expect(outcome).toMatch(/^served$|SCTP socket in .*: protocol not supported/);
   if (outcome !== 'served')
-    console.log('SCTP: this kernel has no sockets for it; rules for it are not shown by packets here');
+    console.log(
+      'SCTP: this kernel has no sockets for it; only the first packets of associations are shown here',
+    );
 });
