@@ -15,6 +15,7 @@ import { makeIntern } from '../kube/intern.ts';
 import type { RawObject, RawService } from '../kube/raw.ts';
 import { slimNode, slimService, slimSlice } from '../kube/slim.ts';
 import { podFacts } from './pod-facts.ts';
+import { poolMistakes } from './pool-shape.ts';
 
 export interface Manifests {
   readonly services: readonly ServiceObject[];
@@ -75,8 +76,11 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
     else if (kind === 'Node') nodes.push(slimNode(object, intern));
     else if (kind === 'EndpointSlice') slices.push(slimSlice(object, intern));
     else if (kind === 'Pod') pods.push(podFacts(object));
-    else if (kind === 'AddressPool') pools.push(slimPool(object));
-    else if (kind === 'Namespace') namespaces.push(slimNamespace(object));
+    else if (kind === 'AddressPool') {
+      const wrong = poolMistakes('spec' in raw ? raw.spec : undefined);
+      if (wrong.length === 0) pools.push(slimPool(object));
+      for (const one of wrong) mistakes.push(`${file}: AddressPool ${object.metadata.name}: ${one}`);
+    } else if (kind === 'Namespace') namespaces.push(slimNamespace(object));
     else others.set(kind, (others.get(kind) ?? 0) + 1);
   };
 
