@@ -140,4 +140,28 @@ describe('the status of a pool', () => {
     await clock.advance(2_000);
     expect(cluster.statuses.get('p')).toMatchObject({ draining: [address] });
   });
+
+  test('that somebody edits is put right within a minute, and left alone after that', async () => {
+    await lead();
+    const right = cluster.statuses.get('p');
+    if (right === undefined) throw new Error('no status was written');
+    const [pool] = cluster.pools();
+    if (pool === undefined) throw new Error('there is no pool');
+    let writes = 0;
+    const inner = cluster.writePoolStatus;
+    cluster.writePoolStatus = (...args) => {
+      writes += 1;
+      return inner(...args);
+    };
+    await clock.advance(180_000);
+    expect(writes).toBe(0);
+    void inner(pool, { ...right, waiting: 99 }, new AbortController().signal);
+    await clock.advance(61_000);
+    expect(cluster.statuses.get('p')).toMatchObject({ waiting: 0 });
+    void inner(pool, { ...right, conditions: [] }, new AbortController().signal);
+    await clock.advance(61_000);
+    expect(cluster.statuses.get('p')?.conditions).toHaveLength(3);
+    await clock.advance(180_000);
+    expect(writes).toBe(2);
+  });
 });

@@ -1,10 +1,11 @@
 /**
  * What is done beside the Services while this replica leads: the status of the pools, and the end of memory.
  *
- * Statuses are written a second after something changed, each only when it says something new. A ServiceAddress that
+ * Statuses are written a second after something changed, each only when it says something new; what somebody else made of
+ * one is put right within a minute. A ServiceAddress that
  * nobody has is deleted when its memory or its rest is over.
  */
-import type { AddressPoolObject } from '../../src/core/address-objects.ts';
+import { poolFigures, type AddressPoolObject } from '../../src/core/address-objects.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { asSluiceError, type SluiceError } from '../../src/core/errors.ts';
 import type { Condition, IpFamily } from '../../src/core/objects.ts';
@@ -82,7 +83,8 @@ export class Keeper {
     });
   }
 
-  async #writeStatuses(): Promise<void> {
+  /** @param mend also those that somebody else has changed, who is not heard of: only our own changes are told. */
+  async #writeStatuses(mend = false): Promise<void> {
     const { cluster, ledger, permit } = this.#parts;
     ledger.start();
     const used = usage(ledger);
@@ -95,7 +97,7 @@ export class Keeper {
         conditions: status.conditions.map(withoutTime),
         uid: pool.uid,
       });
-      if (this.#written.get(pool.name) === said) continue;
+      if (this.#written.get(pool.name) === said && !(mend && isAnother(pool, status))) continue;
       permit();
       await cluster.writePoolStatus(pool, status, this.#abort.signal);
       this.#written.set(pool.name, said);
@@ -114,7 +116,15 @@ export class Keeper {
       permit();
       await cluster.deleteAddress(object, this.#abort.signal);
     }
+    await this.#writeStatuses(true);
   }
+}
+
+/** The pool shows something else than this. */
+function isAnother(pool: AddressPoolObject, status: PoolStatus): boolean {
+  const words = (conditions: readonly Condition[]): string =>
+    JSON.stringify(conditions.map(({ type, status: is, reason, message }) => [type, is, reason, message]));
+  return pool.figures !== poolFigures(status) || words(pool.conditions) !== words(status.conditions);
 }
 
 interface Usage {

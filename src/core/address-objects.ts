@@ -44,6 +44,28 @@ export interface AddressPoolObject extends Meta {
   /** Consent to move Services off addresses that the pool no longer has. */
   readonly moveOnShrink: boolean;
   readonly conditions: readonly Condition[];
+  /** The figures of its status, by `poolFigures`. */
+  readonly figures: string;
+}
+
+interface FamilyFigures {
+  readonly capacity?: number;
+  readonly inUse?: number;
+  readonly free?: number;
+}
+
+/** What a status says in numbers and names, as a text to compare. */
+export function poolFigures(status: {
+  readonly inUse?: number;
+  readonly ipv4?: FamilyFigures;
+  readonly ipv6?: FamilyFigures;
+  readonly waiting?: number;
+  readonly firstWaiting?: readonly string[];
+  readonly draining?: readonly string[];
+}): string {
+  const { inUse, ipv4, ipv6, waiting, firstWaiting, draining } = status;
+  const families = [ipv4, ipv6].map((of) => [of?.capacity, of?.inUse, of?.free]);
+  return JSON.stringify([inUse, ...families, waiting, firstWaiting, draining]);
 }
 
 /** Outcome of asking the link whether somebody else has the address. */

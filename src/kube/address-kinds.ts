@@ -2,12 +2,13 @@
  * The kinds of local mode as the API sends them, made slim: AddressPool and ServiceAddress of our own group, and of
  * Namespaces the labels, which pools may select by.
  */
-import type {
-  AddressPoolObject,
-  HolderRecord,
-  LabelSelector,
-  ProbeRecord,
-  ServiceAddressObject,
+import {
+  poolFigures,
+  type AddressPoolObject,
+  type HolderRecord,
+  type LabelSelector,
+  type ProbeRecord,
+  type ServiceAddressObject,
 } from '../core/address-objects.ts';
 import type { Meta, NodeName, ObjectKey, Uid } from '../core/objects.ts';
 import type { Kind } from './kinds.ts';
@@ -41,7 +42,7 @@ export interface RawPool extends RawObject {
     readonly interfaces?: readonly string[];
     readonly moveOnShrink?: boolean;
   };
-  readonly status?: { readonly conditions?: readonly RawCondition[] };
+  readonly status?: Parameters<typeof poolFigures>[0] & { readonly conditions?: readonly RawCondition[] };
 }
 
 export interface RawServiceAddress extends RawObject {
@@ -127,6 +128,7 @@ export function slimPool(raw: RawPool): AddressPoolObject {
     interfaces: spec.interfaces ?? [],
     moveOnShrink: spec.moveOnShrink ?? false,
     conditions: slimConditions(status.conditions),
+    figures: poolFigures(status),
   };
 }
 

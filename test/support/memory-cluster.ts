@@ -1,6 +1,11 @@
 /** The cluster of local mode as values: what an API server would hold, with agents that a test plays and faults to order. */
 import type { AddressSpec, ClusterHearer, LocalCluster, PoolStatus } from '../../providers/local/cluster.ts';
-import type { AddressPoolObject, ProbeRecord, ServiceAddressObject } from '../../src/core/address-objects.ts';
+import {
+  poolFigures,
+  type AddressPoolObject,
+  type ProbeRecord,
+  type ServiceAddressObject,
+} from '../../src/core/address-objects.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { aNodeName, aUid } from '../../src/core/fixtures.ts';
@@ -169,6 +174,10 @@ export class MemoryCluster implements LocalCluster {
 
   writePoolStatus: LocalCluster['writePoolStatus'] = (pool, status) => {
     this.statuses.set(pool.name, status);
+    const live = this.#pools.get(pool.name);
+    // No hearer is told, as the door tells nobody of a status.
+    if (live?.uid === pool.uid)
+      this.#pools.set(pool.name, { ...live, conditions: status.conditions, figures: poolFigures(status) });
     return Promise.resolve();
   };
 

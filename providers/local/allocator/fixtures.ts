@@ -28,6 +28,7 @@ export function aPool(
     interfaces: [],
     moveOnShrink: false,
     conditions: [],
+    figures: '',
     ...change,
   };
 }

@@ -42,6 +42,7 @@ function pool(over: Partial<AddressPoolObject> = {}): AddressPoolObject {
     interfaces: [],
     moveOnShrink: false,
     conditions: [],
+    figures: '',
     ...over,
   };
 }
