@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Clock } from '../../src/core/clock.ts';
 import {
+  believed,
   blackout,
   echoes,
   has,
@@ -113,6 +114,36 @@ describe('what goes wrong', () => {
     }
     expect(one.heard.held.at(-1)?.error?.code).toBe('InterfaceMissing');
   });
+
+  test.each(families)(
+    'an address over %s whose pool names another interface now moves there, and clients with it',
+    async (family) => {
+      await bed.ip('net', 'link add p-n1-b type veth peer name eth1 netns ' + bed.namespace('n1'));
+      try {
+        await bed.ip('net', 'link set p-n1-b master br0 up');
+        await bed.ip('n1', 'link set eth1 up');
+        const text = await bed.succeed('n1', 'ip', ['-o', 'link', 'show', 'eth1']);
+        const mac = /link\/ether (\S+)/u.exec(text)?.[1];
+        const one = await announcer('n1');
+        await until('the new link is up', () =>
+          one.heard.links.some(({ name, up }) => name === 'eth1' && up),
+        );
+        // Both interfaces are made use of, so each answers for its own addresses only.
+        const beside = { address: '172.31.0.62', interfaces: ['eth1'], ports: [] };
+        await one.hold([...all, beside]);
+        const address = vip[family];
+        const isBelieved = async (at: string | undefined): Promise<boolean> =>
+          (await echoes(bed, 'x1', address)) && (await believed(bed, 'x1', address)) === at;
+        await until('the client believes the first interface', () => isBelieved(macs['n1']));
+        await one.hold([...all.map((each) => ({ ...each, interfaces: ['eth1'] })), beside]);
+        await until('the client believes the other one', () => isBelieved(mac));
+        expect(await has(bed, 'n1', address)).toBe(false);
+        expect(one.heard.held.filter(({ error }) => error !== undefined)).toEqual([]);
+      } finally {
+        await bed.ip('net', 'link del p-n1-b');
+      }
+    },
+  );
 
   test('of two interfaces on one link only that of the address answers', async () => {
     await bed.ip('net', 'link add p-n1-b type veth peer name eth1 netns ' + bed.namespace('n1'));
