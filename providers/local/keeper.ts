@@ -122,9 +122,13 @@ export class Keeper {
 
 /** The pool shows something else than this. */
 function isAnother(pool: AddressPoolObject, status: PoolStatus): boolean {
-  const words = (conditions: readonly Condition[]): string =>
-    JSON.stringify(conditions.map(({ type, status: is, reason, message }) => [type, is, reason, message]));
-  return pool.figures !== poolFigures(status) || words(pool.conditions) !== words(status.conditions);
+  return pool.figures !== poolFigures(status) || wordsOf(pool) !== wordsOf(status);
+}
+
+function wordsOf({ conditions }: { readonly conditions: readonly Condition[] }): string {
+  return JSON.stringify(
+    conditions.map(({ type, status, reason, message }) => [type, status, reason, message]),
+  );
 }
 
 interface Usage {
