@@ -242,6 +242,24 @@ describe('the agent', () => {
     await until('nobody listens', async () => (await fetchIn(url)).startsWith('TypeError'));
   });
 
+  test('cuts an open connection to an endpoint that is gone where that is asked for, and none to one that is merely not ready', async () => {
+    await cluster.become([service(), slice('n1-a')]);
+    const agent = await start(['--conntrack-forget=udp+tcp']);
+    await serves(agent, 'n1-a');
+    const held = await bed.hold('n1-b', web);
+    expect((await held.check()).self).toBe('n1-a');
+    const [endpoint] = slice('n1-a')['endpoints'] as readonly object[];
+    const unready = { ...endpoint, conditions: { ready: false, serving: false } };
+    const other = (slice('n2-a')['endpoints'] as readonly object[])[0];
+    await apply(cluster.api, { ...slice(), endpoints: [unready, other] });
+    await serves(agent, 'n2-a');
+    expect((await held.check()).kind).toBe('answered');
+    await apply(cluster.api, slice('n2-a'));
+    await until('the connection is reset', async () => (await held.check()).kind === 'reset');
+    await held.close();
+    expect(await who()).toBe('n2-a');
+  });
+
   test('leaves a Service without our label alone, serves it once it has it, and gives it up again', async () => {
     const labelled = service();
     const plain = { ...labelled, metadata: { ...labelled.metadata, labels: {} } };

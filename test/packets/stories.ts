@@ -33,6 +33,8 @@ export interface Story {
   readonly fails?: Readonly<Partial<Record<Reference, string>>>;
   /** It is about the reference only, or not about it. */
   readonly only?: readonly Reference[];
+  /** kube-proxy has no such thing. */
+  readonly ours?: true;
 }
 
 /** One of UDP, for Services of names. */

@@ -10,6 +10,7 @@ import type { Case, Reference, Settings } from './cases/row.ts';
 import { checkRow, prepareBed, type MakeProgrammer, type Programmer } from './check.ts';
 import { hairpinStories } from './stories-hairpin.ts';
 import { markStories } from './stories-marks.ts';
+import { moreStories } from './stories-more.ts';
 import { rawStories } from './stories-raw.ts';
 import { choiceStories } from './stories-choice.ts';
 import { pathStories } from './stories-path.ts';
@@ -47,6 +48,7 @@ const items: readonly Item[] = [
     ...markStories,
     ...rawStories,
     ...sctpStories,
+    ...moreStories,
     ...hairpinStories,
   ].map((given) => ({ kind: 'story', name: `${given.rule}: ${given.says}`, given }) as const),
 ].map((item, block) => ({ ...item, block, settings: item.given.settings ?? {} }));
@@ -88,7 +90,8 @@ export function packetSuite(options: SuiteOptions): void {
   });
 }
 
-function concerns({ only, tracked }: Story, { reference, rulesOnly }: SuiteOptions): boolean {
+function concerns({ only, ours, tracked }: Story, { reference, rulesOnly }: SuiteOptions): boolean {
+  if (ours === true && reference !== undefined) return false;
   if (tracked === true && rulesOnly === true) return false;
   return only === undefined || (reference !== undefined && only.includes(reference));
 }

@@ -56,6 +56,7 @@ export interface WorldService {
   readonly affinitySeconds?: number;
   readonly sourceRanges?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
   /** Node port of the first port, where the case needs a certain one. */
   readonly nodePort?: number;
 }
@@ -158,6 +159,7 @@ export class Atlas {
         namespace: 'default',
         name: this.objectName(name),
         ...(service.labels ? { labels: service.labels } : {}),
+        ...(service.annotations ? { annotations: service.annotations } : {}),
       },
       spec: {
         type,

@@ -14,6 +14,7 @@ const stale = 'src/agent/conntrack/stale.test.ts';
 const reconcile = 'src/agent/conntrack/reconcile.test.ts';
 const stories = 'test/packets/stories.ts';
 const raw = 'test/packets/stories-raw.ts';
+const mine = 'test/packets/stories-more.ts';
 const marks = 'test/packets/stories-marks.ts';
 const sctp = 'test/packets/stories-sctp.ts';
 const localhost = 'test/packets/localhost.test.ts';
@@ -229,6 +230,28 @@ const rules: readonly Row[] = [
   ],
 ];
 
+/** What kube-proxy does not have: each off or harmless by default. */
+const more: readonly Row[] = [
+  ['ranges on node ports', [mine, 'source ranges guard node ports and external IPs too']],
+  ['ranges of one family only that close the other', [service, 'case 9, strict: they close it']],
+  ['weights', [mine, 'weights are shares of new connections']],
+  ['stable hashing', [mine, 'by a hash a client and its port come to one endpoint each time']],
+  [
+    'ports: ephemeral ones, bound sockets',
+    ['src/agent/node-facts.test.ts', 'node ports in their range are found unless they are reserved'],
+  ],
+  ['addresses of the node', [agent, 'follows an address that the node is given']],
+  [
+    'drain',
+    [
+      'test/packets/drain.test.ts',
+      'an endpoint gets nothing new, keeps what is open, and is drained when that has ended',
+    ],
+  ],
+  ['connections to endpoints that are gone', [agent, 'cuts an open connection to an endpoint that is gone']],
+  ['a foreign flush', [nftables, 'a foreign flush is noticed at once, told with the name of its process']],
+];
+
 const edgeCases: readonly Row[] = [
   ['1 policy Local without pods here', [policies, 'external traffic policy Local without an endpoint here']],
   ['2 a process of the node under policy Local', [policies, 'a process of the node gets all of them']],
@@ -330,7 +353,7 @@ function titles(file: string): readonly string[] {
   return found;
 }
 
-test.each([...rules, ...edgeCases].map(([rule, ...proofs]) => ({ rule, proofs })))(
+test.each([...rules, ...edgeCases, ...more].map(([rule, ...proofs]) => ({ rule, proofs })))(
   '$rule has its proof',
   ({ proofs }) => {
     expect(proofs.length).toBeGreaterThan(0);
