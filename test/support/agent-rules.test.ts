@@ -12,7 +12,9 @@ const tracker = 'src/agent/decide/tracker.test.ts';
 const nodeTest = 'src/agent/decide/node.test.ts';
 const stale = 'src/agent/conntrack/stale.test.ts';
 const reconcile = 'src/agent/conntrack/reconcile.test.ts';
-const stories = 'test/packets/stories.ts';
+const tracked = 'test/packets/stories-tracked.ts';
+const choice = 'test/packets/stories-choice.ts';
+const path = 'test/packets/stories-path.ts';
 const raw = 'test/packets/stories-raw.ts';
 const mine = 'test/packets/stories-more.ts';
 const marks = 'test/packets/stories-marks.ts';
@@ -85,7 +87,7 @@ const rules: readonly Row[] = [
   [
     'C1',
     [clusterIPs, 'a pod reaches every endpoint and keeps its source'],
-    [stories, 'endpoints get equal shares'],
+    [choice, 'endpoints get equal shares'],
   ],
   [
     'C2',
@@ -124,11 +126,11 @@ const rules: readonly Row[] = [
   ['M2', [traffic, 'the mark of somebody else survives, and ours leaves with nobody']],
   [
     'M3',
-    [stories, 'a third of the connections of a pod to its own Service of three comes back to itself'],
+    [choice, 'a third of the connections of a pod to its own Service of three comes back to itself'],
     [endpoints, 'itself too, since it is here all the same'],
     [hairpin, 'a pod of another node that comes through this one and draws itself is answered'],
   ],
-  ['M4', [stories, 'under a FORWARD policy of DROP']],
+  ['M4', [path, 'under a FORWARD policy of DROP']],
   [
     'M5',
     [raw, 'what connection tracking calls invalid'],
@@ -150,8 +152,8 @@ const rules: readonly Row[] = [
   ['Z', [clusterIPs, 'no endpoints anywhere']],
   [
     'A1',
-    [stories, 'whether it asks the cluster IP, the node port or a balancer IP'],
-    [stories, 'a client is forgotten when it has been away'],
+    [choice, 'whether it asks the cluster IP, the node port or a balancer IP'],
+    [choice, 'a client is forgotten when it has been away'],
     [endpoints, 'and of another port'],
   ],
   [
@@ -161,8 +163,8 @@ const rules: readonly Row[] = [
   ],
   [
     'A3',
-    [stories, 'a client of a removed endpoint gets another one and stays there'],
-    [stories, 'under policy Local a client that was elsewhere before'],
+    [choice, 'a client of a removed endpoint gets another one and stays there'],
+    [choice, 'under policy Local a client that was elsewhere before'],
   ],
   ['A5', [endpoints, 'stays with one endpoint of the cluster IP']],
   [
@@ -184,13 +186,10 @@ const rules: readonly Row[] = [
     [endpoints, 'one missing hint, and all of them'],
     [decide, 'a node without a zone heeds no zone hints'],
   ],
-  ['P path MTU', [stories, 'a large transfer finds its way through the smaller MTU of the overlay']],
+  ['P path MTU', [path, 'a large transfer finds its way through the smaller MTU of the overlay']],
   ['P fragments', [nodePorts, 'a datagram of 3,000 bytes']],
   ['P host', [endpoints, 'endpoints in the network of nodes']],
-  [
-    'P host port',
-    [stories, 'where a host port of the CNI has the number of a node port, the node port wins'],
-  ],
+  ['P host port', [path, 'where a host port of the CNI has the number of a node port, the node port wins']],
   [
     'P SCTP',
     [sctp, 'an INIT comes to an endpoint of its Service, which has TCP and UDP at the same number'],
@@ -200,16 +199,16 @@ const rules: readonly Row[] = [
       'SCTP works where the kernel has sockets for it, and is refused by name where not',
     ],
   ],
-  ['K1', [stories, 'an open TCP connection outlives the removal of its endpoint']],
-  ['K2', [stories, 'datagrams that were refused reach the first endpoint that comes']],
+  ['K1', [tracked, 'an open TCP connection outlives the removal of its endpoint']],
+  ['K2', [tracked, 'datagrams that were refused reach the first endpoint that comes']],
   ['K3', [stale, 'to the cluster IP whose endpoint is gone is forgotten']],
   ['K4', [reconcile, 'waits for the rules, then looks once']],
   [
     'K5',
-    [stories, 'datagrams are refused when the last endpoint is gone'],
+    [tracked, 'datagrams are refused when the last endpoint is gone'],
     [refusals, 'flows of a Service that was deleted while nobody looked'],
   ],
-  ['K6', [stories, 'datagrams from one source port leave a removed endpoint of a cluster IP']],
+  ['K6', [tracked, 'datagrams from one source port leave a removed endpoint of a cluster IP']],
   [
     'H1',
     [
@@ -282,12 +281,12 @@ const edgeCases: readonly Row[] = [
   [
     '13 flows after the rules, by port',
     [reconcile, 'what is asked while a write is under way waits for the next one'],
-    [stories, 'and of a node port'],
+    [tracked, 'and of a node port'],
     [stale, 'to another port of the cluster IP is none of ours'],
   ],
   [
     '14 flows from nobody to somebody',
-    [stories, 'datagrams that were refused reach the first endpoint that comes'],
+    [tracked, 'datagrams that were refused reach the first endpoint that comes'],
   ],
   [
     '15 three protocols at one number',
@@ -305,7 +304,7 @@ const edgeCases: readonly Row[] = [
   ['20 the source of masquerading', [clusterIPs, 'a client from outside is masqueraded']],
   [
     '21 affinity and its endpoint',
-    [stories, 'a client of a removed endpoint gets another one and stays there'],
+    [choice, 'a client of a removed endpoint gets another one and stays there'],
     [traffic, 'a full table of sticky clients falls back to plain balancing'],
   ],
   [
@@ -318,7 +317,7 @@ const edgeCases: readonly Row[] = [
     ['test/packets/neighbours.test.ts', 'both serve, follow, and outlive a restart of the other'],
   ],
   ['24 given to another proxy', [refusals, 'loses its rules, its tracked flows and its health port']],
-  ['25 FORWARD policy DROP', [stories, 'under a FORWARD policy of DROP']],
+  ['25 FORWARD policy DROP', [path, 'under a FORWARD policy of DROP']],
   ['26 addresses of the node change', [agent, 'follows an address that the node is given']],
   ['27 becomes an ExternalName', [tracker, 'case 27: a Service that becomes an ExternalName goes']],
   [
