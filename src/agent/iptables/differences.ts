@@ -17,12 +17,14 @@ export function differences(
   const unknown = new Set(saved.chains.keys());
   const chain = (id: ChainId, rules: readonly string[], key: DecisionKey | undefined): void => {
     unknown.delete(id);
-    const held = saved.chains.get(id);
+    const kept = saved.chains.get(id);
     const name = `${tableOf(id)} chain ${nameOf(id)}`;
-    if (held === undefined) {
+    if (kept === undefined) {
       found.push({ kind: 'missing', object: name, key });
       return;
     }
+    if (kept.holds(rules)) return;
+    const held = kept.rules();
     const wanted = rules.map(canonical);
     const missing = wanted.filter((rule) => !held.includes(rule));
     const extra = held.filter((rule) => !wanted.includes(rule));
@@ -30,7 +32,7 @@ export function differences(
       found.push({ kind: 'missing', object: `${tableOf(id)} rule -A ${nameOf(id)} ${rule}`, key });
     for (const rule of extra)
       found.push({ kind: 'unexpected', object: `${tableOf(id)} rule -A ${nameOf(id)} ${rule}`, key });
-    if (missing.length + extra.length === 0 && wanted.join('\n') !== held.join('\n')) {
+    if (missing.length + extra.length === 0) {
       found.push({ kind: 'different', object: `${name}: order of rules`, key });
     }
   };

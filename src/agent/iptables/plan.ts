@@ -9,7 +9,7 @@ import type { ChainId } from './delta.ts';
 import type { Model } from './model.ts';
 import type { Variant } from './programs.ts';
 import type { SavedTables } from './saved.ts';
-import { canonical, RestoreText } from './text.ts';
+import { RestoreText } from './text.ts';
 
 /** Services for each COMMIT of the first load: the tool's own cost grows with the square of it. */
 const servicesInCommit = 50;
@@ -78,9 +78,7 @@ export function planRestore(model: Model, saved: SavedTables, variant: Variant):
 }
 
 export function isSaved(saved: SavedTables, id: ChainId, rules: readonly string[]): boolean {
-  const held = saved.chains.get(id);
-  if (held === undefined || held.length !== rules.length) return false;
-  return rules.every((rule, index) => held[index] === canonical(rule));
+  return saved.chains.get(id)?.holds(rules) === true;
 }
 
 export function lineAt(texts: Iterable<string>, number: number): string | undefined {

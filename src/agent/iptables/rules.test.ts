@@ -32,10 +32,10 @@ test('an unnamed port has no colon in what is hashed', () => {
   expect(names.firewall.length).toBeLessThanOrEqual(28);
 });
 
-test('each rule takes its part of what is left, with ten decimals, and the last one takes the rest', () => {
+test('each rule takes its part of what is left, as the kernel counts it, and the last one takes the rest', () => {
   expect(rulesOf(aDecision(1, { endpoints: 3, from: 1 }), /SVC/)).toEqual([
-    '-p tcp -m statistic --mode random --probability 0.3333333333 -j DNAT --to-destination 10.244.0.1:8080',
-    '-p tcp -m statistic --mode random --probability 0.5000000000 -j DNAT --to-destination 10.244.0.2:8080',
+    '-p tcp -m statistic --mode random --probability 0.33333333349 -j DNAT --to-destination 10.244.0.1:8080',
+    '-p tcp -m statistic --mode random --probability 0.50000000000 -j DNAT --to-destination 10.244.0.2:8080',
     '-p tcp -j DNAT --to-destination 10.244.0.3:8080',
   ]);
 });
@@ -48,7 +48,7 @@ test('endpoints have chains of their own only where clients are remembered', () 
   expect(first).toMatch(
     /^-m recent --rcheck --seconds 30 --reap --name (SLUICE-SEP-\w{16}) --rsource -j \1$/,
   );
-  expect(third).toMatch(/^-m statistic --mode random --probability 0\.5000000000 -j SLUICE-SEP-/);
+  expect(third).toMatch(/^-m statistic --mode random --probability 0\.50000000000 -j SLUICE-SEP-/);
 });
 
 test('under policy Local pods go first, then the node itself, then everybody else', () => {
@@ -146,7 +146,9 @@ test('only our chains and the jumps into them are read from what the kernel hold
       'COMMIT',
     ].join('\n'),
   );
-  expect([...saved.chains]).toEqual([['nat SLUICE-SERVICES', ['-j RETURN']]]);
+  expect([...saved.chains].map(([id, held]) => [id, held.rules()])).toEqual([
+    ['nat SLUICE-SERVICES', ['-j RETURN']],
+  ]);
   expect(saved.jumps).toEqual([{ table: 'nat', from: 'PREROUTING', rule: '-j SLUICE-SERVICES' }]);
 });
 

@@ -17,46 +17,126 @@ export interface SavedJump {
 }
 
 export interface SavedTables {
-  /** Rules in canonical form. */
-  readonly chains: ReadonlyMap<ChainId, readonly string[]>;
+  readonly chains: ReadonlyMap<ChainId, SavedChain>;
   /** Rules of other chains that lead into ours, as they were saved, in order. */
   readonly jumps: readonly SavedJump[];
 }
 
+/**
+ * A chain as it was saved. Its lines stay one text: nearly always they are only compared with what was to be written, and
+ * tens of thousands of rules cost most when each becomes a text of its own.
+ */
+export class SavedChain {
+  readonly #name: string;
+  /** A line for each rule. */
+  #lines = '';
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  append(lines: string): void {
+    this.#lines += lines;
+  }
+
+  /** These rules, in this order, and no others. */
+  holds(rules: readonly string[]): boolean {
+    return this.#isText(rules) || this.#means(rules);
+  }
+
+  /** In canonical form. */
+  rules(): readonly string[] {
+    const lead = this.#lead();
+    const lines = this.#lines.split('\n');
+    lines.pop();
+    return lines.map((line) => canonical(line.slice(lead)));
+  }
+
+  /** Most rules are written as they are saved. */
+  #isText(rules: readonly string[]): boolean {
+    const lines = this.#lines;
+    const lead = this.#lead();
+    let at = 0;
+    for (const rule of rules) {
+      at += lead;
+      if (!lines.startsWith(rule, at)) return false;
+      at += rule.length;
+      if (lines.charCodeAt(at) !== newline) return false;
+      at += 1;
+    }
+    return at === lines.length;
+  }
+
+  #means(rules: readonly string[]): boolean {
+    const held = this.rules();
+    return held.length === rules.length && rules.every((rule, index) => held[index] === canonical(rule));
+  }
+
+  /** Length of `-A NAME ` before each rule. */
+  #lead(): number {
+    return this.#name.length + 4;
+  }
+}
+
+const newline = 10;
+const blank = 32;
+const ourRule = `-A ${prefix}`;
 const ourTarget = new RegExp(`-[jg] ${prefix}`);
 
 /** Reads the output of `iptables-save`, of one table or all, as it comes. */
 export class TableReader {
-  readonly chains = new Map<ChainId, string[]>();
+  readonly chains = new Map<ChainId, SavedChain>();
   readonly jumps: SavedJump[] = [];
   #table: Table | undefined;
   /** The last line, which may go on in the next piece. */
   #rest = '';
 
-  readonly take = (text: string): void => {
-    const lines = (this.#rest + text).split('\n');
-    this.#rest = lines.pop() ?? '';
-    for (const line of lines) this.#line(line);
+  readonly take = (piece: string): void => {
+    const text = this.#rest + piece;
+    let at = 0;
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', at)) {
+      if (text.startsWith(ourRule, at)) at = this.#rules(text, at, end);
+      else {
+        this.#line(text.slice(at, end));
+        at = end + 1;
+      }
+    }
+    this.#rest = text.slice(at);
   };
 
+  /** As many whole lines of one chain as follow each other. @returns where they end. */
+  #rules(text: string, from: number, end: number): number {
+    const space = text.indexOf(' ', from + ourRule.length);
+    const lead = text.slice(from, space < 0 ? end : Math.min(space, end));
+    let at = end + 1;
+    while (text.startsWith(lead, at) && isEndOfWord(text.charCodeAt(at + lead.length))) {
+      const next = text.indexOf('\n', at);
+      if (next < 0) break;
+      at = next + 1;
+    }
+    if (this.#table !== undefined)
+      this.chains.get(`${this.#table} ${lead.slice('-A '.length)}`)?.append(text.slice(from, at));
+    return at;
+  }
+
   #line(line: string): void {
+    const table = this.#table;
     if (line.startsWith('*')) {
       const name = line.slice(1);
       this.#table = name === 'nat' || name === 'filter' ? name : undefined;
-      return;
-    }
-    const table = this.#table;
-    if (table === undefined) return;
-    if (line.startsWith(`:${prefix}`)) {
-      this.chains.set(`${table} ${line.slice(1, line.indexOf(' '))}`, []);
-    } else if (line.startsWith('-A ')) {
+    } else if (table !== undefined && line.startsWith(`:${prefix}`)) {
+      const name = line.slice(1, line.indexOf(' '));
+      this.chains.set(`${table} ${name}`, new SavedChain(name));
+    } else if (table !== undefined && line.startsWith('-A ')) {
       const end = line.indexOf(' ', 3);
-      const from = line.slice(3, end);
       const rule = line.slice(end + 1);
-      if (from.startsWith(prefix)) this.chains.get(`${table} ${from}`)?.push(canonical(rule));
-      else if (ourTarget.test(rule)) this.jumps.push({ table, from, rule });
+      if (ourTarget.test(rule)) this.jumps.push({ table, from: line.slice(3, end), rule });
     }
   }
+}
+
+function isEndOfWord(code: number): boolean {
+  return code === blank || code === newline;
 }
 
 /** Reads a whole output at once. */

@@ -20,6 +20,7 @@ import {
   type ServiceChains,
   type SetName,
 } from './names.ts';
+import { probability } from './text.ts';
 
 /** One destination of a decision, and what the node does with packets to it. */
 export interface Claim {
@@ -117,7 +118,7 @@ function balance(decision: Decision, endpoints: readonly Endpoint[], layout: Lay
       endpoint,
       decision.balancing === 'hash' && layout.abilities.bpf
         ? `-m bpf --bytecode "${hashBelow(decision.family, total, total - left)}"`
-        : `-m statistic --mode random --probability ${(share / before).toFixed(10)}`,
+        : `-m statistic --mode random --probability ${probability(share / before)}`,
     );
   });
   return [...remembered, ...picked];

@@ -81,8 +81,23 @@ export function editSet(
   return Array.from(entries, (entry) => `${action} ${set} ${entry}`);
 }
 
-const probability = '--probability ';
+const option = '--probability ';
 const kernelSteps = 2 ** 31;
+
+/** There are few different ones, and each stands in thousands of rules. */
+const probabilities = new Map<number, string>();
+
+/** A probability as `iptables-save` prints it, so that what is saved is what was written. Read again it is the same. */
+export function probability(part: number): string {
+  let text = probabilities.get(part);
+  if (text === undefined) {
+    if (probabilities.size > 10_000) probabilities.clear();
+    text = (Math.round(part * kernelSteps) / kernelSteps).toFixed(11);
+    probabilities.set(part, text);
+  }
+  return text;
+}
+
 /** There are few different ones, and each stands in thousands of rules. */
 const steps = new Map<string, string>();
 
@@ -104,9 +119,9 @@ function stepsOf(text: string): string {
  */
 export function canonical(rule: string): string {
   let text = rule;
-  const option = rule.indexOf(probability);
-  if (option >= 0) {
-    const start = option + probability.length;
+  const chance = rule.indexOf(option);
+  if (chance >= 0) {
+    const start = chance + option.length;
     const end = rule.indexOf(' ', start);
     text = `${rule.slice(0, start)}${stepsOf(rule.slice(start, end))}${rule.slice(end)}`;
   }
