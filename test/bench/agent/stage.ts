@@ -111,6 +111,9 @@ async function startBundle(
   });
 }
 
+/** A connection that is not answered is given up after this, so a figure is exact to about as much. */
+const answerMs = 30;
+
 /**
  * Asks one Service again and again until an endpoint answers. @returns when.
  *
@@ -123,7 +126,7 @@ export async function untilAnswered(
   options: { readonly everyMs: number; readonly limit: number },
 ): Promise<number> {
   for (;;) {
-    const { kind } = await bed.dial(client, { address, port: 80 }, { timeoutMs: 100 });
+    const { kind } = await bed.dial(client, { address, port: 80 }, { timeoutMs: answerMs });
     if (kind === 'answered') return now();
     const exit = program.ended();
     if (exit !== undefined) throw new Error(await lastWords(program, exit));

@@ -91,11 +91,13 @@ export async function measureStart(
   const children = watchChildren(process.pid);
   let servedAt = 0;
   try {
-    for (const index of sample(services))
-      servedAt = await untilAnswered(bed, process, clusterIP(index), {
-        everyMs,
-        limit: started + limitSeconds * 1000,
-      });
+    const limit = started + limitSeconds * 1000;
+    const answered = (index: number): Promise<number> =>
+      untilAnswered(bed, process, clusterIP(index), { everyMs, limit });
+    const [first = 0, ...others] = sample(services);
+    // One is asked while the program works, so that asking takes nothing from it; then all the others at once.
+    await answered(first);
+    servedAt = Math.max(...(await Promise.all(others.map(answered))));
   } catch (error) {
     if (!(error instanceof GaveUp)) throw error;
     const memory = await memoryOf(process.pid);
@@ -202,11 +204,7 @@ async function listingMs(bed: Bed, mode: Mode): Promise<number> {
   const started = performance.now();
   if (mode === 'nftables') await bed.succeed(node, 'nft', ['-p', '-y', 'list', 'table', 'ip', 'sluice']);
   else {
-    await Promise.all([
-      bed.succeed(node, 'iptables-nft-save', ['-t', 'nat']),
-      bed.succeed(node, 'iptables-nft-save', ['-t', 'filter']),
-      bed.succeed(node, 'ipset', ['save']),
-    ]);
+    await Promise.all([bed.succeed(node, 'iptables-nft-save', []), bed.succeed(node, 'ipset', ['save'])]);
   }
   return performance.now() - started;
 }
