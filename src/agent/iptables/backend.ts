@@ -6,30 +6,29 @@
  * A refused write is undone and tried again in halves, so one bad decision costs only itself. When even the undoing is
  * refused, the error says that the kernel's state is unknown, and the caller replaces.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { asSluiceError, SluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
-import type { Backend, Difference, ForeignChange, Left, Quarantined, Written } from '../backend.ts';
+import type { Backend, Difference, ForeignChange, Quarantined, Written } from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
 import { countOf, emptyDelta, type Delta } from './delta.ts';
 import { differences } from './differences.ts';
+import { readHeld, type Held, type Reading } from './held.ts';
 import type { Abilities, Layout } from './layout.ts';
-import { ownerOf, rulesRefused, wrongType } from './blame.ts';
-import { leftBehind } from './left.ts';
 import { Model } from './model.ts';
-import { beforeRules, setNames, type SetName } from './names.ts';
+import { beforeRules } from './names.ts';
 import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
-import { readSets, rightType, TableReader, type SavedSet, type SavedTables } from './saved.ts';
-import { isSaved, lineAt, planRestore } from './plan.ts';
 import { deletions } from './quick.ts';
-import { createSet, editSet, RestoreText } from './text.ts';
+import { editSet, RestoreText } from './text.ts';
 import { machineNumbers, watchKernel } from './watch.ts';
+import { WholeWrite } from './whole.ts';
 
 export interface IptablesOptions {
   readonly family: IpFamily;
   readonly variant: Variant;
   readonly abilities: Abilities;
+  /** What was read of the kernel when the abilities were asked for: it need not be read again right away. */
+  readonly opening?: Reading;
   readonly spawn: Spawn;
   readonly clock?: Clock;
   /** Sets `net.ipv4.conf.all.route_localnet=1`: called once the guard is in place, where localhost node ports are on. */
@@ -38,12 +37,6 @@ export interface IptablesOptions {
   readonly pollMs?: number;
 }
 
-/** What the kernel holds of ours. */
-type Held = readonly [SavedTables, ReadonlyMap<SetName, SavedSet>];
-
-/** The listing programs stand still while nobody reads what they say. */
-const decisionsBetweenReads = 100;
-
 /** What was read ahead is used for so long. Whatever came between is found by the first look of the writer. */
 const freshMs = 10_000;
 
@@ -51,7 +44,7 @@ export class IptablesBackend implements Backend {
   readonly name = 'iptables';
   readonly family: IpFamily;
   readonly variant: Variant;
-  readonly #options: IptablesOptions;
+  readonly #options: Omit<IptablesOptions, 'opening'>;
   readonly #tools: Tools;
   readonly #clock: Clock;
   readonly #ownPids = new Set<number>();
@@ -59,15 +52,17 @@ export class IptablesBackend implements Backend {
   /** Looks at the kernel that are under way. */
   readonly #looks = new Set<AbortController>();
   #model: Model | undefined;
-  #ahead: { readonly at: number; readonly held: Promise<Held> } | undefined;
+  #opening: Reading | undefined;
+  #ahead: Reading | undefined;
   /** Grows at the start and the end of each write, so it is odd while one runs: a watcher then accuses nobody. */
   #writes = 0;
   /** Monotonic milliseconds of the end of the last write. */
   #wroteAt = Number.NEGATIVE_INFINITY;
   #localhostAllowed = false;
 
-  constructor(options: IptablesOptions) {
+  constructor({ opening, ...options }: IptablesOptions) {
     this.#options = options;
+    this.#opening = opening;
     this.family = options.family;
     this.variant = options.variant;
     this.#clock = options.clock ?? systemClock;
@@ -89,7 +84,13 @@ export class IptablesBackend implements Backend {
   }
 
   prepare(): void {
-    const held = this.#read();
+    const opening = this.#opening;
+    this.#opening = undefined;
+    if (opening !== undefined && this.#clock.now() - opening.at < freshMs / 2) {
+      this.#ahead = opening;
+      return;
+    }
+    const held = readHeld(this.#tools);
     // Whoever needs it reads again, and tells.
     held.catch(() => undefined);
     this.#ahead = { at: this.#clock.now(), held };
@@ -98,49 +99,25 @@ export class IptablesBackend implements Backend {
   #readFresh(): Promise<Held> {
     const ahead = this.#ahead;
     this.#ahead = undefined;
+    this.#opening = undefined;
     return ahead !== undefined && this.#clock.now() - ahead.at < freshMs
-      ? ahead.held.catch(() => this.#read())
-      : this.#read();
+      ? ahead.held.catch(() => readHeld(this.#tools))
+      : readHeld(this.#tools);
   }
 
   async replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
     const layout: Layout = { family: this.family, node, abilities: this.#options.abilities };
-    // The kernel lists while the model is made.
-    let reading: Promise<Held> | undefined = this.#readFresh();
-    reading.catch(() => undefined);
     const model = new Model(layout);
-    const quarantined: Quarantined[] = [];
-    let made = 0;
-    for (const decision of decisions) {
-      try {
-        model.put(decision.key, decision, undefined);
-      } catch (error) {
-        quarantined.push({ key: decision.key, message: asSluiceError(error).message });
-      }
-      made += 1;
-      if (made % decisionsBetweenReads === 0) await nextTurn();
-    }
     // Until the end nothing is known about the kernel: a failure on the way must not leave a model that lies.
     this.#model = undefined;
-    let operations = 0;
-    let left: readonly Left[] | undefined;
-    for (;;) {
-      const held = await (reading ?? this.#read());
-      reading = undefined;
-      left ??= leftBehind(model, held[1]);
-      const result = await this.#writing(() => this.#reconcile(model, held));
-      operations += result.operations;
-      if (result.refused === undefined) break;
-      for (const { key } of result.refused) model.put(key, undefined, undefined);
-      quarantined.push(...result.refused);
-    }
+    const whole = new WholeWrite({ model, decisions, tools: this.#tools, read: () => this.#readFresh() });
+    const written = await this.#writing(() => whole.run());
     if (node.localhostNodePorts && !this.#localhostAllowed) {
       await this.#options.allowLocalhost?.();
       this.#localhostAllowed = true;
     }
-    model.forgetTexts();
     this.#model = model;
-    return { operations, quarantined, left: left ?? [] };
+    return written;
   }
 
   async apply(changes: readonly DecisionChange[]): Promise<Written> {
@@ -256,105 +233,13 @@ export class IptablesBackend implements Backend {
     }
   }
 
-  /** Writes what differs from what the kernel held. `refused`: decisions to leave out in the next try. */
-  async #reconcile(
-    model: Model,
-    [saved, sets]: Held,
-  ): Promise<{ readonly operations: number; readonly refused: readonly Quarantined[] | undefined }> {
-    const { family } = this;
-    const before: string[] = [];
-    const after: string[] = [];
-    for (const name of setNames) {
-      const held = sets.get(name);
-      const wanted = model.entriesOf(name);
-      if (held === undefined) before.push(createSet(family, name));
-      else if (!rightType(name, held)) throw wrongType(family, name, held);
-      const missing = [...wanted].filter((entry) => held?.entries.has(entry) !== true);
-      (beforeRules.has(name) ? before : after).push(...editSet(family, 'add', name, missing));
-      const extra = held === undefined ? [] : [...held.entries].filter((entry) => !wanted.has(entry));
-      after.push(...editSet(family, 'del', name, extra));
-    }
-    let operations = before.length + after.length;
-    const refusedSets = async (lines: readonly string[]): Promise<readonly Quarantined[] | undefined> => {
-      const refusal = await this.#tools.sets(lines);
-      return refusal === undefined
-        ? undefined
-        : [this.#blame(model, refusal, lines[(refusal.line ?? 0) - 1])];
-    };
-    let refused = await refusedSets(before);
-    if (refused !== undefined) return { operations: 0, refused };
-
-    const plan = planRestore(model, saved, this.variant);
-    operations += plan.operations;
-    if (plan.operations > 0) {
-      const refusal = await this.#restoreOrUndo(plan.texts(), before);
-      if (refusal !== undefined) {
-        const line = refusal.line === undefined ? undefined : lineAt(plan.texts(), refusal.line);
-        return { operations: 0, refused: [await this.#culprit(model, refusal, line, saved)] };
-      }
-    }
-    refused = await refusedSets(after);
-    return refused === undefined ? { operations, refused } : { operations: 0, refused };
-  }
-
-  async #read(signal?: AbortSignal): Promise<Held> {
-    const nat = new TableReader();
-    const filter = new TableReader();
-    const until = signal === undefined ? {} : { signal };
-    const [, , sets] = await Promise.all([
-      this.#tools.save('nat', { onOut: nat.take, ...until }),
-      this.#tools.save('filter', { onOut: filter.take, ...until }),
-      this.#tools.saveSets(signal),
-    ]);
-    const tables = {
-      chains: new Map([...filter.chains, ...nat.chains]),
-      jumps: [...filter.jumps, ...nat.jumps],
-    };
-    return [tables, readSets(sets, this.family)];
-  }
-
-  /** The decision that a refused line belongs to. */
-  #blame(model: Model, refusal: Refusal, line: string | undefined): Quarantined {
-    const key = line === undefined ? undefined : ownerOf(model, line);
-    if (key === undefined) throw rulesRefused(refusal, line);
-    return { key, message: refusal.message };
-  }
-
-  /** Where the tool named no line, the service chains are tried in halves until one decision is left. */
-  async #culprit(
-    model: Model,
-    refusal: Refusal,
-    line: string | undefined,
-    saved: SavedTables,
-  ): Promise<Quarantined> {
-    if (line !== undefined && line !== 'COMMIT') return this.#blame(model, refusal, line);
-    let suspects = [...model.serviceChains()].map(([key, chains]) => ({ key, chains }));
-    let last = refusal;
-    while (suspects.length > 1) {
-      const half = suspects.slice(0, Math.ceil(suspects.length / 2));
-      const text = new RestoreText();
-      for (const { chains } of half) {
-        for (const [id, rules] of chains) if (!isSaved(saved, id, rules)) text.chain(id, rules);
-      }
-      const said = text.operations === 0 ? undefined : await this.#tools.restore(text.toString());
-      if (said === undefined) suspects = suspects.slice(half.length);
-      else {
-        suspects = half;
-        last = said;
-      }
-    }
-    const [suspect] = suspects;
-    if (suspect === undefined) throw rulesRefused(last, line);
-    return { key: suspect.key, message: last.message };
-  }
-
   async verify(): Promise<readonly Difference[]> {
     const model = this.#model;
     if (model === undefined) return [];
     const crossed = new AbortController();
     this.#looks.add(crossed);
     try {
-      const [saved, sets] = await this.#read(crossed.signal);
+      const { saved, sets } = await readHeld(this.#tools, crossed.signal);
       return differences(model, saved, sets);
     } finally {
       this.#looks.delete(crossed);

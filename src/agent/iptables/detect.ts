@@ -9,7 +9,8 @@ import type { IpFamily } from '../../core/objects.ts';
 import { sameAddress } from './bytecode.ts';
 import type { Abilities } from './layout.ts';
 import { chain, prefix } from './names.ts';
-import { makeTools, program, run, saveTables, type Refusal, type Spawn, type Variant } from './programs.ts';
+import { program, run, saveTables, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
+import type { SavedTables } from './saved.ts';
 
 export interface Detected {
   readonly variant: Variant;
@@ -63,18 +64,18 @@ async function tablesOf(spawn: Spawn, variant: Variant, family: IpFamily): Promi
  * What tool and kernel can do, asked by a chain that nothing leads to and that is gone at once. Where our rules stand
  * already they tell, and nothing is written.
  *
+ * @param saved the rules that the kernel holds.
  * @throws SluiceError invalid where something is missing that there is no way around.
  */
-export async function probe(spawn: Spawn, variant: Variant, family: IpFamily): Promise<Abilities> {
-  const saved = await saveTables(spawn, variant, family, 'nat');
-  const ours = saved.split('\n').filter((line) => line.startsWith(`-A ${chain.postrouting} `));
+export async function probe(spawn: Spawn, tools: Tools, saved: SavedTables): Promise<Abilities> {
+  const { variant, family } = tools;
+  const ours = saved.chains.get(`nat ${chain.postrouting}`)?.rules() ?? [];
   if (ours.some((line) => line.includes('MASQUERADE'))) {
     return {
       randomFully: ours.some((line) => line.includes('--random-fully')),
       bpf: ours.some((line) => line.includes('-m bpf')),
     };
   }
-  const tools = makeTools(spawn, variant, family);
   const takes = (rule: string): Promise<Refusal | undefined> =>
     tools.restore(
       `*nat\n:${trial} - [0:0]\n-A ${trial} ${rule}\nCOMMIT\n*nat\n:${trial} - [0:0]\n-X ${trial}\nCOMMIT\n`,

@@ -22,6 +22,9 @@ interface Owned {
   readonly claim: Claim;
 }
 
+/** Chains of one decision, targets before those that jump to them. */
+export type OwnChains = readonly (readonly [ChainId, readonly string[]])[];
+
 /** One chain of the dispatch tree that holds the rules of destinations. */
 interface Leaf {
   readonly name: string;
@@ -39,8 +42,6 @@ export class Model {
   readonly #exceptions = new Map<string, readonly string[]>();
   readonly #members = new Map<SetName, Map<string, number>>();
   readonly #fixed: ReturnType<typeof nodeChains>;
-  /** Chains of each decision, while everything is written and they are needed more than once. */
-  #texts: Map<DecisionKey, Compiled['chains']> | undefined = new Map();
 
   constructor(layout: Layout) {
     this.layout = layout;
@@ -50,13 +51,14 @@ export class Model {
 
   /**
    * Puts a decision in the place of the one with its key, or takes it out, and notes in `delta` what that touches: undefined
-   * where everything is compared later anyway.
+   * where everything is compared anyway.
    *
+   * @returns its chains.
    * @throws SluiceError invalid, with nothing changed, where the decision cannot be written.
    */
-  put(key: DecisionKey, after: Decision | undefined, delta: Delta | undefined): void {
+  put(key: DecisionKey, after: Decision | undefined, delta: Delta | undefined): OwnChains {
     const before = this.decisions.get(key);
-    if (before === after) return;
+    if (before === after) return [];
     const fresh = after === undefined ? undefined : compile(after, this.layout);
     const old = before === undefined ? undefined : compile(before, this.layout);
     if (delta !== undefined) chainsOf(old, fresh, delta);
@@ -65,13 +67,7 @@ export class Model {
     this.#claim(key, old?.claims ?? [], fresh?.claims ?? [], delta);
     if (after === undefined) this.decisions.delete(key);
     else this.decisions.set(key, after);
-    if (fresh === undefined) this.#texts?.delete(key);
-    else this.#texts?.set(key, fresh.chains);
-  }
-
-  /** From now on texts are made when they are asked for. */
-  forgetTexts(): void {
-    this.#texts = undefined;
+    return fresh === undefined ? [] : ownChains(fresh);
   }
 
   #claim(key: DecisionKey, old: readonly Claim[], fresh: readonly Claim[], delta: Delta | undefined): void {
@@ -224,11 +220,8 @@ export class Model {
   }
 
   /** Chains of the decisions, one decision after the other. */
-  *serviceChains(): Generator<readonly [DecisionKey, readonly (readonly [ChainId, readonly string[]])[]]> {
-    for (const [key, decision] of this.decisions) {
-      const chains = this.#texts?.get(key) ?? compile(decision, this.layout).chains;
-      yield [key, chains.map(([name, rules]) => [`nat ${name}`, rules] as const)];
-    }
+  *serviceChains(): Generator<readonly [DecisionKey, OwnChains]> {
+    for (const [key, decision] of this.decisions) yield [key, ownChains(compile(decision, this.layout))];
   }
 
   /** All other chains, targets before those that jump to them. */
@@ -295,6 +288,10 @@ export class Model {
     for (const [key, chains] of this.serviceChains()) for (const [id] of chains) owners.set(id, key);
     return owners;
   }
+}
+
+function ownChains({ chains }: Compiled): OwnChains {
+  return chains.map(([name, rules]) => [`nat ${name}`, rules] as const);
 }
 
 /** Own chains of a decision that differ. */

@@ -1,12 +1,13 @@
 /** Opens the backend: the variant chosen once, abilities asked once, the other variant never left with rules of ours. */
-import type { Clock } from '../../core/clock.ts';
+import { systemClock, type Clock } from '../../core/clock.ts';
 import type { IpFamily } from '../../core/objects.ts';
 import { IptablesBackend } from './backend.ts';
 import { cleanUp } from './cleanup.ts';
 import { detectVariant, probe } from './detect.ts';
 import type { Abilities } from './layout.ts';
+import { readOwnSets, readRules } from './held.ts';
 import { prefix } from './names.ts';
-import { saveTables, type Spawn, type Variant } from './programs.ts';
+import { makeTools, saveTables, type Spawn, type Variant } from './programs.ts';
 
 export interface OpenOptions {
   readonly family: IpFamily;
@@ -36,8 +37,15 @@ export async function openIptables(options: OpenOptions): Promise<Opened> {
     options.variant === undefined
       ? await detectVariant(spawn, family)
       : { variant: options.variant, reason: 'it was asked for' };
-  const abilities = await probe(spawn, variant, family);
-  return { backend: new IptablesBackend({ ...options, variant, abilities }), reason, abilities };
+  const tools = makeTools(spawn, variant, family);
+  const at = (options.clock ?? systemClock).now();
+  const rules = readRules(tools);
+  const held = Promise.all([rules, readOwnSets(tools)]).then(([saved, sets]) => ({ saved, sets }));
+  // Whoever needs it reads again, and tells.
+  held.catch(() => undefined);
+  const abilities = await probe(spawn, tools, await rules);
+  const opening = { at, held };
+  return { backend: new IptablesBackend({ ...options, variant, abilities, opening }), reason, abilities };
 }
 
 /**

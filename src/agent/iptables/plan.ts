@@ -12,69 +12,107 @@ import type { SavedTables } from './saved.ts';
 import { RestoreText } from './text.ts';
 
 /** Services for each COMMIT of the first load: the tool's own cost grows with the square of it. */
-const servicesInCommit = 50;
+export const servicesInCommit = 50;
 
-export interface RestorePlan {
-  readonly operations: number;
-  /** May be read more than once. */
-  texts(): Iterable<string>;
-}
+type Chain = readonly [id: ChainId, rules: readonly string[]];
 
-/** Everything to send for the kernel to hold what the model says. */
-export function planRestore(model: Model, saved: SavedTables, variant: Variant): RestorePlan {
-  const texts: string[] = [];
-  let operations = 0;
-  let text = new RestoreText();
-  let services = 0;
-  const flush = (): void => {
-    if (text.operations > 0) {
-      texts.push(text.toString());
-      operations += text.operations;
-      text = new RestoreText();
-    }
-    services = 0;
-  };
-  const stale = new Set(saved.chains.keys());
-  for (const [, chains] of model.serviceChains()) {
+/** The texts of one restore, made in the order in which they are to be sent; each is whole commits. */
+export class Planner {
+  readonly #saved: SavedTables;
+  readonly #variant: Variant;
+  /** Chains that nobody has asked for so far. */
+  readonly #stale: Set<ChainId>;
+  /** Service chains that the kernel holds otherwise. */
+  readonly #changed: (readonly Chain[])[] = [];
+  #text = new RestoreText();
+  #services = 0;
+  #operations = 0;
+
+  constructor(saved: SavedTables, variant: Variant) {
+    this.#saved = saved;
+    this.#variant = variant;
+    this.#stale = new Set(saved.chains.keys());
+  }
+
+  /** Chains and rules in what has been given. */
+  get operations(): number {
+    return this.#operations;
+  }
+
+  /**
+   * Chains of one Service. Those that the kernel does not have at all can be sent at once, for nothing leads to them yet;
+   * all others wait for `rest`.
+   */
+  *service(chains: readonly Chain[]): Generator<string> {
+    const changed: Chain[] = [];
     let sent = false;
     for (const [id, rules] of chains) {
-      stale.delete(id);
-      if (isSaved(saved, id, rules)) continue;
-      text.chain(id, rules);
-      sent = true;
+      this.#stale.delete(id);
+      const held = this.#saved.chains.get(id);
+      if (held === undefined) {
+        this.#text.chain(id, rules);
+        sent = true;
+      } else if (!held.holds(rules)) changed.push([id, rules]);
     }
-    if (sent) services += 1;
-    // The legacy tool copies the whole table at every COMMIT.
-    if (variant === 'nft' && services === servicesInCommit) flush();
+    if (changed.length > 0) this.#changed.push(changed);
+    if (sent) yield* this.#count(servicesInCommit);
   }
-  if (variant === 'nft') flush();
-  for (const [id, rules] of model.sharedChains()) {
-    stale.delete(id);
-    if (!isSaved(saved, id, rules)) text.chain(id, rules);
+
+  /** Everything else, once all Services have been given. */
+  *rest(model: Model): Generator<string> {
+    for (const chains of this.#changed) {
+      for (const [id, rules] of chains) this.#text.chain(id, rules);
+      yield* this.#count(servicesInCommit);
+    }
+    yield* this.#cut();
+    for (const [id, rules] of model.sharedChains()) {
+      this.#stale.delete(id);
+      if (!isSaved(this.#saved, id, rules)) this.#text.chain(id, rules);
+    }
+    this.#jumps();
+    yield* this.#cut();
+    // All are emptied before the first goes: stale chains refer to each other.
+    for (const id of this.#stale) this.#text.chain(id, []);
+    yield* this.#cut();
+    for (const id of this.#stale) {
+      this.#text.chain(id, undefined);
+      yield* this.#count(servicesInCommit * 4);
+    }
+    yield* this.#flush();
   }
-  for (const { table, from, rule } of jumps) {
-    const held = saved.jumps.filter(
-      (jump) => jump.table === table && jump.from === from && jump.rule === rule,
-    );
-    if (held.length === 0) text.line(table, `-I ${from} 1 ${rule}`);
-    for (const again of held.slice(1)) text.line(table, `-D ${again.from} ${again.rule}`);
-  }
-  for (const { table, from, rule } of saved.jumps) {
-    if (!jumps.some((jump) => jump.table === table && jump.from === from && jump.rule === rule)) {
-      text.line(table, `-D ${from} ${rule}`);
+
+  #jumps(): void {
+    const saved = this.#saved.jumps;
+    for (const { table, from, rule } of jumps) {
+      const held = saved.filter((jump) => jump.table === table && jump.from === from && jump.rule === rule);
+      if (held.length === 0) this.#text.line(table, `-I ${from} 1 ${rule}`);
+      for (const again of held.slice(1)) this.#text.line(table, `-D ${again.from} ${again.rule}`);
+    }
+    for (const { table, from, rule } of saved) {
+      if (!jumps.some((jump) => jump.table === table && jump.from === from && jump.rule === rule)) {
+        this.#text.line(table, `-D ${from} ${rule}`);
+      }
     }
   }
-  if (variant === 'nft') flush();
-  // All are emptied before the first goes: stale chains refer to each other.
-  for (const id of stale) text.chain(id, []);
-  if (variant === 'nft') flush();
-  for (const id of stale) {
-    text.chain(id, undefined);
-    services += 1;
-    if (variant === 'nft' && services === servicesInCommit * 4) flush();
+
+  *#count(most: number): Generator<string> {
+    this.#services += 1;
+    if (this.#services >= most) yield* this.#cut();
   }
-  flush();
-  return { operations, texts: () => texts };
+
+  /** Ends a commit, but not where the tool copies the whole table at every COMMIT: the legacy one. */
+  *#cut(): Generator<string> {
+    if (this.#variant === 'nft') yield* this.#flush();
+  }
+
+  *#flush(): Generator<string> {
+    this.#services = 0;
+    if (this.#text.operations === 0) return;
+    const text = this.#text;
+    this.#text = new RestoreText();
+    this.#operations += text.operations;
+    yield text.toString();
+  }
 }
 
 export function isSaved(saved: SavedTables, id: ChainId, rules: readonly string[]): boolean {

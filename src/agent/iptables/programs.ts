@@ -23,6 +23,9 @@ export interface Finished {
   readonly error: string;
 }
 
+/** What a program reads, whole or in pieces that are made as it takes them. */
+export type Input = string | Iterable<string> | AsyncIterable<string>;
+
 /** How the output of a program is read. */
 export interface Reading {
   /** Takes the standard output piece by piece; `out` is empty then. */
@@ -40,7 +43,7 @@ export async function run(
   spawn: Spawn,
   name: string,
   args: readonly string[],
-  input: string | Iterable<string> = '',
+  input: Input = '',
   { onOut, signal }: Reading = {},
 ): Promise<Finished> {
   const child = spawn(name, args);
@@ -73,7 +76,7 @@ export async function run(
   }
 }
 
-async function feed(input: string | Iterable<string>, stdin: NodeJS.WritableStream): Promise<void> {
+async function feed(input: Input, stdin: NodeJS.WritableStream): Promise<void> {
   try {
     if (typeof input === 'string') stdin.end(input);
     else await pipeline(Readable.from(input), stdin);
@@ -88,7 +91,7 @@ export interface Tools {
   /** Output of `iptables-save`, of all tables or one, whole or piece by piece. */
   save(table?: string, reading?: Reading): Promise<string>;
   /** One `iptables-restore --noflush`. Undefined, or what it said against it. */
-  restore(text: string | Iterable<string>): Promise<Refusal | undefined>;
+  restore(text: Input): Promise<Refusal | undefined>;
   /** One `ipset restore`; entries that are there (or not) already are no error. */
   sets(lines: readonly string[]): Promise<Refusal | undefined>;
   saveSets(signal?: AbortSignal): Promise<string>;
