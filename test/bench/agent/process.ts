@@ -83,5 +83,10 @@ export function listedAt(lines: readonly LogLine[]): number {
   return Math.max(...listed.map(({ at }) => at));
 }
 
+/** When the agent had decided, and its writers began. */
+export function decidedAt(lines: readonly LogLine[]): number {
+  return lines.find(({ msg }) => msg === 'serving')?.at ?? Number.NaN;
+}
+
 export const wroteEverything = (lines: readonly LogLine[], families = 2): boolean =>
   lines.filter(({ msg }) => msg === 'wrote everything').length >= families;

@@ -6,12 +6,12 @@ import { latencyRows } from './latency.ts';
 import { lostRows } from './lost.ts';
 import { packetRows } from './packets.ts';
 import { liveRows, measureLive } from './live.ts';
+import { memoryRows } from './memory.ts';
 import { Stage, unlessGivenUp, type Mode } from './stage.ts';
 import {
   bareLoad,
   loadRows,
   measureStart,
-  memoryRows,
   restartRows,
   startRows,
   type BareLoad,

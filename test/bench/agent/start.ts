@@ -20,6 +20,7 @@ import { quantile } from '../bench.ts';
 import { spread } from '../cluster/measure.ts';
 import { openBackend, recorder, replay, writes } from './bare.ts';
 import {
+  decidedAt,
   listedAt,
   logOf,
   memoryOf,
@@ -45,6 +46,8 @@ export interface Started {
   readonly seconds: number | undefined;
   /** Ours only: the same from the last list received, and the rows that are only about us. */
   readonly fromListMs: number | undefined;
+  /** Ours only: the part of it that passes before anything can be written. */
+  readonly decidedMs: number | undefined;
   readonly memory: Memory;
   readonly childrenPeak: number;
   readonly late: Late;
@@ -104,6 +107,7 @@ export async function measureStart(
     return {
       seconds: undefined,
       fromListMs: undefined,
+      decidedMs: undefined,
       memory,
       childrenPeak: await children(),
       late: {},
@@ -120,6 +124,7 @@ export async function measureStart(
   const result = {
     seconds: (servedAt - started) / 1000,
     fromListMs: ours ? servedAt - listedAt(lines) : undefined,
+    decidedMs: ours ? decidedAt(lines) - listedAt(lines) : undefined,
     memory,
     childrenPeak,
     late,
@@ -284,10 +289,13 @@ export function loadRows(
       0.5,
     ),
   };
-  const fromList = quantile(
-    starts.map(({ fromListMs }) => fromListMs ?? Number.NaN),
-    0.5,
-  );
+  const middle = (pick: (one: Started) => number | undefined): number =>
+    quantile(
+      starts.map((one) => pick(one) ?? Number.NaN),
+      0.5,
+    );
+  const fromList = middle(({ fromListMs }) => fromListMs);
+  const decided = middle(({ decidedMs }) => decidedMs);
   return [
     {
       what: `${label}: list received → last Service answers`,
@@ -295,6 +303,13 @@ export function loadRows(
       ours: fromList,
       peer: { name, value: bare.bareMs },
       goal: { kind: 'at most', value: bare.bareMs * loadGoals[mode] },
+    },
+    {
+      // No write can begin before: the least that the row above can be, whatever a backend does.
+      what: `${label}: list received → decided, and then the bare tool`,
+      unit: 'ms',
+      ours: decided + bare.bareMs,
+      peer: { name, value: bare.bareMs },
     },
     {
       what: `${label}: decisions → kernel, backend alone`,
@@ -371,28 +386,6 @@ export async function startRows(stage: Stage, mode: Mode, own: readonly Started[
       unit: 'MB',
       ours: Math.max(...own.map(({ memory }) => memory.peak)),
       peer: { name: 'kube-proxy', value: peer.memory.peak },
-    },
-  ];
-}
-
-const memoryGoals: Readonly<Record<number, number>> = { 2_000: 110, 10_000: 200 };
-
-export function memoryRows(size: Size, mode: Mode, own: readonly Started[]): readonly Row[] {
-  const label = `${mode}, ${sizeText(size)}`;
-  const value = memoryGoals[size.services];
-  const most = (pick: (one: Started) => number): number => Math.max(...own.map(pick));
-  return [
-    {
-      what: `${label}: agent's resident memory after the load`,
-      unit: 'MB',
-      ours: most(({ memory }) => memory.resident),
-      ...(value === undefined ? {} : { goal: { kind: 'at most', value } as const }),
-    },
-    { what: `${label}: agent's memory at its highest`, unit: 'MB', ours: most(({ memory }) => memory.peak) },
-    {
-      what: `${label}: its children, highest sum`,
-      unit: 'MB',
-      ours: most(({ childrenPeak }) => childrenPeak),
     },
   ];
 }
