@@ -14,7 +14,8 @@ import { forget } from './conntrack/forget.ts';
 import type { CounterRow } from './counters/rows.ts';
 import { serviceProblems } from './decide/service-check.ts';
 import type { Decision, DecisionChange, NodeDecision } from './decision.ts';
-import type { AgentHearer } from './door.ts';
+import type { AgentHearer, Foreteller } from './door.ts';
+import { Foresight } from './foresight.ts';
 import { HealthChecks } from './health/checks.ts';
 import { LoadGate } from './load-gate.ts';
 import { judgeHealth } from './health/judge.ts';
@@ -42,6 +43,7 @@ export class Agent implements AgentHearer {
   readonly #families: ReadonlyMap<IpFamily, Family>;
   readonly #checks: HealthChecks;
   readonly #gate: LoadGate;
+  readonly #foresight: Foresight;
   /** What was wrong with a Service when it was last told. */
   readonly #problems = new Map<ObjectKey, string>();
   #conflicts = '';
@@ -67,6 +69,10 @@ export class Agent implements AgentHearer {
         }),
       ]),
     );
+    this.#foresight = new Foresight({
+      ...options,
+      tell: (node, decisions) => this.#families.get(node.family)?.sync.backend.foretell?.(node, decisions),
+    });
     this.#checks = new HealthChecks({
       clock,
       random,
@@ -78,9 +84,13 @@ export class Agent implements AgentHearer {
     });
   }
 
-  /** Reads ahead, while the picture is still on its way, what the kernel holds. */
-  prepare(): void {
+  /**
+   * Reads ahead, while the picture is still on its way, what the kernel holds. What it gives is to be told of the
+   * picture as it comes: what is likely is decided already, and the writers hear of it.
+   */
+  prepare(): Foreteller {
     for (const { sync } of this.#families.values()) sync.backend.prepare();
+    return this.#foresight;
   }
 
   /** The picture is complete: decides on all of it and begins to write. */
@@ -90,6 +100,7 @@ export class Agent implements AgentHearer {
     const { view, tracker, addresses } = this.#options;
     tracker.setAddresses(addresses());
     tracker.setNode(view.node());
+    this.#foresight.end();
     for (const service of view.services()) this.#take(service);
     for (const slice of view.allSlices()) tracker.setSlice(slice);
     tracker.setListed('services');
@@ -233,7 +244,7 @@ export class Agent implements AgentHearer {
     const { tracker, telemetry } = this.#options;
     tracker.setService(service);
     const problems = serviceProblems(service, tracker.view);
-    const told = JSON.stringify(problems);
+    const told = problems.length === 0 ? '[]' : JSON.stringify(problems);
     if (told === (this.#problems.get(service.key) ?? '[]')) return;
     this.#problems.set(service.key, told);
     for (const problem of problems) telemetry.problem(service.key, problem);

@@ -58,6 +58,12 @@ export interface Backend {
   prepare(): void;
 
   /**
+   * Decisions that are likely, while the lists are still on their way: the first `replace` may have its work half done
+   * by them. Nothing is written of them before that, and nothing at all where it never comes.
+   */
+  foretell?(node: NodeDecision, decisions: readonly Decision[]): void;
+
+  /**
    * Brings the kernel to exactly these decisions, whatever it held before: the first load, and the way back after a
    * failure. Writes nothing when the kernel is right already, and never opens a gap for decisions that stay.
    *

@@ -53,6 +53,12 @@ export interface AgentHearer {
   nodeChanged(node: NodeObject | undefined): void;
 }
 
+/** Hears of objects before it is certain that they are part of the picture. */
+export interface Foreteller {
+  service(service: ServiceObject): void;
+  slice(slice: EndpointSliceObject): void;
+}
+
 export class AgentDoor implements AgentView {
   readonly #nodeName: NodeName;
   readonly #scope: Scope;
@@ -81,8 +87,18 @@ export class AgentDoor implements AgentView {
     });
   }
 
-  /** Resolves when every list is complete; until then nothing may be decided on this picture. */
-  async start(): Promise<void> {
+  /**
+   * Resolves when every list is complete; until then nothing may be decided on this picture.
+   *
+   * @param foreteller hears of objects of the lists as they come: likely, not certain.
+   */
+  async start(foreteller?: Foreteller): Promise<void> {
+    if (foreteller !== undefined) {
+      this.#services.foretell((service) => {
+        if (inScope(service, this.#scope)) foreteller.service(service);
+      });
+      this.#slices.foretell((slice) => foreteller.slice(slice));
+    }
     for (const reader of this.#readers()) reader.start();
     await Promise.all(this.#readers().map((reader) => reader.synced()));
   }

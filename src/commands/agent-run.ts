@@ -206,15 +206,14 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
         await begun;
       });
     }
-    agent.prepare();
+    closers.push(() => agent.stop());
     await untilStopped(
-      door.start().then(() => doorReady.resolve()),
+      door.start(agent.prepare()).then(() => doorReady.resolve()),
       stop,
     );
     await nodeKnown(door, settings, log, stop);
     if (!stop.aborted) {
       agent.start();
-      closers.push(() => agent.stop());
       checks.start();
       closers.push(async () => checks.stop());
       // A collection takes as long as many changes do: not between two of them.

@@ -36,6 +36,29 @@ describe('lists', () => {
     expect(seconds).toBeLessThanOrEqual(600);
   });
 
+  test('objects of the first list are foretold as they come, also of one that breaks off; none after it', async () => {
+    const foretold: string[] = [];
+    world.reader.foretell(({ name, resourceVersion }) => {
+      foretold.push(`${name}@${resourceVersion}`);
+      // Nothing of it is in the store yet.
+      expect(world.reader.store.size).toBe(0);
+    });
+    await world.run(
+      async (exchange) => {
+        exchange.event('ADDED', serviceJson('old', '1'));
+        await delay(20);
+        exchange.end();
+      },
+      streamed([serviceJson('a', '5')], '9', async (exchange) => {
+        exchange.event('ADDED', serviceJson('b', '10'));
+        await exchange.gone;
+      }),
+    );
+    await until(() => expect(world.names()).toEqual(['a@5', 'b@10']));
+
+    expect(foretold).toEqual(['old@1', 'a@5']);
+  });
+
   test('a server without streaming lists is read in pages of 500, then watched from the list', async () => {
     await world.run(
       failing(422, 'Invalid'),

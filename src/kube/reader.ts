@@ -104,6 +104,7 @@ export class Reader<K extends string, T extends Slim> {
   readonly #backoff: Backoff;
   readonly #stop = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
+  #foretell: ((object: T) => void) | undefined;
   #running: Promise<void> | undefined;
   #isSynced = false;
   #needsList = true;
@@ -148,6 +149,14 @@ export class Reader<K extends string, T extends Slim> {
   subscribe(handler: Handler<T>): () => void {
     this.#handlers.add(handler);
     return () => this.#handlers.delete(handler);
+  }
+
+  /**
+   * Calls `hearer` for each object of the first list as it comes, before the list is whole: it is likely, not certain,
+   * since the list may break off, or take it back. To be called before `start`.
+   */
+  foretell(hearer: (object: T) => void): void {
+    this.#foretell = hearer;
   }
 
   start(): void {
@@ -232,7 +241,9 @@ export class Reader<K extends string, T extends Slim> {
         case 'put': {
           const key = keyOf(event.raw) as K;
           const object = this.#held(key, event.raw) ?? this.#read(event.raw) ?? this.#store.get(key);
-          if (object !== undefined) gathered.set(key, object);
+          if (object === undefined) break;
+          gathered.set(key, object);
+          if (this.#foretell !== undefined) this.#call(this.#foretell, object);
           break;
         }
         case 'remove':
@@ -272,6 +283,7 @@ export class Reader<K extends string, T extends Slim> {
     });
     if (!this.#isSynced) {
       this.#isSynced = true;
+      this.#foretell = undefined;
       this.#synced.resolve();
     }
   }
@@ -335,17 +347,19 @@ export class Reader<K extends string, T extends Slim> {
     for (const change of changes) {
       for (const handler of this.#handlers) {
         if (this.#stop.signal.aborted) return;
-        try {
-          const result = handler(change);
-          if (result instanceof Promise) {
-            result.catch((error: unknown) =>
-              this.#say({ kind: 'handler-failed', reader: this.#kind.name, error }),
-            );
-          }
-        } catch (error) {
-          this.#say({ kind: 'handler-failed', reader: this.#kind.name, error });
-        }
+        this.#call(handler, change);
       }
+    }
+  }
+
+  #call<Told>(handler: (told: Told) => void | Promise<void>, told: Told): void {
+    const failed = (error: unknown): void =>
+      this.#say({ kind: 'handler-failed', reader: this.#kind.name, error });
+    try {
+      const result = handler(told);
+      if (result instanceof Promise) result.catch(failed);
+    } catch (error) {
+      failed(error);
     }
   }
 

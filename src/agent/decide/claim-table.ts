@@ -58,6 +58,16 @@ export class ClaimTable {
     return held !== undefined && isMany(held) && held[0]?.decision !== decision;
   }
 
+  /** Another asks for one of the decision's destinations as well. */
+  contests(decision: Decision): boolean {
+    if (this.#contested.size === 0) return false;
+    let any = false;
+    eachClaim(decision, (_kind, key) => {
+      any ||= this.#contested.has(key);
+    });
+    return any;
+  }
+
   /** Each contested destination: its address (undefined for a node port) and its claims, the winner first. */
   *contested(): Iterable<{ readonly address: string | undefined; readonly claims: readonly Claim[] }> {
     for (const [key, address] of this.#contested) {

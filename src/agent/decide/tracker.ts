@@ -84,6 +84,7 @@ export class DecisionTracker {
 
   setService(service: ServiceObject): void {
     const held = this.#hold(service.key);
+    if (held.service === service) return;
     held.service = service;
     held.frame = undefined;
     this.#dirty.add(service.key);
@@ -103,6 +104,7 @@ export class DecisionTracker {
     if (slice.service === undefined) return;
     this.#serviceOf.set(slice.key, slice.service);
     const held = this.#hold(slice.service);
+    if (held.slices.includes(slice)) return;
     held.slices = [...held.slices.filter(({ key }) => key !== slice.key), slice];
     this.#dirty.add(slice.service);
   }
@@ -183,6 +185,24 @@ export class DecisionTracker {
     return gone.length === 0 ? other : [...gone, ...other];
   }
 
+  /**
+   * Before the lists are complete: decisions of Services of which something has come since the last call, as they are
+   * likely to be. They may still become others, or go.
+   */
+  foretold(): readonly Decision[] {
+    const known = [...this.#dirty].filter((key) => {
+      const held = this.#held.get(key);
+      return held?.service !== undefined && held.slices.length > 0;
+    });
+    const likely: Decision[] = [];
+    for (const key of this.#settleOf(known)) {
+      const { raw, served } = this.#entries.get(key) ?? {};
+      // Who gets a destination that several want is not known before all are.
+      if (raw !== undefined && served !== undefined && !this.#claims.contests(raw)) likely.push(served);
+    }
+    return likely;
+  }
+
   /** Health checks that came, went or changed since the last call. */
   healthChanges(): readonly Turned<HealthCheck>[] {
     this.#settle();
@@ -259,17 +279,23 @@ export class DecisionTracker {
   }
 
   #settle(): void {
-    if (!this.complete || this.#dirty.size === 0) return;
+    if (this.complete && this.#dirty.size > 0) this.#settleOf([...this.#dirty]);
+  }
+
+  /** @returns the decisions that may have become others. */
+  #settleOf(services: readonly ObjectKey[]): ReadonlySet<DecisionKey> {
     const touched = new Set<DecisionKey>();
     const touch = (key: DecisionKey): void => {
       touched.add(key);
     };
-    for (const key of this.#dirty) {
+    for (const key of services) {
       const held = this.#held.get(key);
       if (held !== undefined) this.#decide(held, touch);
     }
     for (const key of touched) this.#serve(key);
-    for (const key of this.#dirty) {
+    const dealt = new Set(services);
+    for (const key of services) {
+      this.#dirty.delete(key);
       const held = this.#held.get(key);
       if (held === undefined) continue;
       this.#observe(key, held);
@@ -278,9 +304,9 @@ export class DecisionTracker {
     // Losing or winning a destination changes the UDP facts of Services that are not dirty themselves.
     for (const key of touched) {
       const entry = this.#entries.get(key);
-      if (entry?.raw?.protocol === 'UDP' && !this.#dirty.has(entry.raw.service)) this.#observeUdp(entry);
+      if (entry?.raw?.protocol === 'UDP' && !dealt.has(entry.raw.service)) this.#observeUdp(entry);
     }
-    this.#dirty.clear();
+    return touched;
   }
 
   /** What the Service asks for now, and its claims. */

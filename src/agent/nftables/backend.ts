@@ -12,16 +12,18 @@ import type { Backend, Difference, ForeignChange, Quarantined, Written } from '.
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
 import { shapeMap, type Chain } from './chains.ts';
 import { differences, mend, sameFrame } from './compare.ts';
-import { clashes, elements, layoutOf, type Layout } from './layout.ts';
+import { diagnose } from './diagnose.ts';
+import { Draft } from './draft.ts';
+import { elements, layoutOf, type Layout } from './layout.ts';
 import { leftBehind } from './left.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
 import { refused, TableKernel } from './kernel.ts';
 import type { Listed } from './listing.ts';
 import { watchTable } from './monitor.ts';
-import { first, hasFullyRandom, missingPiece } from './probes.ts';
+import { first } from './probes.ts';
 import { spawnPiped, type SpawnPiped } from './process.ts';
 import { allFeatures, tableShape, type Features, type TableShape } from './table.ts';
-import { chainCommands, chunks, commands, elementCommands, tableText, wholeTable } from './text.ts';
+import { chainCommands, commands, elementCommands, tableText, wholeTable } from './text.ts';
 import { wordsOf } from './words.ts';
 
 export interface NftablesOptions {
@@ -33,9 +35,6 @@ export interface NftablesOptions {
 
 /** Chains that no decision leads to any more go when nothing was written for so long. */
 const reapAfterMs = 5_000;
-
-/** So many refused decisions are no accident of theirs: the table itself is refused. */
-const mostBad = 50;
 
 interface Held {
   readonly shape: TableShape;
@@ -54,6 +53,9 @@ export class NftablesBackend implements Backend {
   #features: Features = allFeatures;
   #held: Held | undefined;
   #ahead: { readonly at: number; readonly listed: Promise<Listed | undefined> } | undefined;
+  /** The first load as it is foretold; only before the first write. */
+  #draft: Draft | undefined;
+  #mayDraft = false;
   #queue: Promise<unknown> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
   /** How many writes have been asked for, and how often chains were removed: what a look must not cross. */
@@ -69,9 +71,21 @@ export class NftablesBackend implements Backend {
 
   prepare(): void {
     const listed = this.#inTurn(() => this.#kernel.list());
-    // Whoever needs it asks again, and tells.
-    listed.catch(() => undefined);
     this.#ahead = { at: this.#clock.now(), listed };
+    listed.then(
+      (found) => {
+        this.#mayDraft = found === undefined;
+      },
+      // Whoever needs it asks again, and tells.
+      () => undefined,
+    );
+  }
+
+  /** Only where there is no table yet: one that is there is mended, and what it needs is not known before all is. */
+  foretell(node: NodeDecision, decisions: readonly Decision[]): void {
+    if (!this.#mayDraft || decisions.length === 0) return;
+    this.#draft ??= new Draft(this.#start, node, this.#features);
+    this.#draft.foretell(decisions);
   }
 
   replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
@@ -165,6 +179,7 @@ export class NftablesBackend implements Backend {
 
   async close(): Promise<void> {
     this.#cancelReap?.();
+    this.#endDrafting()?.abandon();
     await this.#queue;
     await this.#kernel.close();
   }
@@ -187,6 +202,8 @@ export class NftablesBackend implements Backend {
   async #replace(node: NodeDecision, decisions: readonly Decision[], again = true): Promise<Written> {
     const shape = tableShape(node, this.#features);
     this.#held = undefined;
+    const drafted = await this.#finishDraft(node, decisions);
+    if (drafted !== undefined) return drafted;
     const listed = await this.#list();
     if (listed === undefined) return this.#load(node, decisions);
     const left = leftBehind(listed, decisions);
@@ -210,6 +227,33 @@ export class NftablesBackend implements Backend {
     }
     this.#held = { shape, ledger };
     return { operations: mending.operations, quarantined, left };
+  }
+
+  /** Undefined where there is no draft, or nothing came of it. */
+  async #finishDraft(node: NodeDecision, decisions: readonly Decision[]): Promise<Written | undefined> {
+    const draft = this.#endDrafting();
+    if (draft === undefined) return undefined;
+    const fresh = this.#ahead !== undefined && this.#clock.now() - this.#ahead.at < freshMs;
+    if (!fresh || JSON.stringify(draft.node) !== JSON.stringify(node)) {
+      draft.abandon();
+      return undefined;
+    }
+    const { taken } = await this.#kernel.finish(draft, decisions);
+    // What was wrong with it is found out by the ordinary way.
+    if (!taken) return undefined;
+    this.#ahead = undefined;
+    const { shape, ledger, operations, quarantined } = draft;
+    this.#held = { shape, ledger };
+    // Corrections may have left chains without use.
+    this.#reapLater();
+    return { operations, quarantined };
+  }
+
+  #endDrafting(): Draft | undefined {
+    const draft = this.#draft;
+    this.#draft = undefined;
+    this.#mayDraft = false;
+    return draft;
   }
 
   async #list(): Promise<Listed | undefined> {
@@ -244,62 +288,16 @@ export class NftablesBackend implements Backend {
         return { operations, quarantined: [...bad.values(), ...refusedNow.values()] };
       }
       if (tries >= 2) throw refused(error);
-      await this.#diagnose(node, layout, good, bad, error);
+      this.#features = await diagnose({
+        node,
+        layout,
+        decisions: good,
+        bad,
+        error,
+        features: this.#features,
+        check: (text) => this.#kernel.check(text),
+      });
     }
-  }
-
-  /**
-   * Why a table was refused as a whole.
-   *
-   * @throws SluiceError where a piece of nftables is missing on this node, or no reason is found.
-   */
-  async #diagnose(
-    node: NodeDecision,
-    layout: Layout,
-    decisions: readonly Decision[],
-    bad: Map<DecisionKey, Quarantined>,
-    error: string,
-  ): Promise<void> {
-    const check = (text: Iterable<string>): Promise<string> => this.#kernel.check(text);
-    const words = wordsOf(node.family);
-    const whole = (some: readonly Decision[]): Iterable<string> =>
-      chunks(wholeTable(tableShape(node, this.#features), new Ledger(layout), some, () => undefined));
-    if ((await check(whole([]))) !== '') {
-      if (this.#features.fullyRandom && !(await hasFullyRandom(words, (text) => check([text])))) {
-        this.#features = { ...this.#features, fullyRandom: false };
-        if ((await check(whole([]))) === '') return;
-      }
-      throw (await missingPiece(words, (text) => check([text]))) ?? refused(error);
-    }
-    const known = bad.size;
-    // Seen without asking the kernel, which would have to be asked for ever smaller parts of the whole.
-    for (const refusedOne of clashes(layout, decisions)) bad.set(refusedOne.key, refusedOne);
-    if (bad.size > known) return;
-    /** @returns those of `some` that are taken together with `base`. */
-    const search = async (
-      base: readonly Decision[],
-      some: readonly Decision[],
-    ): Promise<readonly Decision[]> => {
-      const against = await check(whole([...base, ...some]));
-      const [only] = some;
-      if (against === '' || only === undefined) return some;
-      if (bad.size - known > mostBad) throw refused(against);
-      if (some.length === 1) {
-        bad.set(only.key, { key: only.key, message: against });
-        return [];
-      }
-      const middle = Math.ceil(some.length / 2);
-      const left = await search(base, some.slice(0, middle));
-      const right = await search(isolated ? [] : [...base, ...left], some.slice(middle));
-      return [...left, ...right];
-    };
-    // Each by itself first: small texts, quick answers. Then two that cannot stand together.
-    let isolated = true;
-    await search([], decisions);
-    if (bad.size > known) return;
-    isolated = false;
-    await search([], decisions);
-    if (bad.size === known) throw refused(error);
   }
 
   async #apply(changes: readonly DecisionChange[]): Promise<Written> {

@@ -6,6 +6,8 @@
  */
 import { SluiceError, asSluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
+import type { Decision } from '../decision.ts';
+import type { Draft } from './draft.ts';
 import { ListingReader, type Listed } from './listing.ts';
 import { Marks, markSet } from './marks.ts';
 import { first } from './probes.ts';
@@ -42,6 +44,17 @@ export class TableKernel {
       for (const line of markCommands(table, mark)) yield `${line}\n`;
     })();
     const { code, error } = await runNft(this.#start, ['-f', '-'], chunks(pieces));
+    if (code !== 0) this.#marks.forget(mark);
+    return { taken: code === 0, error };
+  }
+
+  /** The same from a draft. */
+  async finish(
+    draft: Draft,
+    decisions: readonly Decision[],
+  ): Promise<{ readonly taken: boolean; readonly error: string }> {
+    const mark = this.#marks.next();
+    const { code, error } = await draft.finish(decisions, markCommands(tableText(draft.shape), mark));
     if (code !== 0) this.#marks.forget(mark);
     return { taken: code === 0, error };
   }

@@ -33,26 +33,68 @@ export async function runNft(
   input: Iterable<string>,
   onOut: (text: string) => void = () => undefined,
 ): Promise<Finished> {
-  const child = start('nft', args);
-  const { stdin, stdout, stderr } = pipesOf(child);
-  let error = '';
-  stdout.setEncoding('utf8').on('data', onOut);
-  stderr.setEncoding('utf8').on('data', (text: string) => {
-    if (error.length < 16_384) error += text;
-  });
-  // A child that ends early closes its pipe: its exit code and words say why.
-  stdin.on('error', () => undefined);
-  const ended = new Promise<number | undefined>((resolve, reject) => {
-    child.once('error', (cause: NodeJS.ErrnoException) => reject(notStarted(cause)));
-    child.once('close', (code) => resolve(code ?? undefined));
-  });
-  const gone = ended.catch(() => undefined);
-  for (const chunk of input) {
-    if (!stdin.writable) break;
-    if (!stdin.write(chunk)) await Promise.race([once(stdin, 'drain').catch(() => undefined), gone]);
+  const run = new NftRun(start, args, onOut);
+  await run.feed(input);
+  return run.end();
+}
+
+/** An nft whose input comes piece by piece. */
+export class NftRun {
+  readonly #child: ChildProcess;
+  readonly #stdin: ReturnType<typeof pipesOf>['stdin'];
+  readonly #ended: Promise<number | undefined>;
+  readonly #gone: Promise<unknown>;
+  #error = '';
+  #blocked = false;
+
+  constructor(start: SpawnPiped, args: readonly string[], onOut: (text: string) => void = () => undefined) {
+    const child = start('nft', args);
+    const { stdin, stdout, stderr } = pipesOf(child);
+    this.#child = child;
+    this.#stdin = stdin;
+    stdout.setEncoding('utf8').on('data', onOut);
+    stderr.setEncoding('utf8').on('data', (text: string) => {
+      if (this.#error.length < 16_384) this.#error += text;
+    });
+    // A child that ends early closes its pipe: its exit code and words say why.
+    stdin.on('error', () => undefined);
+    stdin.on('drain', () => {
+      this.#blocked = false;
+    });
+    this.#ended = new Promise((resolve, reject) => {
+      child.once('error', (cause: NodeJS.ErrnoException) => reject(notStarted(cause)));
+      child.once('close', (code) => resolve(code ?? undefined));
+    });
+    this.#gone = this.#ended.catch(() => undefined);
   }
-  stdin.end();
-  return { code: await ended, error: error.trim() };
+
+  /** Whether it has still to take what was written. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  write(text: string): void {
+    if (this.#stdin.writable && !this.#stdin.write(text)) this.#blocked = true;
+  }
+
+  /** Writes as fast as it is taken. */
+  async feed(input: Iterable<string>): Promise<void> {
+    for (const text of input) {
+      if (!this.#stdin.writable) break;
+      this.write(text);
+      if (this.#blocked) await Promise.race([once(this.#stdin, 'drain').catch(() => undefined), this.#gone]);
+    }
+  }
+
+  /** Ends the input, and waits for the end of the child. */
+  async end(): Promise<Finished> {
+    this.#stdin.end();
+    return { code: await this.#ended, error: this.#error.trim() };
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
 }
 
 /** nft refuses these before it asks the kernel. */

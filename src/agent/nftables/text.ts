@@ -6,13 +6,13 @@ import type { Decision, NodeDecision } from '../decision.ts';
 import type { Quarantined } from '../backend.ts';
 import { gotoText, refuse, shapeMap, type Chain } from './chains.ts';
 import { layoutOf } from './layout.ts';
-import { Ledger, type Transaction } from './ledger.ts';
+import { Ledger, type Transaction, type Wish } from './ledger.ts';
 import { markSet } from './marks.ts';
 import { allFeatures, tableShape, type BaseChain, type SetShape, type TableShape } from './table.ts';
 import { tableName } from './words.ts';
 
-/** More would not be faster, and costs nft's memory. */
-const elementsInCommand = 5000;
+/** More would not be faster, and what is foretold is to be with nft early. */
+const elementsInCommand = 1000;
 
 /** `ip sluice`. */
 export function tableText({ words }: Pick<TableShape, 'words'>): string {
@@ -70,8 +70,6 @@ export function baseChainText({ name, hook, rules }: BaseChain): string {
 /**
  * A whole table in place of whatever is there, in one transaction when it is read as one file. The ledger, fresh, learns
  * what is written; a decision that cannot be written is left out and told.
- *
- * Hooked chains come last: should a reader stop half-way, nothing half-loaded serves.
  */
 export function* wholeTable(
   shape: TableShape,
@@ -79,53 +77,109 @@ export function* wholeTable(
   decisions: Iterable<Decision>,
   onRefused: (refused: Quarantined) => void,
 ): Generator<string, number> {
-  const table = tableText(shape);
-  let operations = 0;
-  yield `add table ${table}\ndelete table ${table}\ntable ${table} {\n`;
-  for (const set of shape.sets) yield setText(set);
-  yield '}\n';
-  for (const { name, fixed } of shape.sets) {
-    for (const line of elementCommands('add', table, name, fixed ?? [])) yield `${line}\n`;
-    operations += fixed?.length ?? 0;
-  }
-  const waiting = new Map<string, string[]>();
-  const declared: string[] = [];
-  function* flush(set: string, items: string[]): Generator<string> {
-    for (const line of declared.splice(0)) yield `${line}\n`;
-    for (const line of elementCommands('add', table, set, items)) yield `${line}\n`;
-    operations += items.length;
-    items.length = 0;
-  }
-  for (const decision of decisions) {
-    try {
-      ledger.adopt(decision, undefined, (set, key, value) => {
-        let items = waiting.get(set);
-        if (items === undefined) waiting.set(set, (items = []));
-        items.push(value === '' ? key : `${key} : ${value}`);
-        for (const chain of ledger.missingChains(set, value)) {
-          ledger.markPresent(chain.name);
-          declared.push(...chainCommands(table, chain), shapeCommand(table, chain));
-          operations += 1 + chain.rules.length;
-        }
-      });
-    } catch (error) {
-      onRefused({ key: decision.key, message: asSluiceError(error).message });
-    }
-    for (const [set, items] of waiting) if (items.length >= elementsInCommand) yield* flush(set, items);
-  }
-  for (const [set, items] of waiting) yield* flush(set, items);
-  for (const line of refuseChain(table, ledger)) yield line;
-  yield `table ${table} {\n`;
-  for (const chain of shape.chains) yield baseChainText(chain);
-  yield '}\n';
-  return operations + shape.sets.length + shape.chains.length;
+  const text = new TableText(shape, ledger, onRefused);
+  yield* text.head();
+  yield* text.take(decisions);
+  yield* text.tail();
+  return text.operations;
 }
 
-/** The chain that base chains refer to is there even while no decision leads to it. */
-function* refuseChain(table: string, ledger: Ledger): Generator<string> {
-  for (const chain of ledger.missing(refuse)) {
-    ledger.markPresent(chain.name);
-    for (const line of [...chainCommands(table, chain), shapeCommand(table, chain)]) yield `${line}\n`;
+/**
+ * The text of a whole table, part by part: the head, decisions as often as there are some, the tail.
+ *
+ * Hooked chains come last: should a reader stop half-way, nothing half-loaded serves.
+ */
+export class TableText {
+  readonly #shape: TableShape;
+  readonly #table: string;
+  readonly #ledger: Ledger;
+  readonly #onRefused: (refused: Quarantined) => void;
+  /** Elements that wait until there are enough of their set for a command. */
+  readonly #waiting = new Map<string, string[]>();
+  /** Chains that they lead to. */
+  readonly #declared: string[] = [];
+  #operations: number;
+
+  constructor(shape: TableShape, ledger: Ledger, onRefused: (refused: Quarantined) => void) {
+    this.#shape = shape;
+    this.#table = tableText(shape);
+    this.#ledger = ledger;
+    this.#onRefused = onRefused;
+    this.#operations = shape.sets.length + shape.chains.length;
+  }
+
+  /** Of what has been written so far. */
+  get operations(): number {
+    return this.#operations;
+  }
+
+  *head(): Generator<string> {
+    const table = this.#table;
+    yield `add table ${table}\ndelete table ${table}\ntable ${table} {\n`;
+    for (const set of this.#shape.sets) yield setText(set);
+    yield '}\n';
+    for (const { name, fixed } of this.#shape.sets) {
+      for (const line of elementCommands('add', table, name, fixed ?? [])) yield `${line}\n`;
+      this.#operations += fixed?.length ?? 0;
+    }
+  }
+
+  /** Ends with the end of a command that adds elements, or yields nothing. */
+  *take(decisions: Iterable<Decision>): Generator<string> {
+    for (const decision of decisions) {
+      try {
+        this.#ledger.adopt(decision, undefined, this.#tell);
+      } catch (error) {
+        this.#onRefused({ key: decision.key, message: asSluiceError(error).message });
+      }
+      for (const [set, items] of this.#waiting)
+        if (items.length >= elementsInCommand) yield* this.#flush(set, items);
+    }
+  }
+
+  /** What was taken and still waits. */
+  *rest(): Generator<string> {
+    for (const [set, items] of this.#waiting) yield* this.#flush(set, items);
+  }
+
+  /** Another decision in the place of one that was taken, or none. @throws SluiceError where it cannot be written. */
+  *correct(wishes: readonly Wish[]): Generator<string> {
+    yield* this.rest();
+    const plan = this.#ledger.plan(wishes);
+    for (const line of commands(this.#table, plan.transaction)) yield `${line}\n`;
+    plan.commit();
+    this.#operations += plan.transaction.operations;
+  }
+
+  *tail(): Generator<string> {
+    yield* this.rest();
+    // The chain that base chains refer to is there even while no decision leads to it.
+    for (const chain of this.#ledger.missing(refuse)) {
+      this.#ledger.markPresent(chain.name);
+      for (const line of [...chainCommands(this.#table, chain), shapeCommand(this.#table, chain)])
+        yield `${line}\n`;
+    }
+    yield `table ${this.#table} {\n`;
+    for (const chain of this.#shape.chains) yield baseChainText(chain);
+    yield '}\n';
+  }
+
+  readonly #tell = (set: string, key: string, value: string): void => {
+    let items = this.#waiting.get(set);
+    if (items === undefined) this.#waiting.set(set, (items = []));
+    items.push(value === '' ? key : `${key} : ${value}`);
+    for (const chain of this.#ledger.missingChains(set, value)) {
+      this.#ledger.markPresent(chain.name);
+      this.#declared.push(...chainCommands(this.#table, chain), shapeCommand(this.#table, chain));
+      this.#operations += 1 + chain.rules.length;
+    }
+  };
+
+  *#flush(set: string, items: string[]): Generator<string> {
+    for (const line of this.#declared.splice(0)) yield `${line}\n`;
+    for (const line of elementCommands('add', this.#table, set, items)) yield `${line}\n`;
+    this.#operations += items.length;
+    items.length = 0;
   }
 }
 
