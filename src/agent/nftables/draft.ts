@@ -31,7 +31,7 @@ export class Draft {
     this.shape = tableShape(node, features);
     this.ledger = new Ledger(layoutOf(node));
     this.#text = new TableText(this.shape, this.ledger, (one) => this.#refused.set(one.key, one));
-    this.#run = new NftRun(start, ['-f', '-']);
+    this.#run = new NftRun(start, ['-f', '-'], { onTaken: () => this.#send() });
     this.#run.write(`${[...this.#text.head()].join('')}${this.#open()}`);
   }
 
@@ -50,14 +50,12 @@ export class Draft {
       this.#known.add(decision.key);
       this.#queue.push(decision);
     }
-    if (this.#run.blocked) return;
-    const pieces = [...this.#text.take(this.#queue)];
-    this.#queue = [];
-    if (pieces.length > 0) this.#run.write(`}\n${pieces.join('')}${this.#open()}`);
+    this.#send();
   }
 
   /** Makes the table that of these decisions, whatever was foretold, and has it written. */
   async finish(decisions: readonly Decision[], marks: readonly string[]): Promise<Finished> {
+    this.#queue = [];
     await this.#run.feed(chunks(this.#ending(decisions, marks)));
     return this.#run.end();
   }
@@ -65,6 +63,14 @@ export class Draft {
   /** Nothing is written of it. */
   abandon(): void {
     this.#run.kill();
+  }
+
+  /** What nft can take now. */
+  #send(): void {
+    if (this.#run.blocked || this.#queue.length === 0) return;
+    const pieces = [...this.#text.take(this.#queue)];
+    this.#queue = [];
+    if (pieces.length > 0) this.#run.write(`}\n${pieces.join('')}${this.#open()}`);
   }
 
   *#ending(decisions: readonly Decision[], marks: readonly string[]): Generator<string> {

@@ -33,9 +33,15 @@ export async function runNft(
   input: Iterable<string>,
   onOut: (text: string) => void = () => undefined,
 ): Promise<Finished> {
-  const run = new NftRun(start, args, onOut);
+  const run = new NftRun(start, args, { onOut });
   await run.feed(input);
   return run.end();
+}
+
+export interface NftRunOptions {
+  readonly onOut?: (text: string) => void;
+  /** It was blocked, and has taken what was written. */
+  readonly onTaken?: () => void;
 }
 
 /** An nft whose input comes piece by piece. */
@@ -47,7 +53,11 @@ export class NftRun {
   #error = '';
   #blocked = false;
 
-  constructor(start: SpawnPiped, args: readonly string[], onOut: (text: string) => void = () => undefined) {
+  constructor(
+    start: SpawnPiped,
+    args: readonly string[],
+    { onOut = () => undefined, onTaken = () => undefined }: NftRunOptions = {},
+  ) {
     const child = start('nft', args);
     const { stdin, stdout, stderr } = pipesOf(child);
     this.#child = child;
@@ -60,6 +70,7 @@ export class NftRun {
     stdin.on('error', () => undefined);
     stdin.on('drain', () => {
       this.#blocked = false;
+      onTaken();
     });
     this.#ended = new Promise((resolve, reject) => {
       child.once('error', (cause: NodeJS.ErrnoException) => reject(notStarted(cause)));
