@@ -8,6 +8,7 @@ import type { Backend } from '../agent/backend.ts';
 import type { Decision } from '../agent/decision.ts';
 import { allowRouteLocalnet, procSysctls, type ServiceFinding } from '../agent/preflight.ts';
 import { toolRunner, type RunTool, type Spawn, type ToolResult } from '../agent/tool.ts';
+import { systemClock } from '../core/clock.ts';
 import { asSluiceError, SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
 import type { AgentChoice } from './agent-flags.ts';
@@ -84,8 +85,10 @@ async function nftablesKit(
   notes: readonly string[],
 ): Promise<BackendKit> {
   const { NftablesBackend } = await import('../agent/nftables/backend.ts');
+  const { Monitor } = await import('../agent/nftables/monitor.ts');
+  const monitor = new Monitor(spawn, systemClock);
   const opened = new Map(
-    families.map((family) => [family, new NftablesBackend({ family, start: spawn })] as const),
+    families.map((family) => [family, new NftablesBackend({ family, start: spawn, monitor })] as const),
   );
   return {
     name: 'nftables',

@@ -19,7 +19,7 @@ import { leftBehind } from './left.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
 import { refused, TableKernel } from './kernel.ts';
 import type { Listed } from './listing.ts';
-import { watchTable } from './monitor.ts';
+import { Monitor } from './monitor.ts';
 import { first } from './probes.ts';
 import { spawnPiped, type SpawnPiped } from './process.ts';
 import { allFeatures, tableShape, type Features, type TableShape } from './table.ts';
@@ -31,6 +31,8 @@ export interface NftablesOptions {
   /** Starts nft with pipes; a namespace's in tests. */
   readonly start?: SpawnPiped;
   readonly clock?: Clock;
+  /** One for all families; default: one of its own. */
+  readonly monitor?: Monitor;
 }
 
 /** Chains that no decision leads to any more go when nothing was written for so long. */
@@ -50,6 +52,7 @@ export class NftablesBackend implements Backend {
   readonly #start: SpawnPiped;
   readonly #clock: Clock;
   readonly #kernel: TableKernel;
+  readonly #monitor: Monitor;
   #features: Features = allFeatures;
   #held: Held | undefined;
   #ahead: { readonly at: number; readonly listed: Promise<Listed | undefined> } | undefined;
@@ -62,7 +65,13 @@ export class NftablesBackend implements Backend {
   #writes = 0;
   #reaps = 0;
 
-  constructor({ family, start = spawnPiped, clock = systemClock }: NftablesOptions) {
+  constructor({
+    family,
+    start = spawnPiped,
+    clock = systemClock,
+    monitor = new Monitor(start, clock),
+  }: NftablesOptions) {
+    this.#monitor = monitor;
     this.family = family;
     this.#clock = clock;
     this.#start = start;
@@ -153,14 +162,9 @@ export class NftablesBackend implements Backend {
   }
 
   watch(onChange: (change: ForeignChange) => void, signal: AbortSignal): void {
-    watchTable({
-      start: this.#start,
-      clock: this.#clock,
-      header: wordsOf(this.family).header,
-      isOurs: (mark) => this.#kernel.isOurs(mark),
-      onChange,
-      signal,
-    });
+    const { header } = wordsOf(this.family);
+    const isOurs = (mark: string): boolean => this.#kernel.isOurs(mark);
+    this.#monitor.listen({ header, isOurs, onChange }, signal);
   }
 
   /** Removes our table, whole, and nothing else. */

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { VirtualClock } from '../../../test/support/virtual-clock.ts';
 import type { ForeignChange } from '../backend.ts';
 import { Marks } from './marks.ts';
-import { MonitorReader, watchTable } from './monitor.ts';
+import { Monitor, MonitorReader } from './monitor.ts';
 
 function reading(): { marks: Marks; heard: (ForeignChange | 'lost')[]; reader: MonitorReader } {
   const marks = new Marks();
@@ -89,24 +89,28 @@ function fakeChild(): FakeChild {
   return child;
 }
 
+/** A monitor whose children are ours to speak for. */
+function monitoring(clock: VirtualClock): { readonly monitor: Monitor; readonly children: FakeChild[] } {
+  const children: FakeChild[] = [];
+  const monitor = new Monitor(() => {
+    const child = fakeChild();
+    children.push(child);
+    return child as unknown as ChildProcess;
+  }, clock);
+  return { monitor, children };
+}
+
+const breathe = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+
 test('a monitor that ends is begun again; that something was missed is told', async () => {
   const clock = new VirtualClock();
-  const children: FakeChild[] = [];
+  const { monitor, children } = monitoring(clock);
   const heard: ForeignChange[] = [];
   const stop = new AbortController();
-  watchTable({
-    start: () => {
-      const child = fakeChild();
-      children.push(child);
-      return child as unknown as ChildProcess;
-    },
-    clock,
-    header: 'ip',
-    isOurs: () => false,
-    onChange: (change) => heard.push(change),
-    signal: stop.signal,
-  });
-  const breathe = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+  monitor.listen(
+    { header: 'ip', isOurs: () => false, onChange: (change) => heard.push(change) },
+    stop.signal,
+  );
   children[0]?.emit('close', 1);
   await clock.run(2000);
   expect(children).toHaveLength(2);
@@ -121,6 +125,34 @@ test('a monitor that ends is begun again; that something was missed is told', as
   await clock.run(9000);
   expect(children[1]?.killed).toBe(true);
   expect(children).toHaveLength(2);
+});
+
+test('both families listen to one monitor, each hears of its own, and the last to leave ends it', async () => {
+  const clock = new VirtualClock();
+  const { monitor, children } = monitoring(clock);
+  const heard: string[] = [];
+  const leave = (['ip', 'ip6'] as const).map((header) => {
+    const stop = new AbortController();
+    const onChange = ({ message }: ForeignChange): unknown => heard.push(`${header}: ${message}`);
+    monitor.listen({ header, isOurs: () => false, onChange }, stop.signal);
+    return stop;
+  });
+  expect(children).toHaveLength(1);
+  children[0]?.stdout.write(`delete table ip sluice\n${end}delete table ip6 sluice\n${end}`);
+  await breathe();
+  expect(heard).toEqual(['ip: delete table ip sluice', 'ip6: delete table ip6 sluice']);
+
+  leave[0]?.abort();
+  expect(children[0]?.killed).toBe(false);
+  children[0]?.stdout.write(`delete table ip sluice\n${end}delete table ip6 sluice\n${end}`);
+  await breathe();
+  expect(heard.slice(2)).toEqual(['ip6: delete table ip6 sluice']);
+
+  leave[1]?.abort();
+  expect(children[0]?.killed).toBe(true);
+  await breathe();
+  await clock.run(9000);
+  expect(children).toHaveLength(1);
 });
 
 test('marks are such as nft lists them, and not without end', () => {

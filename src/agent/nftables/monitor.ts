@@ -5,6 +5,7 @@
  * left out. Where messages were lost, or the monitor ended and was begun again, that is told as a change by nobody known:
  * only a look at the whole table can say whether it is right.
  */
+import type { ChildProcess } from 'node:child_process';
 import type { Clock } from '../../core/clock.ts';
 import type { ForeignChange } from '../backend.ts';
 import { markSet } from './marks.ts';
@@ -12,49 +13,82 @@ import { pipesOf, type SpawnPiped } from './process.ts';
 import { TextLines } from './text-lines.ts';
 import { tableName } from './words.ts';
 
-export interface WatchOptions {
-  readonly start: SpawnPiped;
-  readonly clock: Clock;
+export interface Listener {
   readonly header: 'ip' | 'ip6';
   /** Whether a mark is that of a transaction of ours. */
   readonly isOurs: (mark: string) => boolean;
   readonly onChange: (change: ForeignChange) => void;
-  readonly signal: AbortSignal;
 }
 
 const againAfterMs = 1_000;
 
 /**
- * Listens until the signal fires. It must not be begun anew lightly: nft first lists every table, half a second at 10,000
- * Services, and begins that again whenever somebody writes meanwhile.
+ * One `nft monitor` for all who listen: it tells of every family. It runs from the first listener to the last, and is not
+ * begun anew lightly: nft first lists every table, half a second at 10,000 Services, and begins that again whenever
+ * somebody writes meanwhile.
  */
-export function watchTable({ start, clock, header, isOurs, onChange, signal }: WatchOptions): void {
-  if (signal.aborted) return;
-  const child = start('nft', ['monitor']);
-  const { stdout, stderr } = pipesOf(child);
-  const lost = (): void => onChange({ message: 'messages of the kernel were lost', process: undefined });
-  const reader = new MonitorReader({ header, isOurs, onChange, onLost: lost });
-  stdout.setEncoding('utf8').on('data', (text: string) => reader.push(text));
-  // It speaks there of rules that this nft cannot print, and of elements of sets that went with their table.
-  stderr.resume();
-  const stop = (): void => {
-    child.kill('SIGKILL');
-  };
-  signal.addEventListener('abort', stop, { once: true });
-  child.once('error', () => undefined);
-  child.once('close', () => {
-    signal.removeEventListener('abort', stop);
+export class Monitor {
+  readonly #start: SpawnPiped;
+  readonly #clock: Clock;
+  readonly #readers = new Map<Listener, MonitorReader>();
+  #child: ChildProcess | undefined;
+  #cancelAgain: (() => void) | undefined;
+
+  constructor(start: SpawnPiped, clock: Clock) {
+    this.#start = start;
+    this.#clock = clock;
+  }
+
+  /** Listens until the signal fires. */
+  listen(listener: Listener, signal: AbortSignal): void {
     if (signal.aborted) return;
-    const cancel = clock.schedule(againAfterMs, () => {
-      signal.removeEventListener('abort', cancel);
-      onChange({ message: 'nft monitor ended: changes may have been missed', process: undefined });
-      watchTable({ start, clock, header, isOurs, onChange, signal });
+    signal.addEventListener('abort', () => this.#leave(listener), { once: true });
+    this.#readers.set(listener, readerOf(listener));
+    if (this.#child === undefined && this.#cancelAgain === undefined) this.#begin();
+  }
+
+  #leave(listener: Listener): void {
+    this.#readers.delete(listener);
+    if (this.#readers.size > 0) return;
+    this.#cancelAgain?.();
+    this.#cancelAgain = undefined;
+    this.#child?.kill('SIGKILL');
+    this.#child = undefined;
+  }
+
+  #begin(): void {
+    const child = this.#start('nft', ['monitor']);
+    this.#child = child;
+    const { stdout, stderr } = pipesOf(child);
+    stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (this.#child === child) for (const reader of this.#readers.values()) reader.push(text);
     });
-    signal.addEventListener('abort', cancel, { once: true });
-  });
+    // It speaks there of rules that this nft cannot print, and of elements of sets that went with their table.
+    stderr.resume();
+    child.once('error', () => undefined);
+    child.once('close', () => {
+      if (this.#child !== child) return;
+      this.#child = undefined;
+      this.#cancelAgain = this.#clock.schedule(againAfterMs, () => this.#again());
+    });
+  }
+
+  #again(): void {
+    this.#cancelAgain = undefined;
+    const listeners = [...this.#readers.keys()];
+    for (const listener of listeners) this.#readers.set(listener, readerOf(listener));
+    this.#begin();
+    for (const { onChange } of listeners)
+      onChange({ message: 'nft monitor ended: changes may have been missed', process: undefined });
+  }
 }
 
-export interface ReaderOptions extends Pick<WatchOptions, 'header' | 'isOurs' | 'onChange'> {
+function readerOf({ header, isOurs, onChange }: Listener): MonitorReader {
+  const onLost = (): void => onChange({ message: 'messages of the kernel were lost', process: undefined });
+  return new MonitorReader({ header, isOurs, onChange, onLost });
+}
+
+export interface ReaderOptions extends Listener {
   /** The kernel had no room for all messages. */
   readonly onLost: () => void;
 }
