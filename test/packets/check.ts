@@ -181,7 +181,8 @@ export async function forgetEarlier(bed: Bed, node: string, ...addresses: readon
 }
 
 async function forgetUntranslated(bed: Bed, node: string, address: string): Promise<void> {
-  const untranslated = ['-p', 'tcp', '--orig-dst', address, '--reply-src', address];
+  const family = address.includes(':') ? 'ipv6' : 'ipv4';
+  const untranslated = ['-f', family, '-p', 'tcp', '--orig-dst', address, '--reply-src', address];
   // It fails where there was none.
   await bed.run(node, 'conntrack', ['-D', ...untranslated]);
   const left = await bed.succeed(node, 'conntrack', ['-L', ...untranslated]);

@@ -3,7 +3,7 @@
  * waits is told when. The agent is its own process; the command is run on the node as a person would.
  */
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Manifest } from '../../src/sandbox/objects.ts';
 import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import { cleanUp, startAgent } from './agent-process.ts';
@@ -101,6 +101,14 @@ async function untilServed(to: Destination, names: readonly string[]): Promise<v
   await forgetEarlier(bed, 'n1', to.address);
 }
 
+/** What a test has open; whatever is left of it when it fails would be counted by the next. */
+const open: { readonly close: () => Promise<unknown> }[] = [];
+
+afterEach(async () => {
+  // Most are closed already.
+  for (const one of open.splice(0)) await one.close().catch(() => undefined);
+});
+
 /** Ten open connections and more, of which some are to n1-a and others are not. */
 async function holdTen(): Promise<{ readonly held: readonly Held[]; readonly atFirst: number }> {
   const held: Held[] = [];
@@ -108,6 +116,7 @@ async function holdTen(): Promise<{ readonly held: readonly Held[]; readonly atF
   while (held.length < 10 || atFirst === 0 || atFirst === held.length) {
     const one = await bed.hold('n1-b', web);
     held.push(one);
+    open.push(one);
     if ((await one.check()).self === 'n1-a') atFirst += 1;
   }
   return { held, atFirst };
@@ -163,6 +172,7 @@ describe.each(kinds)('with %s', (_name, backend) => {
       const { held, atFirst } = await holdTen();
       // Four clients that send datagrams from ports of their own, each to one endpoint.
       const flows = await Promise.all(Array.from({ length: 4 }, () => bed.flow('n1-b', dns)));
+      open.push(...flows);
       const before = flows.map(() => '');
       await until('each is answered', async () => {
         for (const [index, flow] of flows.entries()) before[index] ||= await selvesOf(flow);

@@ -110,9 +110,19 @@ describe.each(modes)('kube-proxy in $mode mode beside $backend', ({ mode, backen
     let agent = await startAgent(bed, 'n1', { kubeconfig: cluster.kubeconfig, args });
     running.push(proxy, agent);
     try {
+      for (const of of ['ours-web', 'theirs-web']) {
+        for (const [from, to] of [
+          ['n1-b', clusterIP(of, 'IPv4')],
+          ['n1-b', clusterIP(of, 'IPv6')],
+          ['x1', nodePort(of)],
+        ] as const) {
+          const asked = async (): Promise<boolean> =>
+            (await bed.many(from, to, 8)).kinds.answered !== undefined;
+          await until(`${of} is served`, asked);
+          await forgetEarlier(bed, 'n1', to.address);
+        }
+      }
       await bothServe(['n1-a', 'n2-a']);
-      const asked = [nodePort('ours-web'), ...['ours-web', 'theirs-web'].map((of) => clusterIP(of))];
-      await forgetEarlier(bed, 'n1', ...asked.map(({ address }) => address));
 
       const watched = await Promise.all(
         ['ours-web', 'theirs-web'].flatMap((of) => [
