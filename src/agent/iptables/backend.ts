@@ -17,6 +17,7 @@ import { differences } from './differences.ts';
 import type { Abilities, Layout } from './layout.ts';
 import { ownerOf, rulesRefused, wrongType } from './blame.ts';
 import { leftBehind } from './left.ts';
+import { OwnProcesses } from './own.ts';
 import { Model } from './model.ts';
 import { beforeRules, setNames, type SetName } from './names.ts';
 import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
@@ -54,7 +55,7 @@ export class IptablesBackend implements Backend {
   readonly #options: IptablesOptions;
   readonly #tools: Tools;
   readonly #clock: Clock;
-  readonly #ownPids = new Set<number>();
+  readonly #own: OwnProcesses;
   readonly #closed = new AbortController();
   /** Looks at the kernel that are under way. */
   readonly #looks = new Set<AbortController>();
@@ -71,21 +72,8 @@ export class IptablesBackend implements Backend {
     this.family = options.family;
     this.variant = options.variant;
     this.#clock = options.clock ?? systemClock;
-    const spawn: Spawn = (program, args) => {
-      const child = options.spawn(program, args);
-      if (child.pid !== undefined) this.#remember(child.pid);
-      return child;
-    };
-    this.#tools = makeTools(spawn, options.variant, options.family);
-  }
-
-  #remember(pid: number): void {
-    this.#ownPids.add(pid);
-    // Ids are used again: those of long ago are forgotten, events of a program never lag that far behind.
-    for (const old of this.#ownPids) {
-      if (this.#ownPids.size <= 256) break;
-      this.#ownPids.delete(old);
-    }
+    this.#own = new OwnProcesses(options.spawn);
+    this.#tools = makeTools(this.#own.spawn, options.variant, options.family, this.#clock);
   }
 
   prepare(): void {
@@ -96,6 +84,7 @@ export class IptablesBackend implements Backend {
   }
 
   #readFresh(): Promise<Held> {
+    // The legacy tool copies the whole table at every COMMIT.
     const ahead = this.#ahead;
     this.#ahead = undefined;
     return ahead !== undefined && this.#clock.now() - ahead.at < freshMs
@@ -181,7 +170,9 @@ export class IptablesBackend implements Backend {
     // The legacy tool copies the whole table at every COMMIT.
     const ahead = this.variant === 'nft' ? deletions('nat', delta.gone) : '';
     const refusal = await this.#writing(() => this.#write(delta, ahead));
-    if (refusal === undefined) return { operations, quarantined };
+    if (refusal === undefined) {
+      return { operations, quarantined };
+    }
 
     const back = emptyDelta();
     for (const { key, before } of undo) model.put(key, before, back);
@@ -238,17 +229,22 @@ export class IptablesBackend implements Backend {
     for (const [id, rules] of delta.chains) text.chain(id, rules);
     const restore = async (): Promise<Refusal | undefined> => {
       if (text.operations === 0) return undefined;
-      const refusal = await this.#restoreOrUndo([ahead, text.toString()], before);
+      const edit = (part: string): Promise<Refusal | undefined> =>
+        this.#orUndo(this.#tools.edit(part + text.toString()), before);
+      const refusal = await edit(ahead);
       // Somebody else may have taken the rule away: the chains are written whatever they hold.
-      return refusal !== undefined && ahead !== '' ? this.#restoreOrUndo([text.toString()], before) : refusal;
+      return refusal !== undefined && ahead !== '' ? edit('') : refusal;
     };
     return (await this.#tools.sets(before)) ?? (await restore()) ?? (await this.#tools.sets(after));
   }
 
   /** Takes the set entries back where the rules that they were for could not be tried at all (the lock is held). */
-  async #restoreOrUndo(texts: Iterable<string>, before: readonly string[]): Promise<Refusal | undefined> {
+  async #orUndo(
+    restored: Promise<Refusal | undefined>,
+    before: readonly string[],
+  ): Promise<Refusal | undefined> {
     try {
-      return await this.#tools.restore(texts);
+      return await restored;
     } catch (error) {
       const added = before.filter((line) => line.startsWith('add '));
       await this.#tools.sets(added.map((line) => line.replace('add', 'del')));
@@ -287,7 +283,7 @@ export class IptablesBackend implements Backend {
     const plan = planRestore(model, saved, this.variant);
     operations += plan.operations;
     if (plan.operations > 0) {
-      const refusal = await this.#restoreOrUndo(plan.texts(), before);
+      const refusal = await this.#orUndo(this.#tools.restore(plan.texts()), before);
       if (refusal !== undefined) {
         const line = refusal.line === undefined ? undefined : lineAt(plan.texts(), refusal.line);
         return { operations: 0, refused: [await this.#culprit(model, refusal, line, saved)] };
@@ -375,7 +371,7 @@ export class IptablesBackend implements Backend {
       spawn: this.#options.spawn,
       clock: this.#clock,
       pollMs: this.#options.pollMs ?? 10_000,
-      isOurs: (pid) => this.#ownPids.has(pid),
+      isOurs: (pid) => this.#own.has(pid),
       writes: () => this.#writes,
       wroteAt: () => this.#wroteAt,
       numbersHold: machineNumbers(),
@@ -388,6 +384,6 @@ export class IptablesBackend implements Backend {
   close(): Promise<void> {
     this.#closed.abort();
     this.#model = undefined;
-    return Promise.resolve();
+    return this.#tools.close();
   }
 }
