@@ -24,6 +24,7 @@ import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from '.
 import { readSets, rightType, TableReader, type SavedSet, type SavedTables } from './saved.ts';
 import { isSaved, lineAt, planRestore } from './plan.ts';
 import { deletions } from './quick.ts';
+import { Shed } from './shed.ts';
 import { createSet, editSet, RestoreText } from './text.ts';
 import { machineNumbers, watchKernel } from './watch.ts';
 
@@ -59,6 +60,7 @@ export class IptablesBackend implements Backend {
   readonly #closed = new AbortController();
   /** Looks at the kernel that are under way. */
   readonly #looks = new Set<AbortController>();
+  readonly #shed = new Shed();
   #model: Model | undefined;
   #ahead: { readonly at: number; readonly held: Promise<Held> } | undefined;
   /** Grows at the start and the end of each write, so it is odd while one runs: a watcher then accuses nobody. */
@@ -84,7 +86,6 @@ export class IptablesBackend implements Backend {
   }
 
   #readFresh(): Promise<Held> {
-    // The legacy tool copies the whole table at every COMMIT.
     const ahead = this.#ahead;
     this.#ahead = undefined;
     return ahead !== undefined && this.#clock.now() - ahead.at < freshMs
@@ -128,6 +129,7 @@ export class IptablesBackend implements Backend {
       this.#localhostAllowed = true;
     }
     model.forgetTexts();
+    this.#shed.clear();
     this.#model = model;
     return { operations, quarantined, left: left ?? [] };
   }
@@ -151,6 +153,18 @@ export class IptablesBackend implements Backend {
     }
   }
 
+  async hasten(changes: readonly DecisionChange[]): Promise<boolean> {
+    const model = this.#model;
+    // The legacy tool copies the whole table at every COMMIT.
+    if (model === undefined || this.variant === 'legacy') return false;
+    try {
+      return await this.#shed.take(model, changes, (text) => this.#writing(() => this.#tools.edit(text)));
+    } catch (error) {
+      this.#model = undefined;
+      throw error;
+    }
+  }
+
   async #change(model: Model, changes: readonly DecisionChange[]): Promise<Written> {
     const delta = emptyDelta();
     const undo: { key: DecisionKey; before: Decision | undefined }[] = [];
@@ -165,18 +179,20 @@ export class IptablesBackend implements Backend {
       }
     }
     model.finish(delta);
+    this.#shed.complete(model, delta);
     const operations = countOf(delta);
     if (operations === 0) return { operations, quarantined };
-    // The legacy tool copies the whole table at every COMMIT.
     const ahead = this.variant === 'nft' ? deletions('nat', delta.gone) : '';
     const refusal = await this.#writing(() => this.#write(delta, ahead));
     if (refusal === undefined) {
+      this.#shed.clear();
       return { operations, quarantined };
     }
 
     const back = emptyDelta();
     for (const { key, before } of undo) model.put(key, before, back);
     model.finish(back);
+    this.#shed.complete(model, back);
     const stuck = await this.#writing(() => this.#write(back));
     if (stuck !== undefined) {
       throw new SluiceError(
@@ -188,6 +204,7 @@ export class IptablesBackend implements Backend {
         },
       );
     }
+    this.#shed.clear();
     const tried = changes.filter(({ key }) => undo.some((done) => done.key === key));
     if (tried.length === 1 && tried[0] !== undefined) {
       return {
@@ -351,7 +368,7 @@ export class IptablesBackend implements Backend {
     this.#looks.add(crossed);
     try {
       const [saved, sets] = await this.#read(crossed.signal);
-      return differences(model, saved, sets);
+      return this.#shed.known(differences(model, saved, sets));
     } finally {
       this.#looks.delete(crossed);
     }
