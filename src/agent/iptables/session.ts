@@ -15,11 +15,17 @@ import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Finished, Spawn } from './programs.ts';
 
-/** The C library keeps back at most a page; where pages are larger than this nothing comes back, see `deafMs`. */
-const comment = '.'.repeat(4_096 + 64);
+/** The tool takes lines of up to 10,240 characters. */
+const line = '.'.repeat(4_096 + 64);
+
+/** The C library keeps back at most a page: 4 KiB, where machines have no larger ones, or up to 64. */
+const linesOfComment = process.arch === 'x64' ? 1 : 16;
+
+/** Behind the comment's own word. */
+const comment = `${line}\n${`#${line}\n`.repeat(linesOfComment - 1)}`;
 
 /** After so many milliseconds without an answer the input is ended: the tool's exit is the answer then. */
-const deafMs = 2_000;
+const deafMs = 5_000;
 
 /** The tool was not made to live long: a child is ended after so many texts. */
 const mostTexts = 1_000;
@@ -31,6 +37,8 @@ interface Waiting {
   readonly linesBefore: number;
   /** Waits no longer for the answer to end the input. */
   readonly cancel: () => void;
+  /** The input has been ended behind the text: a good exit is an answer too. */
+  ended: boolean;
   resolve(finished: SessionAnswer): void;
   reject(error: unknown): void;
 }
@@ -75,17 +83,18 @@ export class RestoreSession {
       this.#count += 1;
       const word = `# sluice ${this.#count} `;
       const linesBefore = this.#lines;
-      // The text ends its last line; the comment is one more.
-      this.#lines += text.split('\n').length;
+      this.#lines += text.split('\n').length - 1 + linesOfComment;
       this.#texts += 1;
       this.#heard = '';
       const fresh = this.#texts === 1;
       const cancel = this.#clock.schedule(deafMs, () => {
         this.#deaf ||= fresh;
+        waiting.ended = true;
         child.stdin?.end();
       });
-      this.#waiting = { word, linesBefore, cancel, resolve, reject };
-      const input = `${text}${word}${comment}\n`;
+      const waiting: Waiting = { word, linesBefore, cancel, ended: this.#deaf, resolve, reject };
+      this.#waiting = waiting;
+      const input = `${text}${word}${comment}`;
       if (this.#deaf) child.stdin?.end(input);
       else child.stdin?.write(input);
     });
@@ -134,7 +143,11 @@ export class RestoreSession {
     child.once('close', (code) => {
       const error = this.#error.trim();
       const waiting = this.#lost(child);
-      waiting?.resolve({ code: code ?? undefined, error, linesBefore: waiting.linesBefore });
+      if (waiting === undefined) return;
+      const { ended, linesBefore } = waiting;
+      // It has ended by itself, and nobody knows how far it came.
+      const unsure = code === null || (code === 0 && !ended);
+      waiting.resolve({ code: unsure ? undefined : code, error, linesBefore });
     });
     return child;
   }
@@ -147,7 +160,7 @@ export class RestoreSession {
     waiting.cancel();
     this.#waiting = undefined;
     this.#heard = '';
-    if (this.#texts >= mostTexts) this.#retire();
+    if (waiting.ended || this.#texts >= mostTexts) this.#retire();
     waiting.resolve({ code: 0, error: '', linesBefore: waiting.linesBefore });
   }
 
