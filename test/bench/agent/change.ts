@@ -21,7 +21,7 @@ import { makeNode, node, unlessGivenUp, untilAnswered, type Mode, type Stage } f
 import { meaningOf, settingsOf } from './start.ts';
 import { address, clusterIP, sizeText, worldObjects, worldSlice, type Size } from './world.ts';
 
-const changes: Readonly<Record<Mode, number>> = { nftables: 400, iptables: 40 };
+const changes: Readonly<Record<Mode, number>> = { nftables: 400, iptables: 100 };
 /** Longer than the longest window. */
 const restMs = 60;
 
