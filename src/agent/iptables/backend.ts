@@ -40,6 +40,8 @@ export interface IptablesOptions {
   readonly pollMs?: number;
 }
 
+type Answer = Promise<Refusal | undefined>;
+
 /** What the kernel holds of ours. */
 type Held = readonly [SavedTables, ReadonlyMap<SetName, SavedSet>];
 
@@ -184,10 +186,7 @@ export class IptablesBackend implements Backend {
     if (operations === 0) return { operations, quarantined };
     const ahead = this.variant === 'nft' ? deletions('nat', delta.gone) : '';
     const refusal = await this.#writing(() => this.#write(delta, ahead));
-    if (refusal === undefined) {
-      this.#shed.clear();
-      return { operations, quarantined };
-    }
+    if (refusal === undefined) return { operations, quarantined };
 
     const back = emptyDelta();
     for (const { key, before } of undo) model.put(key, before, back);
@@ -204,7 +203,6 @@ export class IptablesBackend implements Backend {
         },
       );
     }
-    this.#shed.clear();
     const tried = changes.filter(({ key }) => undo.some((done) => done.key === key));
     if (tried.length === 1 && tried[0] !== undefined) {
       return {
@@ -234,7 +232,7 @@ export class IptablesBackend implements Backend {
   }
 
   /** @param ahead a commit that may stand before the others; it is no change of its own, and can be left out. */
-  async #write(delta: Delta, ahead = ''): Promise<Refusal | undefined> {
+  async #write(delta: Delta, ahead = ''): Answer {
     const { family } = this;
     const before: string[] = [];
     const after: string[] = [];
@@ -244,22 +242,18 @@ export class IptablesBackend implements Backend {
     for (const [name, entries] of delta.remove) after.push(...editSet(family, 'del', name, entries));
     const text = new RestoreText();
     for (const [id, rules] of delta.chains) text.chain(id, rules);
-    const restore = async (): Promise<Refusal | undefined> => {
-      if (text.operations === 0) return undefined;
-      const edit = (part: string): Promise<Refusal | undefined> =>
-        this.#orUndo(this.#tools.edit(part + text.toString()), before);
-      const refusal = await edit(ahead);
+    const edit = async (part: string): Answer => {
+      const refusal = await this.#orUndo(this.#tools.edit(part + text.toString()), before);
+      if (refusal === undefined) this.#shed.clear();
       // Somebody else may have taken the rule away: the chains are written whatever they hold.
-      return refusal !== undefined && ahead !== '' ? edit('') : refusal;
+      return refusal !== undefined && part !== '' ? edit('') : refusal;
     };
+    const restore = async (): Answer => (text.operations === 0 ? undefined : edit(ahead));
     return (await this.#tools.sets(before)) ?? (await restore()) ?? (await this.#tools.sets(after));
   }
 
   /** Takes the set entries back where the rules that they were for could not be tried at all (the lock is held). */
-  async #orUndo(
-    restored: Promise<Refusal | undefined>,
-    before: readonly string[],
-  ): Promise<Refusal | undefined> {
+  async #orUndo(restored: Answer, before: readonly string[]): Answer {
     try {
       return await restored;
     } catch (error) {
