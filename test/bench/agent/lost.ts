@@ -14,9 +14,9 @@ import { address, clusterIP, serviceManifest, sizeText, sliceOf } from './world.
 
 export const fastPort = 8_082;
 const least = { connections: 300_000, updates: 2_000 };
-const connectionsPerSecond = 5_000;
-/** By then a writer of ten updates a second has made enough. */
-const ownLimitSeconds = 240;
+const connectionsPerSecond = 2_000;
+/** By then a writer of seven updates a second has made enough. */
+const ownLimitSeconds = 300;
 const peerLimitSeconds = 30;
 const steps = [10, 2, 1] as const;
 const ip = '10.96.210.1';
