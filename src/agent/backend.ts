@@ -78,6 +78,15 @@ export interface Backend {
    */
   apply(changes: readonly DecisionChange[]): Promise<Written>;
 
+  /**
+   * Takes out of the kernel what waiting changes would remove, where that is much cheaper than to write them. They are
+   * applied all the same, later.
+   *
+   * @returns whether something was taken out: `apply` has to come after that, if with no change at all.
+   * @throws SluiceError where the state of the kernel is unknown afterwards: the caller then replaces.
+   */
+  hasten?(changes: readonly DecisionChange[]): Promise<boolean>;
+
   /** Compares the live kernel with what has been written; slow, for `verify` and the background check. */
   verify(): Promise<readonly Difference[]>;
 

@@ -20,6 +20,11 @@ export class PendingChanges {
     }
   }
 
+  /** Everything that waits. */
+  all(): readonly DecisionChange[] {
+    return [...this.#changes.values()];
+  }
+
   /** Everything that waits, which then waits no longer. */
   take(): readonly DecisionChange[] {
     const taken = [...this.#changes.values()];

@@ -2,7 +2,8 @@
  * The slow look at the live kernel: whether it still holds what was written, and a repair where it does not.
  *
  * It reads beside the writer, so that no change waits for a long listing; an answer that a write has crossed is worth
- * nothing and is thrown away. Only where that goes on and on does the writer wait for it.
+ * nothing and is thrown away, and the next look comes after a rest. Only where that goes on and on does the writer wait
+ * for one (0.6 s with 10,000 Services in iptables).
  */
 import { sleep, type Clock } from '../core/clock.ts';
 import { asSluiceError, type SluiceError } from '../core/errors.ts';
@@ -12,7 +13,7 @@ import type { SyncReport } from './sync-report.ts';
 
 /** A repair is looked at after this; also the rest between two looks that a write has crossed. */
 const secondLookMs = 10_000;
-const rounds = 3;
+const rounds = 4;
 /** Until the monitor stands (nft first lists every table) nobody tells of foreign changes. */
 const firstLooksMs: readonly number[] = [1_000, secondLookMs];
 
@@ -90,7 +91,7 @@ export class KernelLooks {
     const { signal } = this.#stopped;
     for (let round = 1; round <= rounds && !signal.aborted; round += 1) {
       const last = round === rounds;
-      if (writer.busy() && !last) await sleep(clock, secondLookMs, signal).catch(() => undefined);
+      if (round > 1 || writer.busy()) await sleep(clock, secondLookMs, signal).catch(() => undefined);
       for (let work = writer.writing(); work !== undefined; work = writer.writing()) await work;
       const writes = writer.writes();
       const startedAt = clock.now();

@@ -263,6 +263,21 @@ describe('a family writer', () => {
     await sync.stop();
   });
 
+  test('lone changes one after the other do not wait for the first looks, which they cross', async () => {
+    const { clock, backend, source, sync } = await started({ verifyMs: 300_000 });
+    backend.verifyMs = 1_000;
+    const told: number[] = [];
+    for (let turn = 0; turn < 100; turn += 1) {
+      told.push(clock.now());
+      sync.changed(source.put(testDecision('a', { port: 1 + turn })));
+      await clock.advance(200);
+    }
+    expect(backend.calls.map(({ at }) => at)).toEqual(told);
+    const stopped = sync.stop();
+    await clock.advance(2_000);
+    await stopped;
+  });
+
   test('stops after the write under way and leaves the kernel as it is', async () => {
     const { clock, backend, source, sync } = await started();
     backend.ms = 50;

@@ -6,8 +6,9 @@
  * 2. Nothing is written before `start`, which comes after the first complete lists; the first write is a whole one.
  * 3. What has been told is either in the kernel, or waiting, or being written: after a failure, a foreign change or
  *    a change of the node's own part everything is written anew from the source, which is never behind.
- * 4. An idle writer writes at once; a busy one gathers for as long as its last write took, within limits. After a
- *    failure the waits grow and are jittered; changes that come meanwhile do not shorten them.
+ * 4. An idle writer writes at once; a busy one gathers for as long as its last write took, within limits. What a change
+ *    takes away does not wait for that, where the backend can take it out for next to nothing. After a failure the
+ *    waits grow and are jittered; changes that come meanwhile do not shorten them.
  * 5. A decision that the kernel refuses is told once, left out, and tried again at a slow pace.
  *
  * The two families share nothing: the failure of one does not hold up the other.
@@ -16,11 +17,15 @@ import type { Clock, Random } from '../core/clock.ts';
 import { asSluiceError, type SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
 import { Backoff } from '../kube/backoff.ts';
-import type { Backend, ForeignChange, Quarantined, Written } from './backend.ts';
+import type { Backend, ForeignChange } from './backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from './decision.ts';
 import { PendingChanges } from './pending.ts';
+import { RefusedDecisions } from './refused.ts';
 import { KernelLooks } from './sync-look.ts';
 import { syncTimings, type SyncReport, type SyncState, type SyncTimings } from './sync-report.ts';
+
+/** What is left of a window that is not worth a step of its own. */
+const shortWaitMs = 3;
 
 /** Everything that is decided for one family at this moment. */
 export interface DecisionSource {
@@ -57,14 +62,16 @@ export class FamilySync {
   readonly #backoff: Backoff;
   /** For repairs of foreign changes, so that a quarrel with another program does not take the whole machine. */
   readonly #foreignBackoff: Backoff;
-  readonly #looks: KernelLooks;
   readonly #pending = new PendingChanges();
-  readonly #quarantined = new Map<DecisionKey, string>();
+  readonly #refused: RefusedDecisions;
+  readonly #looks: KernelLooks;
   readonly #watching = new AbortController();
   #waiters: Waiter[] = [];
   #started = false;
   #stopped = false;
   #whole = true;
+  /** Something has been taken out ahead of the changes that it belongs to: a write has to come. */
+  #owed = false;
   #wake: (() => void) | undefined;
   #writing: Promise<void> | undefined;
   #writes = 0;
@@ -75,7 +82,6 @@ export class FamilySync {
   #writtenAt: number | undefined;
   #programmed = false;
   #problem: SluiceError | undefined;
-  #cancelRetry: (() => void) | undefined;
 
   constructor(options: SyncOptions) {
     this.#backend = options.backend;
@@ -87,9 +93,17 @@ export class FamilySync {
     this.#soon = options.soon ?? ((run) => void setImmediate(run));
     this.#mayListen = options.mayListen ?? ((listen) => listen());
     this.#backoff = new Backoff(this.#clock, this.#random, this.#timings.backoff);
-    this.#foreignBackoff = new Backoff(this.#clock, this.#random, this.#timings.backoff);
+    const { family } = this.#backend;
+    this.#refused = new RefusedDecisions({
+      clock: this.#clock,
+      decision: (key) => this.#source.decision(key),
+      retryMs: () => this.#spread(this.#timings.quarantineMs),
+      offer: (changes) => this.changed(changes),
+      refused: (decision, message) => this.#say({ kind: 'quarantined', family, decision, message }),
+      released: (key) => this.#say({ kind: 'released', family, key }),
+    });
     this.#looks = new KernelLooks({
-      family: this.#backend.family,
+      family,
       backend: this.#backend,
       clock: this.#clock,
       everyMs: this.#timings.verifyMs,
@@ -103,6 +117,7 @@ export class FamilySync {
         repair: () => this.#demandWhole(),
       },
     });
+    this.#foreignBackoff = new Backoff(this.#clock, this.#random, this.#timings.backoff);
   }
 
   get family(): IpFamily {
@@ -120,7 +135,7 @@ export class FamilySync {
       writtenAt: this.#writtenAt,
       pending: this.#pending.size,
       writing: this.#writing !== undefined,
-      quarantined: this.#quarantined,
+      quarantined: this.#refused.messages,
       problem: this.#problem,
       badLooks: this.#looks.bad,
     };
@@ -147,7 +162,9 @@ export class FamilySync {
   changed(changes: readonly DecisionChange[]): void {
     if (changes.length === 0 || this.#stopped) return;
     this.#pending.add(changes);
-    if (this.#pending.size > 0) this.#stir();
+    if (this.#pending.size === 0) return;
+    if (this.#wake === undefined) this.#stir();
+    else this.#hasten(changes);
   }
 
   /** The node's own part changed, or nobody knows what the kernel holds: everything is written anew. */
@@ -167,7 +184,7 @@ export class FamilySync {
     this.#stopped = true;
     this.#watching.abort();
     this.#wake?.();
-    this.#cancelRetry?.();
+    this.#refused.stop();
     this.#looks.abort();
     await this.#writing;
     await this.#looks.ended();
@@ -175,7 +192,11 @@ export class FamilySync {
   }
 
   #busy(): boolean {
-    return this.#writing !== undefined || this.#whole || this.#pending.size > 0;
+    return this.#writing !== undefined || this.#toWrite();
+  }
+
+  #toWrite(): boolean {
+    return this.#whole || this.#owed || this.#pending.size > 0;
   }
 
   #demandWhole(): void {
@@ -194,6 +215,7 @@ export class FamilySync {
     };
     if (wait > 0) {
       this.#wake = this.#clock.schedule(wait, run);
+      this.#hasten(this.#pending.all());
       return;
     }
     let live = true;
@@ -206,7 +228,7 @@ export class FamilySync {
   }
 
   #begin(): void {
-    if (!this.#whole && this.#pending.size === 0) {
+    if (!this.#toWrite()) {
       this.#rest();
       return;
     }
@@ -223,9 +245,27 @@ export class FamilySync {
   #exclusively(work: Promise<void>): void {
     this.#writing = work.finally(() => {
       this.#writing = undefined;
-      if (this.#whole || this.#pending.size > 0) this.#stir();
+      if (this.#toWrite()) this.#stir();
       else this.#rest();
     });
+  }
+
+  /** What is removed need not wait for the window, where the backend can take it out for next to nothing. */
+  #hasten(changes: readonly DecisionChange[]): void {
+    if (this.#backend.hasten === undefined || changes.length === 0) return;
+    if (!this.#programmed || this.#whole || this.#stopped || this.#writing !== undefined) return;
+    if (this.#notBefore - this.#clock.now() < shortWaitMs) return;
+    // Whoever looks at the kernel meanwhile looks again.
+    this.#writes += 1;
+    const startedAt = this.#clock.now();
+    const hastened = this.#backend.hasten(changes).then(
+      (owed) => {
+        this.#owed ||= owed;
+      },
+      (thrown: unknown) =>
+        this.#failed(asSluiceError(thrown), { full: false, since: startedAt, waiters: [] }),
+    );
+    this.#exclusively(hastened);
   }
 
   async #write(): Promise<void> {
@@ -235,6 +275,7 @@ export class FamilySync {
     const waiters = this.#takeWaiters();
     const wasWaitingSince = this.#waitingSince;
     this.#whole = false;
+    this.#owed = false;
     this.#waitingSince = undefined;
     this.#writes += 1;
     const startedAt = this.#clock.now();
@@ -250,58 +291,34 @@ export class FamilySync {
       this.#programmed = true;
       this.#problem = undefined;
       this.#writtenAt = this.#clock.wall();
-      this.#judge(full, changes, written);
+      this.#refused.judge(full, changes, written);
       const { operations, left = [] } = written;
       const count = changes.length;
       this.#say({ kind: 'written', family: this.family, full, changes: count, operations, left, ms });
       this.#settled(waiters);
     } catch (thrown) {
-      const error = asSluiceError(thrown);
-      // Nobody knows what is in the kernel now; the source does know what shall be.
-      this.#whole = true;
-      this.#pending.clear();
-      this.#waiters = [...waiters, ...this.#waiters];
-      this.#waitingSince = wasWaitingSince ?? startedAt;
-      this.#problem = error;
-      const retryInMs = Math.max(this.#backoff.failed(), error.retryAfterMs ?? 0);
-      this.#notBefore = this.#clock.now() + retryInMs;
-      this.#say({ kind: 'failed', family: this.family, full, error, retryInMs });
+      const since = wasWaitingSince ?? startedAt;
+      this.#failed(asSluiceError(thrown), { full, since, waiters });
     }
   }
 
-  /** Keeps the list of refused decisions in step with what a write told. */
-  #judge(full: boolean, changes: readonly DecisionChange[], { quarantined }: Written): void {
-    const refused = new Map(quarantined.map(({ key, message }: Quarantined) => [key, message]));
-    const answered = full ? [...this.#quarantined.keys()] : changes.map(({ key }) => key);
-    for (const key of answered) {
-      if (refused.has(key) || !this.#quarantined.delete(key)) continue;
-      if (this.#source.decision(key) !== undefined) this.#say({ kind: 'released', family: this.family, key });
-    }
-    for (const [key, message] of refused) {
-      const told = this.#quarantined.get(key) === message;
-      this.#quarantined.set(key, message);
-      const decision = this.#source.decision(key);
-      if (!told && decision) this.#say({ kind: 'quarantined', family: this.family, decision, message });
-    }
-    if (this.#quarantined.size === 0) {
-      this.#cancelRetry?.();
-      this.#cancelRetry = undefined;
-    } else {
-      this.#cancelRetry ??= this.#clock.schedule(this.#spread(this.#timings.quarantineMs), () => {
-        this.#cancelRetry = undefined;
-        this.#offerAgain();
-      });
-    }
-  }
-
-  #offerAgain(): void {
-    const again: DecisionChange[] = [];
-    for (const key of this.#quarantined.keys()) {
-      const after = this.#source.decision(key);
-      if (after === undefined) this.#quarantined.delete(key);
-      else again.push({ key, before: undefined, after });
-    }
-    this.changed(again);
+  /** Nobody knows what is in the kernel now; the source does know what shall be. */
+  #failed(
+    error: SluiceError,
+    {
+      full,
+      since,
+      waiters,
+    }: { readonly full: boolean; readonly since: number; readonly waiters: readonly Waiter[] },
+  ): void {
+    this.#whole = true;
+    this.#pending.clear();
+    this.#waiters = [...waiters, ...this.#waiters];
+    this.#waitingSince = since;
+    this.#problem = error;
+    const retryInMs = Math.max(this.#backoff.failed(), error.retryAfterMs ?? 0);
+    this.#notBefore = this.#clock.now() + retryInMs;
+    this.#say({ kind: 'failed', family: this.family, full, error, retryInMs });
   }
 
   #foreign(change: ForeignChange): void {

@@ -1,4 +1,6 @@
 /** Removed endpoints leave the kernel ahead of the rewriting of their chains, on a real kernel. */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import type { Decision, Endpoint } from '../../src/agent/decision.ts';
@@ -7,7 +9,7 @@ import { openIptables } from '../../src/agent/iptables/open.ts';
 import type { Spawn, Variant } from '../../src/agent/iptables/programs.ts';
 import { aDecision, aNodeDecision, change, Namespace } from './iptables-bench.ts';
 
-/** A backend, and what its restores have been fed with. */
+/** A backend, and what its restores have been fed with since the last look: commits, by process. */
 async function recorded(space: Namespace, variant: Variant, family: 'IPv4' | 'IPv6' = 'IPv4') {
   const restores: string[][] = [];
   const spawn: Spawn = (name, args) => {
@@ -24,7 +26,15 @@ async function recorded(space: Namespace, variant: Variant, family: 'IPv4' | 'IP
   };
   const { backend } = await openIptables({ family, spawn, variant, pollMs: 3_600_000 });
   const commits = (): string[][] =>
-    restores.splice(0).map((parts) => parts.join('').split(/(?<=^COMMIT\n)/mu));
+    restores
+      .map((parts) =>
+        parts
+          .splice(0)
+          .join('')
+          .replaceAll(/^#.*\n/gmu, ''),
+      )
+      .filter((text) => text !== '')
+      .map((text) => text.split(/(?<=^COMMIT\n)/mu));
   return { backend, commits };
 }
 
@@ -73,6 +83,20 @@ describe('on the nft variant', () => {
     },
   );
 
+  test.each([0, 1, 2, 3])('endpoint %i of four goes ahead, with the spare that is its', async (gone) => {
+    await using space = await Namespace.open();
+    const { backend, commits } = await recorded(space, 'nft');
+    const decision = aDecision(1, { endpoints: 4 });
+    await backend.replace(aNodeDecision(), [decision]);
+    commits();
+    await backend.apply([change(decision, { ...decision, cluster: decision.cluster.toSpliced(gone, 1) })]);
+    const done = commits();
+    expect(done).toHaveLength(1);
+    expect(deletesOnly(done[0]?.[0])).toBe(true);
+    expect(await backend.verify()).toEqual([]);
+    await backend.close();
+  });
+
   test('a rule that somebody else has taken away stops nobody', async () => {
     await using space = await Namespace.open();
     const { backend, commits } = await recorded(space, 'nft');
@@ -103,6 +127,34 @@ describe('on the nft variant', () => {
     expect(await backend.verify()).toEqual([]);
     await backend.close();
   });
+});
+
+test('changes are carried out by one process, and the next by another where it has ended', async () => {
+  await using space = await Namespace.open();
+  const children: ChildProcess[] = [];
+  const spawn: Spawn = (name, args) => {
+    const child = space.spawn(name, args);
+    if (args.includes('--verbose')) children.push(child);
+    return child;
+  };
+  const { backend } = await openIptables({ family: 'IPv4', spawn, variant: 'nft', pollMs: 3_600_000 });
+  const sizes = [4, 3, 2, 4, 1, 4];
+  const worlds = sizes.map((endpoints) => aDecision(1, { endpoints }));
+  await backend.replace(aNodeDecision(), worlds.slice(0, 1));
+  for (const [at, after] of worlds.entries()) {
+    const before = worlds[at - 1];
+    if (before === undefined) continue;
+    if (at === 3) {
+      const [only, ...more] = children;
+      expect(more).toEqual([]);
+      only?.kill('SIGKILL');
+      if (only?.signalCode === null) await once(only, 'close');
+    }
+    await backend.apply([change(before, after)]);
+    expect(await backend.verify()).toEqual([]);
+  }
+  await backend.close();
+  expect(children.map(({ exitCode, signalCode }) => exitCode ?? signalCode)).toEqual(['SIGKILL', 0]);
 });
 
 test('a look that a write crosses is ended, and the write is not held up by it', async () => {

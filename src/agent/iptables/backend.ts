@@ -15,10 +15,12 @@ import { countOf, emptyDelta, type Delta } from './delta.ts';
 import { differences } from './differences.ts';
 import { readHeld, type Held, type Reading } from './held.ts';
 import type { Abilities, Layout } from './layout.ts';
+import { OwnProcesses } from './own.ts';
 import { Model } from './model.ts';
 import { beforeRules } from './names.ts';
 import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
 import { deletions } from './quick.ts';
+import { Shed } from './shed.ts';
 import { editSet, RestoreText } from './text.ts';
 import { machineNumbers, watchKernel } from './watch.ts';
 import { WholeWrite } from './whole.ts';
@@ -37,6 +39,8 @@ export interface IptablesOptions {
   readonly pollMs?: number;
 }
 
+type Answer = Promise<Refusal | undefined>;
+
 /** What was read ahead is used for so long. Whatever came between is found by the first look of the writer. */
 const freshMs = 10_000;
 
@@ -47,10 +51,11 @@ export class IptablesBackend implements Backend {
   readonly #options: Omit<IptablesOptions, 'opening'>;
   readonly #tools: Tools;
   readonly #clock: Clock;
-  readonly #ownPids = new Set<number>();
+  readonly #own: OwnProcesses;
   readonly #closed = new AbortController();
   /** Looks at the kernel that are under way. */
   readonly #looks = new Set<AbortController>();
+  readonly #shed = new Shed();
   #model: Model | undefined;
   #opening: Reading | undefined;
   #ahead: Reading | undefined;
@@ -66,21 +71,8 @@ export class IptablesBackend implements Backend {
     this.family = options.family;
     this.variant = options.variant;
     this.#clock = options.clock ?? systemClock;
-    const spawn: Spawn = (program, args) => {
-      const child = options.spawn(program, args);
-      if (child.pid !== undefined) this.#remember(child.pid);
-      return child;
-    };
-    this.#tools = makeTools(spawn, options.variant, options.family);
-  }
-
-  #remember(pid: number): void {
-    this.#ownPids.add(pid);
-    // Ids are used again: those of long ago are forgotten, events of a program never lag that far behind.
-    for (const old of this.#ownPids) {
-      if (this.#ownPids.size <= 256) break;
-      this.#ownPids.delete(old);
-    }
+    this.#own = new OwnProcesses(options.spawn);
+    this.#tools = makeTools(this.#own.spawn, options.variant, options.family, this.#clock);
   }
 
   prepare(): void {
@@ -116,6 +108,7 @@ export class IptablesBackend implements Backend {
       await this.#options.allowLocalhost?.();
       this.#localhostAllowed = true;
     }
+    this.#shed.clear();
     this.#model = model;
     return written;
   }
@@ -139,6 +132,18 @@ export class IptablesBackend implements Backend {
     }
   }
 
+  async hasten(changes: readonly DecisionChange[]): Promise<boolean> {
+    const model = this.#model;
+    // The legacy tool copies the whole table at every COMMIT.
+    if (model === undefined || this.variant === 'legacy') return false;
+    try {
+      return await this.#shed.take(model, changes, (text) => this.#writing(() => this.#tools.edit(text)));
+    } catch (error) {
+      this.#model = undefined;
+      throw error;
+    }
+  }
+
   async #change(model: Model, changes: readonly DecisionChange[]): Promise<Written> {
     const delta = emptyDelta();
     const undo: { key: DecisionKey; before: Decision | undefined }[] = [];
@@ -153,9 +158,9 @@ export class IptablesBackend implements Backend {
       }
     }
     model.finish(delta);
+    this.#shed.complete(model, delta);
     const operations = countOf(delta);
     if (operations === 0) return { operations, quarantined };
-    // The legacy tool copies the whole table at every COMMIT.
     const ahead = this.variant === 'nft' ? deletions('nat', delta.gone) : '';
     const refusal = await this.#writing(() => this.#write(delta, ahead));
     if (refusal === undefined) return { operations, quarantined };
@@ -163,6 +168,7 @@ export class IptablesBackend implements Backend {
     const back = emptyDelta();
     for (const { key, before } of undo) model.put(key, before, back);
     model.finish(back);
+    this.#shed.complete(model, back);
     const stuck = await this.#writing(() => this.#write(back));
     if (stuck !== undefined) {
       throw new SluiceError(
@@ -203,7 +209,7 @@ export class IptablesBackend implements Backend {
   }
 
   /** @param ahead a commit that may stand before the others; it is no change of its own, and can be left out. */
-  async #write(delta: Delta, ahead = ''): Promise<Refusal | undefined> {
+  async #write(delta: Delta, ahead = ''): Answer {
     const { family } = this;
     const before: string[] = [];
     const after: string[] = [];
@@ -213,19 +219,20 @@ export class IptablesBackend implements Backend {
     for (const [name, entries] of delta.remove) after.push(...editSet(family, 'del', name, entries));
     const text = new RestoreText();
     for (const [id, rules] of delta.chains) text.chain(id, rules);
-    const restore = async (): Promise<Refusal | undefined> => {
-      if (text.operations === 0) return undefined;
-      const refusal = await this.#restoreOrUndo([ahead, text.toString()], before);
+    const edit = async (part: string): Answer => {
+      const refusal = await this.#orUndo(this.#tools.edit(part + text.toString()), before);
+      if (refusal === undefined) this.#shed.clear();
       // Somebody else may have taken the rule away: the chains are written whatever they hold.
-      return refusal !== undefined && ahead !== '' ? this.#restoreOrUndo([text.toString()], before) : refusal;
+      return refusal !== undefined && part !== '' ? edit('') : refusal;
     };
+    const restore = async (): Answer => (text.operations === 0 ? undefined : edit(ahead));
     return (await this.#tools.sets(before)) ?? (await restore()) ?? (await this.#tools.sets(after));
   }
 
   /** Takes the set entries back where the rules that they were for could not be tried at all (the lock is held). */
-  async #restoreOrUndo(texts: Iterable<string>, before: readonly string[]): Promise<Refusal | undefined> {
+  async #orUndo(restored: Answer, before: readonly string[]): Answer {
     try {
-      return await this.#tools.restore(texts);
+      return await restored;
     } catch (error) {
       const added = before.filter((line) => line.startsWith('add '));
       await this.#tools.sets(added.map((line) => line.replace('add', 'del')));
@@ -240,7 +247,7 @@ export class IptablesBackend implements Backend {
     this.#looks.add(crossed);
     try {
       const { saved, sets } = await readHeld(this.#tools, crossed.signal);
-      return differences(model, saved, sets);
+      return this.#shed.known(differences(model, saved, sets));
     } finally {
       this.#looks.delete(crossed);
     }
@@ -260,7 +267,7 @@ export class IptablesBackend implements Backend {
       spawn: this.#options.spawn,
       clock: this.#clock,
       pollMs: this.#options.pollMs ?? 10_000,
-      isOurs: (pid) => this.#ownPids.has(pid),
+      isOurs: (pid) => this.#own.has(pid),
       writes: () => this.#writes,
       wroteAt: () => this.#wroteAt,
       numbersHold: machineNumbers(),
@@ -273,6 +280,6 @@ export class IptablesBackend implements Backend {
   close(): Promise<void> {
     this.#closed.abort();
     this.#model = undefined;
-    return Promise.resolve();
+    return this.#tools.close();
   }
 }

@@ -8,8 +8,10 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { systemClock, type Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
+import { RestoreSession } from './session.ts';
 
 /** Starts a program; its three standard streams are pipes. A test puts it into a network namespace. */
 export type Spawn = (program: string, args: readonly string[]) => ChildProcess;
@@ -92,9 +94,13 @@ export interface Tools {
   save(table?: string, reading?: Reading): Promise<string>;
   /** One `iptables-restore --noflush`. Undefined, or what it said against it. */
   restore(text: Input): Promise<Refusal | undefined>;
+  /** The same for a small text, one at a time: on the nft variant a program that runs already carries it out. */
+  edit(text: string): Promise<Refusal | undefined>;
   /** One `ipset restore`; entries that are there (or not) already are no error. */
   sets(lines: readonly string[]): Promise<Refusal | undefined>;
   saveSets(signal?: AbortSignal): Promise<string>;
+  /** Ends what still runs. */
+  close(): Promise<void>;
 }
 
 /** The input is at fault (or something that we cannot tell from it): other input may do. */
@@ -112,18 +118,37 @@ export function program(variant: Variant, family: IpFamily, what: '' | '-save' |
 /** Seconds to wait for the lock, and microseconds between tries. */
 const lockWait = ['-w', '5', '-W', '100000'];
 
-export function makeTools(spawn: Spawn, variant: Variant, family: IpFamily): Tools {
+/** From this size on, the time of a text is not in the start of the program. */
+const smallText = 262_144;
+
+export function makeTools(
+  spawn: Spawn,
+  variant: Variant,
+  family: IpFamily,
+  clock: Clock = systemClock,
+): Tools {
+  const restoring = program(variant, family, '-restore');
+  const args = ['--noflush', ...lockWait];
+  const judged = ({ code, error }: Pick<Finished, 'code' | 'error'>, before: number): Refusal | undefined => {
+    if (code === 0) return undefined;
+    failHard(restoring, code, error);
+    const line = lineOf(error);
+    return { line: line === undefined ? undefined : line - before, message: plain(error) };
+  };
+  const restore: Tools['restore'] = async (text) => judged(await run(spawn, restoring, args, text), 0);
+  const session = new RestoreSession(spawn, restoring, args, clock);
   return {
     variant,
     family,
     save: (table, reading) => saveTables(spawn, variant, family, table, reading),
-    restore: async (text) => {
-      const name = program(variant, family, '-restore');
-      const { code, error } = await run(spawn, name, ['--noflush', ...lockWait], text);
-      if (code === 0) return undefined;
-      failHard(name, code, error);
-      return { line: lineOf(error), message: plain(error) };
+    restore,
+    edit: async (text) => {
+      // The legacy tool copies the whole table, which is all of its time.
+      if (variant === 'legacy' || text.length > smallText) return restore(text);
+      const answer = await session.execute(text);
+      return judged(answer, answer.linesBefore);
     },
+    close: () => session.close(),
     sets: async (lines) => {
       if (lines.length === 0) return undefined;
       const { code, error } = await run(spawn, 'ipset', ['restore', '-exist'], `${lines.join('\n')}\n`);

@@ -8,30 +8,37 @@ const three = [
   share('10.0.0.1:80', '0.3333333333'),
   share('10.0.0.2:80', '0.5000000000'),
   rest('10.0.0.3:80'),
+  rest('10.0.0.1:80'),
 ];
 
 test('the rule to a removed endpoint goes ahead of the rest of its chain', () => {
-  const without = [share('10.0.0.1:80', '0.5000000000'), rest('10.0.0.3:80')];
+  const without = [share('10.0.0.1:80', '0.5000000000'), rest('10.0.0.3:80'), rest('10.0.0.1:80')];
   expect(goAhead(three, without)).toEqual([share('10.0.0.2:80', '0.5000000000')]);
 });
 
-test('an endpoint that is replaced goes ahead, and what comes in its place does not', () => {
+test('the last but one may go, for the spare takes the rest then', () => {
+  const without = [share('10.0.0.1:80', '0.5000000000'), rest('10.0.0.2:80'), rest('10.0.0.1:80')];
+  expect(goAhead(three, without)).toEqual([rest('10.0.0.3:80')]);
+});
+
+test('an endpoint that is replaced goes ahead with its spare, and what comes in its place does not', () => {
   const replaced = [
     share('10.0.0.2:80', '0.3333333333'),
     share('10.0.0.3:80', '0.5000000000'),
     rest('10.0.0.4:80'),
+    rest('10.0.0.2:80'),
   ];
-  expect(goAhead(three, replaced)).toEqual([share('10.0.0.1:80', '0.3333333333')]);
+  expect(goAhead(three, replaced)).toEqual([share('10.0.0.1:80', '0.3333333333'), rest('10.0.0.1:80')]);
 });
 
-test('nothing goes ahead of a chain that would be left without its last rule', () => {
-  expect(goAhead(three, [share('10.0.0.1:80', '0.5000000000'), rest('10.0.0.2:80')])).toEqual([]);
+test('nothing goes ahead of a chain that would be left without a rule for all packets', () => {
   expect(goAhead(three, [rest('10.0.0.2:80')])).toEqual([]);
+  expect(goAhead(three, [rest('10.0.0.4:80')])).toEqual([]);
   expect(goAhead([rest('10.0.0.1:80')], [rest('10.0.0.2:80')])).toEqual([]);
 });
 
 test('nothing goes ahead where endpoints only come, or only their shares change', () => {
-  expect(goAhead(three.slice(2), three)).toEqual([]);
+  expect(goAhead([rest('10.0.0.3:80')], three)).toEqual([]);
   expect(goAhead(three, [share('10.0.0.1:80', '0.6000000000'), ...three.slice(1)])).toEqual([]);
 });
 

@@ -5,21 +5,27 @@
  * with 50,000 rules, and does not when rules only go. So the rules to removed endpoints go first, in a commit of their own,
  * and no new connection waits for the walk. Until the chain is written anew the shares of the other endpoints are uneven.
  *
- * Invariant: the rule that takes whatever the others left stays, so every packet still finds an endpoint.
+ * Invariant: a rule that takes whatever the others left stays, so every packet still finds an endpoint. For that, a chain
+ * of more than one endpoint ends with two such rules, to different endpoints: either may go.
  */
 import type { Table } from './layout.ts';
 
 /** Where a rule sends to: an endpoint, or the chain of one. Undefined for every other rule. */
 const toEndpoint = /-j (?:DNAT --to-destination (\S+)|(SLUICE-SEP-\S+))$/u;
 
-/** Rules of a chain that may go ahead of its rewriting; none where the last rule would be among them. */
+/** What a rule that takes only some of the packets asks for. */
+const asks = / ?-m (?:statistic|bpf|recent) /u;
+
+/** Rules of a chain that may go ahead of its rewriting: none where no rule for all packets would be left. */
 export function goAhead(before: readonly string[], after: readonly string[]): readonly string[] {
   const kept = new Set(after.map(endpointOf));
-  const gone = before.filter((rule) => {
+  const goes = (rule: string): boolean => {
     const endpoint = endpointOf(rule);
     return endpoint !== undefined && !kept.has(endpoint);
-  });
-  return gone.length > 0 && gone.at(-1) === before.at(-1) ? [] : gone;
+  };
+  const stays = before.filter((rule) => !goes(rule));
+  const last = stays.at(-1);
+  return last === undefined || asks.test(last) ? [] : before.filter(goes);
 }
 
 function endpointOf(rule: string): string | undefined {

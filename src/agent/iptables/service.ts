@@ -121,7 +121,10 @@ function balance(decision: Decision, endpoints: readonly Endpoint[], layout: Lay
         : `-m statistic --mode random --probability ${probability(share / before)}`,
     );
   });
-  return [...remembered, ...picked];
+  const [first, ...others] = endpoints;
+  // Never reached while the rule before it stands: see quick.ts.
+  const spare = first === undefined || others.length === 0 ? [] : [goTo(first, '')];
+  return [...remembered, ...picked, ...spare];
 }
 
 /** Order matters: pods, then the node itself, then everybody else. */

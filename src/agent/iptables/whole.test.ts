@@ -45,6 +45,9 @@ class NotingTools implements Tools {
     return undefined;
   };
 
+  edit = (text: string): Promise<Refusal | undefined> => this.restore(text);
+  close = (): Promise<void> => Promise.resolve();
+
   at(text: string): number {
     return this.given.findIndex((line) => line.includes(text));
   }

@@ -33,28 +33,29 @@ export interface Run {
 
 export interface Recorder {
   readonly start: Spawn;
-  /** What has been run since the last look, in order. */
+  /** What has been run since the last look, in order; of a program that runs on, what it was given since then. */
   take(): Run[];
 }
 
 export function recorder(bed: Bed): Recorder {
-  let runs: { program: string; args: readonly string[]; parts: string[] }[] = [];
+  let runs: { program: string; args: readonly string[]; parts: string[]; child: ChildProcess }[] = [];
   return {
     start: (program, args) => {
       const child: ChildProcess = bed.spawn(node, program, args);
-      const parts: string[] = [];
-      runs.push({ program, args, parts });
+      const run = { program, args, parts: [] as string[], child };
+      runs.push(run);
       const { stdin } = child;
       if (stdin === null) return child;
       const tee = new PassThrough();
-      tee.on('data', (data: Buffer) => parts.push(data.toString('utf8')));
+      tee.on('data', (data: Buffer) => run.parts.push(data.toString('utf8')));
       tee.pipe(stdin);
       child.stdin = tee;
       return child;
     },
     take: () => {
       const taken = runs.map(({ program, args, parts }) => ({ program, args, input: parts.join('') }));
-      runs = [];
+      runs = runs.filter(({ child }) => child.exitCode === null && child.signalCode === null);
+      for (const run of runs) run.parts = [];
       return taken;
     },
   };

@@ -51,7 +51,7 @@ export async function measureStage(options: StageOptions): Promise<readonly Row[
     if (any('create', 'remove', 'churn')) add(await lives(stage, mode, chosen, step));
     if (any('lost') && size.services <= 2_000) {
       step(`${mode}: connections while endpoints churn`);
-      add(await lostRows(stage, mode, step));
+      add(await lostRows(stage, mode, { alone: chosen.alone, tell: step }));
     }
     if (any('latency') && size.services > 2_000) {
       step(`${mode}: first packets`);
