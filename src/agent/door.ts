@@ -11,7 +11,8 @@ import type { EndpointSliceObject, NodeName, NodeObject, ObjectKey, ServiceObjec
 import type { Api } from '../kube/api.ts';
 import { makeIntern } from '../kube/intern.ts';
 import { byService, endpointSlices, nodes, services } from '../kube/kinds.ts';
-import { Reader, type ReaderReport, type ReaderState } from '../kube/reader.ts';
+import { Reader } from '../kube/reader.ts';
+import type { ReaderReport, ReaderState } from '../kube/reader-report.ts';
 import type { Change } from '../kube/store.ts';
 import { headlessLabel, ownProxyName, proxyNameLabel } from './decide/service.ts';
 import type { AgentSettings } from './decide/settings.ts';

@@ -4,7 +4,7 @@ import type { AnnouncePart } from '../agent/announce/part.ts';
 import type { AgentDoor } from '../agent/door.ts';
 import type { Clock } from '../core/clock.ts';
 import { objectKey } from '../core/objects.ts';
-import type { ReaderState } from '../kube/reader.ts';
+import type { ReaderState } from '../kube/reader-report.ts';
 import type { Sources } from '../observe/metrics.ts';
 import type { CheckResult, ServerSources } from '../observe/server.ts';
 

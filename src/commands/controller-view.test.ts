@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { SluiceError } from '../core/errors.ts';
 import { aService } from '../core/fixtures.ts';
 import type { QueueState } from '../core/queue.ts';
-import type { ReaderState } from '../kube/reader.ts';
+import type { ReaderState } from '../kube/reader-report.ts';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { controllerView, type ControllerViewParts } from './controller-view.ts';
 

@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import { objectKey, type ObjectKey } from '../core/objects.ts';
 import type { QueueState } from '../core/queue.ts';
 import type { Elector } from '../kube/lease.ts';
-import type { ReaderState } from '../kube/reader.ts';
+import type { ReaderState } from '../kube/reader-report.ts';
 import type { Sources } from '../observe/metrics.ts';
 import type { CheckResult, ServerSources } from '../observe/server.ts';
 

@@ -15,7 +15,7 @@ import { Elector, type Term } from '../kube/lease.ts';
 import { readClusterId, Writer } from '../kube/writer.ts';
 import { collectWhenIdle } from '../observe/collect.ts';
 import { createLog, type Log } from '../observe/log.ts';
-import type { ReaderReport } from '../kube/reader.ts';
+import type { ReaderReport } from '../kube/reader-report.ts';
 import { ensureHeartbeatSecret } from '../kube/heartbeat-secret.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startServer } from '../observe/server.ts';

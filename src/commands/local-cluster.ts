@@ -10,7 +10,8 @@ import { nodeMatters } from '../core/service-diff.ts';
 import { addressPools, namespaces, serviceAddresses, type NamespaceObject } from '../kube/address-kinds.ts';
 import { AddressWriter } from '../kube/address-writer.ts';
 import type { Api } from '../kube/api.ts';
-import { Reader, type ReaderReport, type ReaderState } from '../kube/reader.ts';
+import { Reader } from '../kube/reader.ts';
+import type { ReaderReport, ReaderState } from '../kube/reader-report.ts';
 import type { Change } from '../kube/store.ts';
 import { Writer } from '../kube/writer.ts';
 

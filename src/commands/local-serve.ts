@@ -21,7 +21,7 @@ import type { ClusterIdentity } from '../core/provider.ts';
 import { silent } from '../core/telemetry.ts';
 import type { Api } from '../kube/api.ts';
 import { EventRecorder } from '../kube/events.ts';
-import type { ReaderReport } from '../kube/reader.ts';
+import type { ReaderReport } from '../kube/reader-report.ts';
 import { Writer } from '../kube/writer.ts';
 import { Engine, type ForwardDoor } from '../../providers/local/laptop/engine/engine.ts';
 import { machine, type Network } from '../../providers/local/laptop/engine/network.ts';

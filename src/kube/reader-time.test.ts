@@ -7,8 +7,9 @@ import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { bookmark } from '../../test/support/scripted-api.ts';
 import type { Api, Query } from './api.ts';
 import { services } from './kinds.ts';
-import { Reader, readerTimings } from './reader.ts';
-import type { ReaderReport } from './reader.ts';
+import { Reader } from './reader.ts';
+import { readerTimings } from './reader-report.ts';
+import type { ReaderReport } from './reader-report.ts';
 
 type Answer = (query: Query, signal: AbortSignal | undefined) => AsyncIterable<unknown>;
 

@@ -13,7 +13,7 @@ import { byService, endpointSlices, nodes, services } from '../../src/kube/kinds
 import { Elector } from '../../src/kube/lease.ts';
 import type { Term } from '../../src/kube/lease.ts';
 import { Reader } from '../../src/kube/reader.ts';
-import type { ReaderReport } from '../../src/kube/reader.ts';
+import type { ReaderReport } from '../../src/kube/reader-report.ts';
 import { OwnWrites } from '../../src/kube/staleness.ts';
 import { Writer, readClusterId, servicePath } from '../../src/kube/writer.ts';
 import { startControlPlane } from '../../src/sandbox/control-plane.ts';

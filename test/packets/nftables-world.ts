@@ -97,3 +97,53 @@ export function makeNamespace(): Namespace {
     },
   };
 }
+
+/** Our table as nft lists it. */
+export function listing(ns: Namespace, ...options: string[]): string {
+  return ns.run('nft', [...options, 'list', 'table', 'ip', 'sluice']);
+}
+
+/** The listing as a set of lines, without the numbers of buckets, which history may choose. */
+export function unordered(text: string): string[] {
+  return (
+    text
+      .split(/[\n,]/)
+      .map((line) =>
+        line
+          .trim()
+          .replace(/^elements = \{ /, '')
+          .replace(/ \}$/, ''),
+      )
+      .map((line) => line.replace(/ \. (?:none|0:[0-9a-f]+) : (?=\d)/, ' : '))
+      // The mark of the last write stands alone.
+      .filter((line) => line !== '' && line !== '}' && !/^[0-9a-f]+:[0-9a-f]+$/.test(line))
+      .toSorted()
+  );
+}
+
+/** One of each kind. */
+export function variedDecisions(): Decision[] {
+  const some = Array.from({ length: 5 }, (_, at) =>
+    endpoint(at, { local: at < 2, weight: at === 4 ? 3 : 1 }),
+  );
+  const local = some.filter((one) => one.local);
+  return [
+    decision(1, { cluster: some, nodePort: 30_001 }),
+    decision(2, {
+      cluster: some,
+      local,
+      nodePort: 30_002,
+      balancerIPs: ['192.0.2.2'],
+      external: { kind: 'balance', to: 'local' },
+      shortcut: { kind: 'balance', to: 'cluster' },
+      sourceRanges: ['10.0.0.0/8', '10.1.0.0/16', '198.51.100.7/32'],
+      guardEverything: true,
+    }),
+    decision(3, { cluster: some, affinitySeconds: 10_800, nodePort: 30_003 }),
+    decision(4, { cluster: some, balancing: 'hash', externalIPs: ['192.0.2.4'] }),
+    decision(5, { internal: { kind: 'reject' }, external: { kind: 'reject' }, nodePort: 30_005 }),
+    decision(6, { internal: { kind: 'drop' }, external: { kind: 'drop' }, externalIPs: ['192.0.2.6'] }),
+  ];
+}
+
+export const variedNode: NodeDecision = { ...plainNode, serviceRanges: ['10.96.0.0/16'] };

@@ -1,22 +1,23 @@
 /** The nftables backend against a real kernel, in network namespaces of its own: what is written, when, and how fast. */
-import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { NftablesBackend } from '../../src/agent/nftables/backend.ts';
 import { StickyPorts } from '../../src/agent/nftables/sticky-ports.ts';
 import { render } from '../../src/agent/nftables/text.ts';
-import type { Decision, NodeDecision } from '../../src/agent/decision.ts';
 import type { ForeignChange } from '../../src/agent/backend.ts';
 import { holdLock } from './iptables-bench.ts';
 import {
   decision,
   endpoint,
+  listing,
   makeNamespace,
   manyDecisions,
   plainNode,
-  type Namespace,
+  unordered,
+  variedDecisions,
+  variedNode,
 } from './nftables-world.ts';
 
 async function timed<T>(run: () => Promise<T> | T): Promise<{ value: T; ms: number }> {
@@ -24,55 +25,6 @@ async function timed<T>(run: () => Promise<T> | T): Promise<{ value: T; ms: numb
   const value = await run();
   return { value, ms: performance.now() - before };
 }
-
-function listing(ns: Namespace, ...options: string[]): string {
-  return ns.run('nft', [...options, 'list', 'table', 'ip', 'sluice']);
-}
-
-/** The listing as a set of lines, without the numbers of buckets, which history may choose. */
-function unordered(text: string): string[] {
-  return (
-    text
-      .split(/[\n,]/)
-      .map((line) =>
-        line
-          .trim()
-          .replace(/^elements = \{ /, '')
-          .replace(/ \}$/, ''),
-      )
-      .map((line) => line.replace(/ \. (?:none|0:[0-9a-f]+) : (?=\d)/, ' : '))
-      // The mark of the last write stands alone.
-      .filter((line) => line !== '' && line !== '}' && !/^[0-9a-f]+:[0-9a-f]+$/.test(line))
-      .toSorted()
-  );
-}
-
-/** One of each kind. */
-function variedDecisions(): Decision[] {
-  const some = Array.from({ length: 5 }, (_, at) =>
-    endpoint(at, { local: at < 2, weight: at === 4 ? 3 : 1 }),
-  );
-  const local = some.filter((one) => one.local);
-  return [
-    decision(1, { cluster: some, nodePort: 30_001 }),
-    decision(2, {
-      cluster: some,
-      local,
-      nodePort: 30_002,
-      balancerIPs: ['192.0.2.2'],
-      external: { kind: 'balance', to: 'local' },
-      shortcut: { kind: 'balance', to: 'cluster' },
-      sourceRanges: ['10.0.0.0/8', '10.1.0.0/16', '198.51.100.7/32'],
-      guardEverything: true,
-    }),
-    decision(3, { cluster: some, affinitySeconds: 10_800, nodePort: 30_003 }),
-    decision(4, { cluster: some, balancing: 'hash', externalIPs: ['192.0.2.4'] }),
-    decision(5, { internal: { kind: 'reject' }, external: { kind: 'reject' }, nodePort: 30_005 }),
-    decision(6, { internal: { kind: 'drop' }, external: { kind: 'drop' }, externalIPs: ['192.0.2.6'] }),
-  ];
-}
-
-const variedNode: NodeDecision = { ...plainNode, serviceRanges: ['10.96.0.0/16'] };
 
 test('a table of 2,000 × 10 is loaded in about the time that nft alone takes for the same text', async () => {
   await using ns = makeNamespace();
@@ -348,67 +300,4 @@ test('a write does not wait for a look at the kernel, which then says that it wa
   expect(await backend.verify()).toEqual([]);
   await backend.close();
   await rm(folder, { recursive: true });
-});
-
-/** A backend that has been told of decisions before its first write, and the children that it has begun. */
-async function foretold(ns: Namespace, decisions: readonly Decision[]) {
-  const children: ChildProcess[] = [];
-  const start: typeof ns.start = (program, args) => {
-    const child = ns.start(program, args);
-    children.push(child);
-    return child;
-  };
-  const backend = new NftablesBackend({ family: 'IPv4', start });
-  backend.prepare();
-  await vi.waitFor(() => {
-    backend.foretell(variedNode, decisions);
-    expect(children).toHaveLength(2);
-  });
-  return { backend, children };
-}
-
-test('a first load that was foretold, rightly and wrongly, ends in the table of one that was not', async () => {
-  await using ns = makeNamespace();
-  await using other = makeNamespace();
-  const decisions = [...variedDecisions(), ...manyDecisions(2000, 3).slice(10)];
-  const guessed = decisions.flatMap((one, at): Decision[] => {
-    if (at % 7 === 0) return [];
-    return at % 5 === 0 ? [{ ...one, cluster: [endpoint(at), endpoint(at + 1)] }] : [one];
-  });
-  const { backend, children } = await foretold(ns, [...guessed, decision(2500, { cluster: [endpoint(9)] })]);
-  const written = await backend.replace(variedNode, decisions);
-  expect(written.quarantined).toEqual([]);
-  // The draft and no other text: had it been refused, there would be a third.
-  expect(children).toHaveLength(2);
-  expect(await backend.verify()).toEqual([]);
-  // Chains of what was foretold wrongly.
-  await backend.settle();
-  expect(await backend.replace(variedNode, decisions)).toMatchObject({ operations: 0 });
-  await backend.close();
-  const cold = new NftablesBackend({ family: 'IPv4', start: other.start });
-  await cold.replace(variedNode, decisions);
-  await cold.close();
-  expect(unordered(listing(ns))).toEqual(unordered(listing(other)));
-});
-
-test('of what was foretold nothing is written when the agent goes away, is closed, or finds another node', async () => {
-  await using ns = makeNamespace();
-  const many = manyDecisions(2000, 3);
-  const killed = await foretold(ns, many);
-  const [, draft] = killed.children;
-  draft?.stdin?.end();
-  await vi.waitFor(() => expect(draft?.exitCode).toBe(1));
-  expect(ns.run('nft', ['list', 'tables'])).toBe('');
-  await killed.backend.close();
-
-  const closed = await foretold(ns, many);
-  await closed.backend.close();
-  await vi.waitFor(() => expect(closed.children[1]?.signalCode).toBe('SIGKILL'));
-  expect(ns.run('nft', ['list', 'tables'])).toBe('');
-
-  const moved = await foretold(ns, many);
-  await moved.backend.replace(plainNode, [decision(1)]);
-  expect(listing(ns)).not.toContain('10.96.0.2');
-  expect(await moved.backend.verify()).toEqual([]);
-  await moved.backend.close();
 });

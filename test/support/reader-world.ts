@@ -9,7 +9,7 @@ import { Connection, plainAccess } from '../../src/kube/connection.ts';
 import { services } from '../../src/kube/kinds.ts';
 import type { Kind } from '../../src/kube/kinds.ts';
 import { Reader } from '../../src/kube/reader.ts';
-import type { ReaderReport } from '../../src/kube/reader.ts';
+import type { ReaderReport } from '../../src/kube/reader-report.ts';
 import { ScriptedApi } from './scripted-api.ts';
 import type { Step } from './scripted-api.ts';
 

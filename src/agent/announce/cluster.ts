@@ -17,7 +17,8 @@ import { addressPools, serviceAddresses } from '../../kube/address-kinds.ts';
 import type { Api } from '../../kube/api.ts';
 import { makeIntern } from '../../kube/intern.ts';
 import { nodes, services } from '../../kube/kinds.ts';
-import { Reader, type ReaderReport, type ReaderState } from '../../kube/reader.ts';
+import { Reader } from '../../kube/reader.ts';
+import type { ReaderReport, ReaderState } from '../../kube/reader-report.ts';
 import { headlessLabel } from '../decide/service.ts';
 import { factsOf, nodesOfPool, type AddressFacts, type PoolNodes } from './facts.ts';
 

@@ -10,7 +10,8 @@ import type { Api } from '../../kube/api.ts';
 import { heartbeatSecret } from '../../kube/heartbeat-secret.ts';
 import type { Kind } from '../../kube/kinds.ts';
 import type { RawObject } from '../../kube/raw.ts';
-import { Reader, type ReaderReport } from '../../kube/reader.ts';
+import { Reader } from '../../kube/reader.ts';
+import type { ReaderReport } from '../../kube/reader-report.ts';
 
 const leastBytes = 16;
 

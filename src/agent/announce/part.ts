@@ -11,7 +11,7 @@ import { sleep } from '../../core/clock.ts';
 import { asSluiceError, type SluiceError } from '../../core/errors.ts';
 import type { NodeName, NodeObject, ObjectKey, ServiceObject } from '../../core/objects.ts';
 import type { Api } from '../../kube/api.ts';
-import type { ReaderReport, ReaderState } from '../../kube/reader.ts';
+import type { ReaderReport, ReaderState } from '../../kube/reader-report.ts';
 import { Writer } from '../../kube/writer.ts';
 import type { Announcer } from './announcer.ts';
 import { LeaseArbiter } from './arbiter.ts';
