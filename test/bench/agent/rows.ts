@@ -1,7 +1,8 @@
 /** The rows of one size, in an order that shares what is dear: one filled API server for all of them. */
-import type { Row } from '../bench.ts';
+import { quantile, type Row } from '../bench.ts';
 import type { Choice, RowName } from './choice.ts';
 import { changeRows } from './change.ts';
+import { listsMs } from './floor.ts';
 import { latencyRows } from './latency.ts';
 import { lostRows } from './lost.ts';
 import { packetRows } from './packets.ts';
@@ -86,7 +87,19 @@ async function starts(
     step(`${mode}: kube-proxy's start`);
     rows.push(...(await startRows(stage, mode, own)));
   }
-  if (chosen.rows.has('first-load')) rows.push(...loadRows(size, mode, own, bare));
+  if (chosen.rows.has('first-load')) {
+    rows.push(...loadRows(size, mode, own, bare));
+    step(`${mode}: both lists by curl`);
+    const bareMs = quantile(
+      bare.map((each) => each.bareMs),
+      0.5,
+    );
+    rows.push({
+      what: `${mode}, ${sizeText(size)}: both lists by curl and then the bare tool, without any program of ours`,
+      unit: 's',
+      ours: ((await listsMs(stage)) + bareMs) / 1000,
+    });
+  }
   if (chosen.rows.has('memory')) rows.push(...memoryRows(size, mode, own));
   const [first] = own;
   if (chosen.rows.has('restart') && first !== undefined) rows.push(...restartRows(size, mode, first));
