@@ -13,7 +13,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
-import type { Finished, Spawn } from './programs.ts';
+import type { Spawn } from '../tool.ts';
 
 /** The tool takes lines of up to 10,240 characters. */
 const line = '.'.repeat(4_096 + 64);
@@ -44,7 +44,10 @@ interface Waiting {
 }
 
 /** The code and the words of the tool; code 0 where all was carried out. */
-export interface SessionAnswer extends Pick<Finished, 'code' | 'error'> {
+export interface SessionAnswer {
+  /** Undefined where nobody knows what was carried out. */
+  readonly code: number | undefined;
+  readonly error: string;
   /** Lines of earlier texts, which the tool's line numbers go on from. */
   readonly linesBefore: number;
 }
