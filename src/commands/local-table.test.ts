@@ -45,6 +45,12 @@ describe('the row of a Service', () => {
     expect(row).toMatchObject({ service: 'default/web', state, ports: [{ via }] });
   });
 
+  test('a Service of which one port is not open yet is not called ready', () => {
+    const more = aService({ ports: [aPort({ port: 80 }), aPort({ name: 'more', port: 81 })] });
+    const [row] = rowsOf([more], [view('healthy')]);
+    expect(row).toMatchObject({ state: 'waiting', message: 'port 81 (TCP) is not open yet' });
+  });
+
   test('shows what the condition says where something failed', () => {
     const failed = aService({
       conditions: [

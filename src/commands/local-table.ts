@@ -88,6 +88,9 @@ function stateOf(
     return { state: 'waiting', message: ready?.status === 'False' ? ready.message : 'no target answers' };
   if (accepted?.status === 'True' && accepted.reason !== 'Accepted')
     return { state: 'limited', message: accepted.message };
+  const closed = ports.find(({ listenPort }) => listenPort === undefined);
+  if (closed !== undefined)
+    return { state: 'waiting', message: `port ${closed.port} (${closed.protocol}) is not open yet` };
   return { state: 'ready', message: '' };
 }
 
