@@ -85,9 +85,9 @@ function makeApi(clock: VirtualClock) {
         );
         for (const object of newer) {
           seen = Math.max(seen, Number(object.metadata.resourceVersion));
-          yield { type: whole && first ? 'ADDED' : 'MODIFIED', object };
+          yield [{ type: whole && first ? 'ADDED' : 'MODIFIED', object }];
         }
-        if (whole && first) yield { type: 'BOOKMARK', object: bookmark(String(Math.max(seen, 1)), true) };
+        if (whole && first) yield [{ type: 'BOOKMARK', object: bookmark(String(Math.max(seen, 1)), true) }];
         await sleep(clock, 100, ends).catch(() => undefined);
         if (ends.aborted) throw new SluiceError('transient', 'reset', { code: 'ECONNRESET' });
       }

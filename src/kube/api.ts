@@ -5,6 +5,8 @@
  * that speaks HTTP; the simulation hands in a server made of values. Every failure is a `SluiceError`.
  */
 
+import type { Shape } from './protobuf/shape.ts';
+
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -43,6 +45,8 @@ export interface StreamOptions {
   readonly inactivityMs: number;
   /** Works on each line before it is parsed: to cut what nobody will look at. Optional to heed. */
   readonly trim?: ((text: string) => string) | undefined;
+  /** Of the objects in protobuf, a cheaper form that most kinds of a server have. Optional to heed. */
+  readonly shape?: Shape | undefined;
 }
 
 export interface Api {
@@ -54,10 +58,10 @@ export interface Api {
    */
   request(method: Method, path: string, options?: RequestOptions): Promise<unknown>;
   /**
-   * GETs `path` and yields each line of the answer, parsed. Ends when the server ends it cleanly; throws on
-   * anything else, and with code `UnparsableLine` for a line that is not JSON.
+   * GETs `path` and yields the lines of the answer, parsed, as many at once as came together. Ends when the server ends
+   * it cleanly; throws on anything else, and with code `UnparsableLine` for a line that is not what it should be.
    */
-  stream(path: string, options: StreamOptions): AsyncIterable<unknown>;
+  stream(path: string, options: StreamOptions): AsyncIterable<readonly unknown[]>;
 }
 
 /** Sent with every write: how the API server names us in `managedFields`. */

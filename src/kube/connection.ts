@@ -21,6 +21,7 @@ import { loadAccess } from './kubeconfig.ts';
 import type { Access, AccessOptions } from './kubeconfig.ts';
 import { Limit, watched } from './limit.ts';
 import { jsonLines } from './lines.ts';
+import { isProtobuf, protobufEvents, protobufType, statusText } from './protobuf/events.ts';
 import { handshake, type Upgraded, type UpgradeOptions, type Upgrader } from './upgrade.ts';
 
 export interface ConnectionOptions {
@@ -135,15 +136,21 @@ export class Connection implements Api, Upgrader {
     }
   }
 
-  async *stream(path: string, options: StreamOptions): AsyncIterable<unknown> {
+  async *stream(path: string, options: StreamOptions): AsyncIterable<readonly unknown[]> {
     const call = describeCall('GET', path, options.query?.['watch'] === true);
     using limit = new Limit(this.#clock, options.signal, options.inactivityMs, () => quiet(call, options));
     await this.#turn(call, this.#clock.now() + options.inactivityMs, limit);
     limit.restart();
-    const response = await this.#send('GET', path, call, options, limit);
+    const { shape } = options;
+    const accept = shape === undefined ? undefined : `${protobufType},application/json`;
+    const response = await this.#send('GET', path, call, { ...options, accept }, limit);
     if (response.statusCode >= 400) await this.#refuse('GET', call, response, limit);
+    const body = watched(response.body, limit);
     try {
-      yield* jsonLines(watched(response.body, limit), options.trim);
+      // Not every server, nor everything before it, has the form that was asked for first.
+      yield* shape !== undefined && isProtobuf(response.headers['content-type'])
+        ? protobufEvents(body, shape)
+        : jsonLines(body, options.trim);
     } catch (error) {
       throw isSluiceError(error) ? error : this.#failure('GET', call, error, limit);
     }
@@ -200,14 +207,19 @@ export class Connection implements Api, Upgrader {
     method: Method,
     path: string,
     call: Call,
-    options: { readonly query?: Query; readonly body?: unknown; readonly contentType?: string },
+    options: {
+      readonly query?: Query;
+      readonly body?: unknown;
+      readonly contentType?: string;
+      readonly accept?: string | undefined;
+    },
     limit: Limit,
   ): Promise<Dispatcher.ResponseData> {
     if (this.#closed)
       throw new SluiceError('transient', `${nameCall(call)}: the connection is closed`, { code: 'Closed' });
     const identity = await this.#credentials.current();
     const headers: Record<string, string> = {
-      accept: 'application/json',
+      accept: options.accept ?? 'application/json',
       'user-agent': this.#userAgent,
       ...identity.headers,
     };
@@ -231,7 +243,9 @@ export class Connection implements Api, Upgrader {
   async #refuse(method: Method, call: Call, response: Dispatcher.ResponseData, limit: Limit): Promise<never> {
     let text = '';
     try {
-      text = await response.body.text();
+      text = isProtobuf(response.headers['content-type'])
+        ? statusText(Buffer.from(await response.body.arrayBuffer()))
+        : await response.body.text();
     } catch (error) {
       // The code alone says enough, unless it was our own limit that cut the answer.
       if (limit.signal.aborted) throw this.#failure(method, call, error, limit);

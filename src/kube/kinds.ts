@@ -10,6 +10,8 @@ import type {
 import { objectKey } from '../core/objects.ts';
 import { makeIntern } from './intern.ts';
 import type { Intern } from './intern.ts';
+import type { Shape } from './protobuf/shape.ts';
+import { nodeShape, serviceShape, sliceShape } from './protobuf/shapes.ts';
 import type { RawObject } from './raw.ts';
 import { slimNode, slimService, slimSlice } from './slim.ts';
 import { withoutManagedFields } from './trim.ts';
@@ -28,6 +30,8 @@ export interface Kind<K extends string, T extends Slim> {
   /** Sent with each list and watch; a change of it needs a new reader. */
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** What `slim` looks at, in the API's binary form; without it JSON is asked for. */
+  readonly shape?: Shape;
   /** Cuts text that `slim` does not look at, before it is parsed. */
   readonly trim?: (text: string) => string;
   /** May throw on an object that it cannot read: that one object is reported and passed over. */
@@ -53,6 +57,7 @@ export function services(options: KindOptions = {}): Kind<ObjectKey, ServiceObje
     name: 'services',
     path: '/api/v1/services',
     ...selector(options),
+    shape: serviceShape,
     // Who wrote the addresses is of interest, and only that.
     trim: (text) => withoutManagedFields(text, '"f:loadBalancer"'),
     slim: (raw) => slimService(raw, intern),
@@ -65,6 +70,7 @@ export function nodes(options: KindOptions = {}): Kind<NodeName, NodeObject> {
     name: 'nodes',
     path: '/api/v1/nodes',
     ...selector(options),
+    shape: nodeShape,
     trim: (text) => withoutManagedFields(text),
     slim: (raw) => slimNode(raw, intern),
   };
@@ -76,6 +82,7 @@ export function endpointSlices(options: KindOptions = {}): Kind<ObjectKey, Endpo
     name: 'endpointslices',
     path: '/apis/discovery.k8s.io/v1/endpointslices',
     ...selector(options),
+    shape: sliceShape,
     trim: (text) => withoutManagedFields(text),
     slim: (raw) => slimSlice(raw, intern),
   };

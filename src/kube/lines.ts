@@ -11,15 +11,19 @@ const newline = 0x0a;
 /** A line longer than this is not an object of Kubernetes (etcd stores 1.5 MiB) but a broken peer. */
 const longestLine = 64 * 1024 * 1024;
 
-/** `trim` sees each line before it is parsed. Errors: `transient`, code `UnparsableLine`. */
+/**
+ * The lines of each chunk at once. `trim` sees each before it is parsed. Errors: `transient`, code `UnparsableLine`;
+ * what came before the bad line in its chunk is lost with it, as what comes after it is.
+ */
 export async function* jsonLines(
   chunks: AsyncIterable<Uint8Array>,
   trim: (text: string) => string = asItIs,
-): AsyncGenerator<unknown, void> {
+): AsyncGenerator<readonly unknown[], void> {
   let kept: Uint8Array[] = [];
   let keptBytes = 0;
   for await (const chunk of chunks) {
     const bytes = asBuffer(chunk);
+    const values: unknown[] = [];
     let start = 0;
     for (let end = bytes.indexOf(newline); end !== -1; end = bytes.indexOf(newline, start)) {
       const text =
@@ -27,8 +31,9 @@ export async function* jsonLines(
       kept = [];
       keptBytes = 0;
       start = end + 1;
-      if (text.length > 0 && text !== '\r') yield parse(trim(text));
+      if (text.length > 0 && text !== '\r') values.push(parse(trim(text)));
     }
+    if (values.length > 0) yield values;
     if (start < bytes.length) {
       kept.push(start === 0 ? bytes : bytes.subarray(start));
       keptBytes += bytes.length - start;
@@ -38,7 +43,7 @@ export async function* jsonLines(
   if (keptBytes > 0) {
     // The last line of an answer that is a single object may come without a line end.
     const text = joined(kept, new Uint8Array(0)).trim();
-    if (text.length > 0) yield parse(trim(text));
+    if (text.length > 0) yield [parse(trim(text))];
   }
 }
 

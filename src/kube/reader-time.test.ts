@@ -20,9 +20,9 @@ function world(time: VirtualClock, answer: Answer) {
   const api: Api = {
     server: 'memory',
     request: () => Promise.reject(new SluiceError('transient', 'no pages here', { code: 'Test' })),
-    stream: (_path, { query = {}, signal }) => {
+    stream: async function* stream(_path, { query = {}, signal }) {
       opened.push({ at: time.now(), list: query['sendInitialEvents'] === true });
-      return answer(query, signal);
+      for await (const line of answer(query, signal)) yield [line];
     },
   };
   const reader = new Reader({

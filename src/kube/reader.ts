@@ -32,6 +32,8 @@ export interface ReaderOptions<K extends string, T extends Slim> {
   readonly report?: (event: ReaderReport) => void;
 }
 
+type Events = AsyncGenerator<readonly WatchEvent[], void>;
+
 export type Handler<T> = (change: Change<T>) => void | Promise<void>;
 
 export class Reader<K extends string, T extends Slim> {
@@ -174,35 +176,34 @@ export class Reader<K extends string, T extends Slim> {
   }
 
   /** Gathers a list until it is whole, puts it in place, and follows what comes after it. */
-  async #list(events: AsyncGenerator<WatchEvent, void>, streamed: boolean): Promise<void> {
+  async #list(events: Events, streamed: boolean): Promise<void> {
     const startedAt = this.#clock.now();
     const gathered = new Map<K, T>();
-    for await (const event of events) {
+    for await (const batch of events) {
       this.#lastProgressAt = this.#clock.now();
-      switch (event.kind) {
-        case 'put': {
-          const key = keyOf(event.raw) as K;
-          const object = this.#held(key, event.raw) ?? this.#read(event.raw) ?? this.#store.get(key);
-          if (object === undefined) break;
-          gathered.set(key, object);
-          if (this.#foretell !== undefined) this.#call(this.#foretell, object);
-          break;
-        }
-        case 'remove':
-          gathered.delete(keyOf(event.raw) as K);
-          break;
-        case 'bookmark':
-          break;
-        case 'complete': {
+      for (const [at, event] of batch.entries()) {
+        if (event.kind === 'complete') {
           this.#complete(gathered, event.version, streamed, this.#clock.now() - startedAt);
+          this.#hear(batch.slice(at + 1));
           await this.#follow(events);
           return;
         }
+        this.#gather(gathered, event);
       }
     }
     throw new SluiceError('transient', `list ${this.#kind.name}: broke off before its end`, {
       code: 'ShortList',
     });
+  }
+
+  #gather(gathered: Map<K, T>, event: WatchEvent): void {
+    if (event.kind === 'remove') gathered.delete(keyOf(event.raw) as K);
+    if (event.kind !== 'put') return;
+    const key = keyOf(event.raw) as K;
+    const object = this.#held(key, event.raw) ?? this.#read(event.raw) ?? this.#store.get(key);
+    if (object === undefined) return;
+    gathered.set(key, object);
+    if (this.#foretell !== undefined) this.#call(this.#foretell, object);
   }
 
   #complete(gathered: ReadonlyMap<K, T>, version: string, streamed: boolean, ms: number): void {
@@ -230,10 +231,15 @@ export class Reader<K extends string, T extends Slim> {
     }
   }
 
-  async #follow(events: AsyncGenerator<WatchEvent, void>): Promise<void> {
-    for await (const event of events) {
-      this.#lastProgressAt = this.#clock.now();
-      this.#problem = undefined;
+  async #follow(events: Events): Promise<void> {
+    for await (const batch of events) this.#hear(batch);
+  }
+
+  #hear(batch: readonly WatchEvent[]): void {
+    if (batch.length === 0) return;
+    this.#lastProgressAt = this.#clock.now();
+    this.#problem = undefined;
+    for (const event of batch) {
       switch (event.kind) {
         case 'put': {
           const object = this.#read(event.raw);

@@ -1,5 +1,6 @@
 /**
- * Lists and watches as sequences of plain events, one vocabulary for every form that the API has.
+ * Lists and watches as sequences of plain events, as many at once as came together; one vocabulary for every form that
+ * the API has.
  *
  * `streamingList` is one watch that begins with everything; `pagedList` is for servers without it. Both
  * say `complete` only when the server has said so: a list that broke off is an error, never a short list.
@@ -37,7 +38,7 @@ export function streamingList<K extends string, T extends Slim>(
   api: Api,
   kind: Kind<K, T>,
   options: WatchOptions,
-): AsyncGenerator<WatchEvent, void> {
+): AsyncGenerator<readonly WatchEvent[], void> {
   return events(api, kind, options, {
     sendInitialEvents: true,
     resourceVersionMatch: 'NotOlderThan',
@@ -50,7 +51,7 @@ export function watch<K extends string, T extends Slim>(
   kind: Kind<K, T>,
   version: string,
   options: WatchOptions,
-): AsyncGenerator<WatchEvent, void> {
+): AsyncGenerator<readonly WatchEvent[], void> {
   return events(api, kind, options, { resourceVersion: version });
 }
 
@@ -64,7 +65,7 @@ export async function* pagedList<K extends string, T extends Slim>(
   api: Api,
   kind: Kind<K, T>,
   signal: AbortSignal,
-): AsyncGenerator<WatchEvent, void> {
+): AsyncGenerator<readonly WatchEvent[], void> {
   let next: string | undefined;
   let version: string | undefined;
   do {
@@ -84,10 +85,10 @@ export async function* pagedList<K extends string, T extends Slim>(
     if (page?.metadata === undefined || version === undefined || page.items === undefined) {
       throw new SluiceError('transient', `list ${kind.name}: the answer is not a list`, { code: 'NotAList' });
     }
-    for (const raw of page.items ?? []) yield { kind: 'put', raw };
+    yield (page.items ?? []).map((raw) => ({ kind: 'put', raw }) as const);
     next = page.metadata.continue;
   } while (next !== undefined && next !== '');
-  yield { kind: 'complete', version };
+  yield [{ kind: 'complete', version }];
 }
 
 interface RawEvent {
@@ -100,7 +101,7 @@ async function* events<K extends string, T extends Slim>(
   kind: Kind<K, T>,
   options: WatchOptions,
   query: Query,
-): AsyncGenerator<WatchEvent, void> {
+): AsyncGenerator<readonly WatchEvent[], void> {
   const lines = api.stream(kind.path, {
     query: {
       watch: true,
@@ -112,30 +113,42 @@ async function* events<K extends string, T extends Slim>(
     signal: options.signal,
     inactivityMs: options.inactivityMs,
     trim: kind.trim,
+    shape: kind.shape,
   });
-  for await (const line of lines) {
-    const { type, object } = (line ?? {}) as RawEvent;
-    if (object === undefined) throw odd(kind.name, 'an event without an object');
-    switch (type) {
-      case 'ADDED':
-      case 'MODIFIED':
-        yield { kind: 'put', raw: object };
-        break;
-      case 'DELETED':
-        yield { kind: 'remove', raw: object };
-        break;
-      case 'BOOKMARK': {
-        const version = object.metadata?.resourceVersion ?? '';
-        const ended = object.metadata?.annotations?.[endOfList] === 'true';
-        yield { kind: ended ? 'complete' : 'bookmark', version };
-        break;
-      }
-      case 'ERROR':
-        throw eventError(describeCall('GET', kind.path, true), object);
-      case undefined:
-      default:
-        throw odd(kind.name, `an event of type ${String(type)}`);
+  for await (const batch of lines) {
+    const told: WatchEvent[] = [];
+    try {
+      for (const line of batch) told.push(watchEvent(kind, (line ?? {}) as RawEvent));
+    } catch (error) {
+      // What came before it holds.
+      if (told.length > 0) yield told;
+      throw error;
     }
+    yield told;
+  }
+}
+
+function watchEvent<K extends string, T extends Slim>(
+  kind: Kind<K, T>,
+  { type, object }: RawEvent,
+): WatchEvent {
+  if (object === undefined) throw odd(kind.name, 'an event without an object');
+  switch (type) {
+    case 'ADDED':
+    case 'MODIFIED':
+      return { kind: 'put', raw: object };
+    case 'DELETED':
+      return { kind: 'remove', raw: object };
+    case 'BOOKMARK': {
+      const version = object.metadata?.resourceVersion ?? '';
+      const ended = object.metadata?.annotations?.[endOfList] === 'true';
+      return { kind: ended ? 'complete' : 'bookmark', version };
+    }
+    case 'ERROR':
+      throw eventError(describeCall('GET', kind.path, true), object);
+    case undefined:
+    default:
+      throw odd(kind.name, `an event of type ${String(type)}`);
   }
 }
 

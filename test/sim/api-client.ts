@@ -167,7 +167,7 @@ export class SimApi implements Api {
     );
   }
 
-  async *stream(path: string, options: StreamOptions): AsyncGenerator<unknown, void> {
+  async *stream(path: string, options: StreamOptions): AsyncGenerator<readonly unknown[], void> {
     const target = parsePath(path);
     if (target === undefined || target.kind === 'namespaces') throw new Error(`no stream of ${path}`);
     await this.#open(path, options.signal);
@@ -177,7 +177,7 @@ export class SimApi implements Api {
       for (;;) {
         const line = await stream.next();
         if (line === undefined) return;
-        yield line;
+        yield [line];
       }
     } finally {
       stream.close();

@@ -24,6 +24,8 @@ export interface Exchange {
   answer(code: number, body: unknown, headers?: Readonly<Record<string, string>>): void;
   /** One watch event; the head of the answer goes out with the first. */
   event(type: string, object: unknown): void;
+  /** The head of an answer, for `raw` to follow. */
+  head(code: number, headers: Readonly<Record<string, string>>): void;
   /** Bytes as they are. */
   raw(bytes: string | Uint8Array): void;
   /** Ends the answer cleanly. */
@@ -125,6 +127,9 @@ function exchangeOn(request: SeenRequest, response: ServerResponse): Exchange {
     event: (type, object) => {
       open();
       response.write(`${JSON.stringify({ type, object })}\n`);
+    },
+    head: (code, headers) => {
+      response.writeHead(code, headers);
     },
     raw: (bytes) => {
       open();
