@@ -1,5 +1,6 @@
 /** A first load that is begun while the lists are still coming, against a real kernel and the real nft. */
 import type { ChildProcess } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { expect, test, vi } from 'vitest';
 import type { Decision } from '../../src/agent/decision.ts';
 import { NftablesBackend } from '../../src/agent/nftables/backend.ts';
@@ -16,11 +17,23 @@ import {
   type Namespace,
 } from './nftables-world.ts';
 
-/** A backend that has been told of decisions before its first write, and the children that it has begun. */
-async function foretold(ns: Namespace, decisions: readonly Decision[]) {
+type Start = Namespace['start'];
+
+/** How many nft share the elements of a draft here. */
+const lanes = Math.min(4, availableParallelism());
+
+/**
+ * A backend that has been told of decisions before its first write, and the children that it has begun: one that lists,
+ * one for the frame, and those that share the elements. `begin` is asked for each of them in its turn.
+ */
+async function foretold(
+  ns: Namespace,
+  decisions: readonly Decision[],
+  begin: (start: Start, number: number) => Start = (start) => start,
+) {
   const children: ChildProcess[] = [];
-  const start: typeof ns.start = (program, args) => {
-    const child = ns.start(program, args);
+  const start: Start = (program, args) => {
+    const child = begin(ns.start, children.length)(program, args);
     children.push(child);
     return child;
   };
@@ -28,7 +41,7 @@ async function foretold(ns: Namespace, decisions: readonly Decision[]) {
   backend.prepare();
   await vi.waitFor(() => {
     backend.foretell(variedNode, decisions);
-    expect(children).toHaveLength(2);
+    expect(children).toHaveLength(2 + lanes);
   });
   return { backend, children };
 }
@@ -44,8 +57,8 @@ test('a first load that was foretold, rightly and wrongly, ends in the table of 
   const { backend, children } = await foretold(ns, [...guessed, decision(2500, { cluster: [endpoint(9)] })]);
   const written = await backend.replace(variedNode, decisions);
   expect(written.quarantined).toEqual([]);
-  // The draft and no other text: had it been refused, there would be a third.
-  expect(children).toHaveLength(2);
+  // The one with the hooked chains, and no other text: had anything been refused, there would be one more.
+  expect(children).toHaveLength(2 + lanes + 1);
   expect(await backend.verify()).toEqual([]);
   // Chains of what was foretold wrongly.
   await backend.settle();
@@ -61,15 +74,18 @@ test('of what was foretold nothing is written when the agent goes away, is close
   await using ns = makeNamespace();
   const many = manyDecisions(2000, 3);
   const killed = await foretold(ns, many);
-  const [, draft] = killed.children;
-  draft?.stdin?.end();
-  await vi.waitFor(() => expect(draft?.exitCode).toBe(1));
+  const [, ...drafts] = killed.children;
+  for (const draft of drafts) draft.stdin?.end();
+  await vi.waitFor(() => expect(drafts.map(({ exitCode }) => exitCode)).toEqual(drafts.map(() => 1)));
   expect(ns.run('nft', ['list', 'tables'])).toBe('');
   await killed.backend.close();
 
   const closed = await foretold(ns, many);
   await closed.backend.close();
-  await vi.waitFor(() => expect(closed.children[1]?.signalCode).toBe('SIGKILL'));
+  const [, ...abandoned] = closed.children;
+  await vi.waitFor(() =>
+    expect(abandoned.map(({ signalCode }) => signalCode)).toEqual(abandoned.map(() => 'SIGKILL')),
+  );
   expect(ns.run('nft', ['list', 'tables'])).toBe('');
 
   const moved = await foretold(ns, many);
@@ -77,4 +93,41 @@ test('of what was foretold nothing is written when the agent goes away, is close
   expect(listing(ns)).not.toContain('10.96.0.2');
   expect(await moved.backend.verify()).toEqual([]);
   await moved.backend.close();
+});
+
+test.each([
+  ['the frame', 1],
+  ['a part of the elements', 2],
+  ['the hooked chains', 2 + lanes],
+])('where nft fails with %s, the table is loaded the ordinary way', async (_what, failing) => {
+  await using ns = makeNamespace();
+  const decisions = manyDecisions(2000, 3);
+  // One that reads everything, and then refuses.
+  const { backend } = await foretold(ns, decisions, (start, number) =>
+    number === failing ? () => start('sh', ['-c', 'cat > /dev/null; exit 1']) : start,
+  );
+  const written = await backend.replace(variedNode, decisions);
+  expect(written.quarantined).toEqual([]);
+  expect(await backend.verify()).toEqual([]);
+  await backend.close();
+});
+
+test('a table that was left without its hooked chains serves nothing, and is loaded anew by the next agent', async () => {
+  await using ns = makeNamespace();
+  const decisions = manyDecisions(2000, 3);
+  const { backend, children } = await foretold(ns, decisions, (start, number) =>
+    // As if the agent had been killed when everything but the last part was written.
+    number === 2 + lanes ? () => start('sleep', ['60']) : start,
+  );
+  const writing = backend.replace(variedNode, decisions).catch(() => undefined);
+  await vi.waitFor(() => expect(children).toHaveLength(2 + lanes + 1));
+  await vi.waitFor(() => expect(children[1 + lanes]?.exitCode).toBe(0));
+  expect(listing(ns)).not.toContain(' hook ');
+  const next = new NftablesBackend({ family: 'IPv4', start: ns.start });
+  await next.replace(variedNode, decisions);
+  expect(await next.verify()).toEqual([]);
+  await next.close();
+  children.at(-1)?.kill();
+  await writing;
+  await backend.close();
 });

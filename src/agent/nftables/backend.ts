@@ -93,7 +93,7 @@ export class NftablesBackend implements Backend {
   /** Only where there is no table yet: one that is there is mended, and what it needs is not known before all is. */
   foretell(node: NodeDecision, decisions: readonly Decision[]): void {
     if (!this.#mayDraft || decisions.length === 0) return;
-    this.#draft ??= new Draft(this.#start, node, this.#features);
+    this.#draft ??= new Draft({ start: this.#start, node, features: this.#features });
     this.#draft.foretell(decisions);
   }
 

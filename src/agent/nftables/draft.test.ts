@@ -7,14 +7,24 @@ import { expect, test } from 'vitest';
 import { changed, decided, worldChange, worldWithPackets } from '../../../test/support/agent-worlds.ts';
 import type { AgentWorld } from '../../../test/support/agent-worlds.ts';
 import { testDecision, testNode } from '../fixtures.ts';
-import { Draft } from './draft.ts';
+import { Draft, type Mark } from './draft.ts';
 import type { SpawnPiped } from './process.ts';
 import { readRuleset } from './ruleset.ts';
 import { allFeatures } from './table.ts';
 import { render } from './text.ts';
 
-function keeper(): { readonly start: SpawnPiped; readonly text: () => string } {
-  const parts: string[] = [];
+interface Keeper {
+  readonly start: SpawnPiped;
+  /** What each child has been given, in the order in which they were begun. */
+  readonly given: readonly string[];
+  /** What was given to those whose input has ended, in the order in which it did: what nft would have carried out. */
+  readonly carriedOut: () => string;
+}
+
+/** Children that carry everything out but what `refuses` says. */
+function keeper(refuses: (text: string) => boolean = () => false): Keeper {
+  const given: string[] = [];
+  const done: string[] = [];
   const start: SpawnPiped = () => {
     const child = Object.assign(new EventEmitter(), {
       stdin: new PassThrough(),
@@ -22,11 +32,30 @@ function keeper(): { readonly start: SpawnPiped; readonly text: () => string } {
       stderr: new PassThrough(),
       kill: () => true,
     });
-    child.stdin.setEncoding('utf8').on('data', (text: string) => parts.push(text));
-    child.stdin.on('end', () => child.emit('close', 0));
+    const index = given.push('') - 1;
+    child.stdin.setEncoding('utf8').on('data', (text: string) => {
+      given[index] += text;
+    });
+    child.stdin.on('end', () => {
+      const text = given[index] ?? '';
+      const refused = refuses(text);
+      if (!refused) done.push(text);
+      child.emit('close', refused ? 1 : 0);
+    });
     return child as unknown as ChildProcess;
   };
-  return { start, text: () => parts.join('') };
+  return { start, given, carriedOut: () => done.join('') };
+}
+
+function marker() {
+  const marks: { readonly name: string; forgotten: boolean }[] = [];
+  const mark = (): Mark => {
+    const one = { name: `afee:${marks.length + 1}`, forgotten: false };
+    marks.push(one);
+    const lines = [`add element ip sluice last-write { ${one.name} }`];
+    return { lines, forget: () => void (one.forgotten = true) };
+  };
+  return { mark, marks };
 }
 
 function ours(world: AgentWorld): AgentWorld {
@@ -46,24 +75,38 @@ function normal(name: string, elements: ReadonlyMap<string, string> | undefined)
 }
 
 property.prop(
-  [worldWithPackets(0), fc.array(worldChange, { maxLength: 8 }), fc.integer({ min: 1, max: 4 })],
+  [
+    worldWithPackets(0),
+    fc.array(worldChange, { maxLength: 8 }),
+    fc.integer({ min: 1, max: 4 }),
+    fc.nat({ max: 3 }),
+  ],
   { numRuns: 150 },
 )(
   'whatever was foretold, the text ends in the table of a cold start',
-  async ({ world, at }, history, inOneGo) => {
+  async ({ world, at }, history, inOneGo, lanes) => {
     const { family } = at.node;
     const guessed = decided(ours(world), family);
     const real = decided(history.reduce(changed, ours(world)), family);
     if (guessed === undefined || real === undefined) return;
     const nft = keeper();
-    const draft = new Draft(nft.start, real.node, allFeatures);
+    const draft = new Draft({
+      start: nft.start,
+      node: real.node,
+      features: allFeatures,
+      lanes,
+      elementsInCommand: 1,
+    });
     for (let from = 0; from < guessed.decisions.length; from += inOneGo)
       draft.foretell(guessed.decisions.slice(from, from + inOneGo));
     // Told a second time, as something else: what counts is the end.
     const told = new Set(guessed.decisions.map(({ key }) => key));
     draft.foretell(real.decisions.filter(({ key }) => told.has(key)));
-    expect(await draft.finish(real.decisions, [])).toEqual({ code: 0, error: '' });
-    const warm = readRuleset([nft.text()]);
+    const { mark } = marker();
+    expect(await draft.finish(real.decisions, mark)).toEqual({ code: 0, error: '' });
+    expect(nft.given.length).toBeLessThanOrEqual(lanes + 2);
+    const warm = readRuleset([nft.carriedOut()]);
+    warm.sets.get('last-write')?.elements.clear();
     const cold = readRuleset(render(real.node, real.decisions));
     for (const name of draft.ledger.unusedChains()) {
       warm.chains.delete(name);
@@ -75,10 +118,8 @@ property.prop(
   },
 );
 
-test('until it is finished the text stands inside an open brace', async () => {
-  const nft = keeper();
-  const draft = new Draft(nft.start, testNode, allFeatures);
-  expect(() => readRuleset([nft.text()])).toThrow(/the end/);
+/** 40 × 100 Services. */
+async function foretellMany(draft: Draft, each: () => void = () => undefined): Promise<void> {
   for (let at = 0; at < 40; at += 1) {
     draft.foretell(
       Array.from({ length: 100 }, (_, one) =>
@@ -86,10 +127,58 @@ test('until it is finished the text stands inside an open brace', async () => {
       ),
     );
     await new Promise(setImmediate);
-    expect(() => readRuleset([nft.text()])).toThrow(/the end/);
+    each();
   }
-  expect(nft.text()).toContain('add element ip sluice service-ips');
-  await draft.finish([], []);
-  const { sets } = readRuleset([nft.text()]);
+}
+
+const brace = 'table ip sluice {\n';
+
+test('until it is finished every text stands inside an open brace', async () => {
+  const nft = keeper();
+  const draft = new Draft({ start: nft.start, node: testNode, features: allFeatures, lanes: 3 });
+  const open = (): void => {
+    for (const text of nft.given) if (text !== '') expect(text.endsWith(brace)).toBe(true);
+    const [frame = '', ...lanes] = nft.given;
+    for (const lane of lanes)
+      expect(() => readRuleset([frame.slice(0, -brace.length), lane])).toThrow(/the end/);
+    expect(() => readRuleset([frame])).toThrow(/the end/);
+  };
+  await new Promise(setImmediate);
+  open();
+  await foretellMany(draft, open);
+  expect(nft.given).toHaveLength(4);
+  for (const lane of nft.given.slice(1)) expect(lane).toContain('add element ip sluice');
+  await draft.finish([], marker().mark);
+  const { sets } = readRuleset([nft.carriedOut()]);
   expect(sets.get('service-ips')?.elements.size).toBe(0);
 });
+
+test('nothing serves before all the rest is written', async () => {
+  const nft = keeper();
+  const draft = new Draft({ start: nft.start, node: testNode, features: allFeatures, lanes: 2 });
+  await foretellMany(draft);
+  const { mark, marks } = marker();
+  expect(await draft.finish([], mark)).toMatchObject({ code: 0 });
+  const hooked = nft.given.map((text) => text.includes(' hook '));
+  expect(hooked).toEqual([false, false, false, true]);
+  expect(nft.carriedOut().endsWith(nft.given[3] ?? '')).toBe(true);
+  // Each transaction can be told for ours.
+  for (const [index, { name }] of marks.entries()) expect(nft.given[index]).toContain(name);
+  expect(marks).toHaveLength(4);
+});
+
+test.each([
+  ['the frame', 'set cluster-ips'],
+  ['some elements', 'add element ip sluice service-ips'],
+])(
+  'where nft refuses %s, nothing ever serves, and only the refused mark is forgotten',
+  async (_what, words) => {
+    const nft = keeper((text) => text.includes(words));
+    const draft = new Draft({ start: nft.start, node: testNode, features: allFeatures, lanes: 2 });
+    await foretellMany(draft);
+    const { mark, marks } = marker();
+    expect(await draft.finish([], mark)).toMatchObject({ code: 1 });
+    expect(nft.carriedOut()).not.toContain(' hook ');
+    for (const { name, forgotten } of marks) expect(nft.carriedOut().includes(name)).toBe(!forgotten);
+  },
+);

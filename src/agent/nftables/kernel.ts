@@ -53,9 +53,11 @@ export class TableKernel {
     draft: Draft,
     decisions: readonly Decision[],
   ): Promise<{ readonly taken: boolean; readonly error: string }> {
-    const mark = this.#marks.next();
-    const { code, error } = await draft.finish(decisions, markCommands(tableText(draft.shape), mark));
-    if (code !== 0) this.#marks.forget(mark);
+    const table = tableText(draft.shape);
+    const { code, error } = await draft.finish(decisions, () => {
+      const mark = this.#marks.next();
+      return { lines: markCommands(table, mark), forget: () => this.#marks.forget(mark) };
+    });
     return { taken: code === 0, error };
   }
 

@@ -79,13 +79,20 @@ export function* wholeTable(
 ): Generator<string, number> {
   const text = new TableText(shape, ledger, onRefused);
   yield* text.head();
-  yield* text.take(decisions);
+  for (const piece of text.take(decisions)) yield piece.text;
+  for (const piece of text.rest()) yield piece.text;
   yield* text.tail();
   return text.operations;
 }
 
+/** Elements of different pieces know nothing of each other; what they lead to stands in the frame. */
+export interface Piece {
+  readonly of: 'frame' | 'elements';
+  readonly text: string;
+}
+
 /**
- * The text of a whole table, part by part: the head, decisions as often as there are some, the tail.
+ * The text of a whole table, part by part: the head, decisions as often as there are some, the rest of them, the tail.
  *
  * Hooked chains come last: should a reader stop half-way, nothing half-loaded serves.
  */
@@ -94,13 +101,20 @@ export class TableText {
   readonly #table: string;
   readonly #ledger: Ledger;
   readonly #onRefused: (refused: Quarantined) => void;
+  readonly #inCommand: number;
   /** Elements that wait until there are enough of their set for a command. */
   readonly #waiting = new Map<string, string[]>();
   /** Chains that they lead to. */
   readonly #declared: string[] = [];
   #operations: number;
 
-  constructor(shape: TableShape, ledger: Ledger, onRefused: (refused: Quarantined) => void) {
+  constructor(
+    shape: TableShape,
+    ledger: Ledger,
+    onRefused: (refused: Quarantined) => void,
+    inCommand = elementsInCommand,
+  ) {
+    this.#inCommand = inCommand;
     this.#shape = shape;
     this.#table = tableText(shape);
     this.#ledger = ledger;
@@ -124,8 +138,8 @@ export class TableText {
     }
   }
 
-  /** Ends with the end of a command that adds elements, or yields nothing. */
-  *take(decisions: Iterable<Decision>): Generator<string> {
+  /** Each piece ends with the end of a command. */
+  *take(decisions: Iterable<Decision>): Generator<Piece> {
     for (const decision of decisions) {
       try {
         this.#ledger.adopt(decision, undefined, this.#tell);
@@ -133,18 +147,21 @@ export class TableText {
         this.#onRefused({ key: decision.key, message: asSluiceError(error).message });
       }
       for (const [set, items] of this.#waiting)
-        if (items.length >= elementsInCommand) yield* this.#flush(set, items);
+        if (items.length >= this.#inCommand) yield* this.#flush(set, items);
     }
   }
 
   /** What was taken and still waits. */
-  *rest(): Generator<string> {
+  *rest(): Generator<Piece> {
     for (const [set, items] of this.#waiting) yield* this.#flush(set, items);
   }
 
-  /** Another decision in the place of one that was taken, or none. @throws SluiceError where it cannot be written. */
+  /**
+   * Another decision in the place of one that was taken, or none; after what was taken is in the text.
+   *
+   * @throws SluiceError where it cannot be written.
+   */
   *correct(wishes: readonly Wish[]): Generator<string> {
-    yield* this.rest();
     const plan = this.#ledger.plan(wishes);
     for (const line of commands(this.#table, plan.transaction)) yield `${line}\n`;
     plan.commit();
@@ -152,7 +169,6 @@ export class TableText {
   }
 
   *tail(): Generator<string> {
-    yield* this.rest();
     // The chain that base chains refer to is there even while no decision leads to it.
     for (const chain of this.#ledger.missing(refuse)) {
       this.#ledger.markPresent(chain.name);
@@ -175,9 +191,11 @@ export class TableText {
     }
   };
 
-  *#flush(set: string, items: string[]): Generator<string> {
-    for (const line of this.#declared.splice(0)) yield `${line}\n`;
-    for (const line of elementCommands('add', this.#table, set, items)) yield `${line}\n`;
+  *#flush(set: string, items: string[]): Generator<Piece> {
+    const declared = this.#declared.splice(0);
+    if (declared.length > 0) yield { of: 'frame', text: `${declared.join('\n')}\n` };
+    for (const line of elementCommands('add', this.#table, set, items))
+      yield { of: 'elements', text: `${line}\n` };
     this.#operations += items.length;
     items.length = 0;
   }
