@@ -6,10 +6,15 @@ import { readFrom, readTo } from '../agent/answers/question.ts';
 import { generalRules, relevantRules } from '../agent/answers/relevant.ts';
 import { resolve, type Picture } from '../agent/answers/resolve.ts';
 import type { AnswerParts } from '../agent/answers/packet-answer.ts';
+import { notServed } from '../agent/decide/service.ts';
+import { serviceProblems } from '../agent/decide/service-check.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
+import { viewNode } from '../agent/decide/view.ts';
 import { systemSpawn, toolRunner, type RunTool } from '../agent/tool.ts';
+import { unknownOwn } from '../core/annotations.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { IpFamily, NodeObject } from '../core/objects.ts';
+import type { IpFamily, NodeObject, ServiceObject } from '../core/objects.ts';
+import type { Problem } from '../core/problems.ts';
 import { accessFlags, connectBy } from './access.ts';
 import { askedChoice, decisionFlags } from './agent-flags.ts';
 import type { AgentChoice } from './agent-flags.ts';
@@ -145,6 +150,16 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
       : packetText(document, (style, text) => paint(shell, style, text)),
   );
   return trace === null || trace.confirmed ? exit.ok : exit.problem;
+}
+
+/**
+ * What the agents tell of a Service that no controller serves; where they do not serve it either, what nobody knows.
+ */
+export function agentSays(service: ServiceObject, flags: PacketFlags): readonly Problem[] {
+  const view = viewNode(undefined, settingsFor(askedChoice(flags, flags.node).choice));
+  return notServed(service, view) === undefined
+    ? serviceProblems(service, view)
+    : unknownOwn(service.annotations);
 }
 
 async function fromCluster(

@@ -31,7 +31,7 @@ import { allProviders, startProviders, usualSettings } from './providers.ts';
 import type { Door } from '../controller/door.ts';
 import type { LocalDoor } from './local-cluster.ts';
 import { openDoor, openLocalDoor } from './picture.ts';
-import { explainPacket, packetFlags } from './explain-packet.ts';
+import { agentSays, explainPacket, packetFlags } from './explain-packet.ts';
 import { configFlag, loadSettings } from './settings.ts';
 import { paint } from './shell.ts';
 import { command, exit } from './table.ts';
@@ -159,7 +159,8 @@ export const explainCommand = command({
         slices,
         events,
         claim: options.claim,
-        problems: said.problems,
+        problems:
+          said.provider === undefined ? [...said.problems, ...agentSays(service, flags)] : said.problems,
         excluded: nodes.length > 0 ? said.excluded : [],
         plan: fresh === undefined ? undefined : plannedSteps(fresh),
         unread,
