@@ -4,6 +4,7 @@ import { readAddresses } from '../agent/addresses.ts';
 import { answerPacket } from '../agent/answers/packet-answer.ts';
 import { readFrom, readTo } from '../agent/answers/question.ts';
 import { generalRules, relevantRules } from '../agent/answers/relevant.ts';
+import { backendMet } from '../agent/answers/trace.ts';
 import { resolve, type Picture } from '../agent/answers/resolve.ts';
 import type { AnswerParts } from '../agent/answers/packet-answer.ts';
 import { notServed } from '../agent/decide/service.ts';
@@ -55,7 +56,7 @@ export const packetFlags = {
   },
   trace: {
     kind: 'boolean',
-    help: 'With --from and --to, as root on the node, nftables: send one real packet and print what the kernel does with it',
+    help: 'With --from and --to, as root on the node: send one real packet and print what the kernel does with it; needs the program nft, and nftables or iptables-nft',
   },
   netns: {
     kind: 'string',
@@ -77,6 +78,9 @@ export type PacketFlags = FlagValues<typeof explainPacketFlags> & {
   readonly output: string;
 };
 
+const withoutTrace =
+  '--trace reads what nf_tables says, and the rules of iptables-legacy are not there. The kernel tells of them in its log alone: put a rule with the target TRACE for the packet into table raw (iptables-legacy -t raw -I PREROUTING or OUTPUT), read dmesg, and take it out again; sluice verify says whether the rules are as decided';
+
 /** @returns exit 0 where the answer could be given (and a trace confirms it), 1 where not, 64 for a wrong command line. */
 export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<number> {
   const from = readFrom(flags.from ?? '');
@@ -96,9 +100,7 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
     ...(flags.trace && flags.filename.length > 0
       ? ['--trace asks the kernel of a node, and -f is about files; leave one of them away']
       : []),
-    ...(flags.trace && choice.backend === 'iptables'
-      ? ['--trace works with the nftables backend; for iptables use its TRACE target by hand']
-      : []),
+    ...(flags.trace && choice.variant === 'legacy' ? [withoutTrace] : []),
     ...mistakes,
   ];
   if (wrong.length > 0 || 'mistake' in from || 'mistake' in to) {
@@ -130,6 +132,14 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
       `--trace sends a packet on the node itself, and this machine is not ${resolved.nodeName} (it has none of its addresses); run it there`,
       { code: 'NotOnNode' },
     );
+  if (flags.trace && settings.backend === 'iptables' && choice.variant === 'auto') {
+    const { detectVariant } = await import('../agent/iptables/detect.ts');
+    const { variant, reason } = await detectVariant(systemSpawn, resolved.packet.family);
+    if (variant === 'legacy')
+      throw new SluiceError('invalid', `this node uses iptables-legacy (${reason}): ${withoutTrace}`, {
+        code: 'CannotTrace',
+      });
+  }
   const { tracePacket } = await import('../agent/answers/trace-run.ts');
   const trace = flags.trace
     ? await tracePacket({
@@ -143,7 +153,19 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
         say: shell.err,
       })
     : null;
-  const document: PacketDocument = { ...answer, trace, sources: here ? await sourcesOf(answer, run) : {} };
+  const met = trace === null ? undefined : backendMet(trace.steps);
+  const document: PacketDocument = {
+    ...answer,
+    notes:
+      met === undefined || met === answer.backend
+        ? answer.notes
+        : [
+            ...answer.notes,
+            `the rules of this node are of the backend ${met}: give --backend ${met}, as its agent has it, to see which serve the packet`,
+          ],
+    trace,
+    sources: here ? await sourcesOf(answer, run) : {},
+  };
   shell.out(
     flags.output === 'json'
       ? `${JSON.stringify(document, undefined, 2)}\n`

@@ -133,7 +133,7 @@ function traceLines(trace: TraceReport, paint: Paint): readonly string[] {
     head,
     ...trace.steps.map(
       ({ table, chain, text, verdict }) =>
-        `  ${table} ${chain}  ${text}${verdict === '' ? '' : `  → ${verdict}`}`,
+        `  ${table} ${chain}  ${text.replace(`-A ${chain} `, '')}${verdict === '' ? '' : `  → ${verdict}`}`,
     ),
   ];
 }
