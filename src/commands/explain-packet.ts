@@ -85,7 +85,7 @@ const withoutTrace =
 export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<number> {
   const from = readFrom(flags.from ?? '');
   const to = readTo(flags.to ?? '');
-  const { choice, mistakes } = askedChoice(flags, flags.node);
+  const { choice: given, mistakes } = askedChoice(flags, flags.node);
   const wrong = [
     ...(flags.from === undefined
       ? ['--to needs --from WHO: an address, pod/NAME, or node']
@@ -100,7 +100,7 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
     ...(flags.trace && flags.filename.length > 0
       ? ['--trace asks the kernel of a node, and -f is about files; leave one of them away']
       : []),
-    ...(flags.trace && choice.variant === 'legacy' ? [withoutTrace] : []),
+    ...(flags.trace && given.variant === 'legacy' ? [withoutTrace] : []),
     ...mistakes,
   ];
   if (wrong.length > 0 || 'mistake' in from || 'mistake' in to) {
@@ -117,13 +117,14 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
   const machine: ReadonlySet<string> = offline ? new Set() : await readAddresses(run);
   // Whoever holds the node's first address is that node.
   const isHere = (node: NodeObject | undefined): boolean => machine.has(node?.internalIPs[0] ?? '');
-  const settings = settingsFor(choice);
   const resolved = resolve({ ...asked, interface: flags.interface }, picture, {
     ownName: offline ? undefined : (picture.nodes.find(isHere)?.name ?? hostname().toLowerCase()),
     addressesOf: (node) => (isHere(node) ? machine : fromObject(node)),
-    settings,
+    settings: settingsFor(given),
   });
   const here = isHere(resolved.node);
+  const choice = here ? await asInKernel(given) : given;
+  const settings = settingsFor(choice);
   const parts = answerPacket(resolved, picture, settings);
   const answer = { ...parts.answer, rules: await rulesOf(parts, choice, resolved.packet) };
   if (flags.trace && !here)
@@ -132,14 +133,10 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
       `--trace sends a packet on the node itself, and this machine is not ${resolved.nodeName} (it has none of its addresses); run it there`,
       { code: 'NotOnNode' },
     );
-  if (flags.trace && settings.backend === 'iptables' && choice.variant === 'auto') {
-    const { detectVariant } = await import('../agent/iptables/detect.ts');
-    const { variant, reason } = await detectVariant(systemSpawn, resolved.packet.family);
-    if (variant === 'legacy')
-      throw new SluiceError('invalid', `this node uses iptables-legacy (${reason}): ${withoutTrace}`, {
-        code: 'CannotTrace',
-      });
-  }
+  if (flags.trace && choice.variant === 'legacy')
+    throw new SluiceError('invalid', `the rules of this node are of iptables-legacy: ${withoutTrace}`, {
+      code: 'CannotTrace',
+    });
   const { tracePacket } = await import('../agent/answers/trace-run.ts');
   const trace = flags.trace
     ? await tracePacket({
@@ -175,13 +172,28 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
 }
 
 /**
- * What the agents tell of a Service that no controller serves; where they do not serve it either, what nobody knows.
+ * Whether the agents serve a Service that no controller does, and what they tell of it; where they do not serve it
+ * either, what nobody knows.
  */
-export function agentSays(service: ServiceObject, flags: PacketFlags): readonly Problem[] {
+export function agentSays(
+  service: ServiceObject,
+  flags: PacketFlags,
+): { readonly serve: boolean; readonly problems: readonly Problem[] } {
   const view = viewNode(undefined, settingsFor(askedChoice(flags, flags.node).choice));
   return notServed(service, view) === undefined
-    ? serviceProblems(service, view)
-    : unknownOwn(service.annotations);
+    ? { serve: true, problems: serviceProblems(service, view) }
+    : { serve: false, problems: unknownOwn(service.annotations) };
+}
+
+/** The backend and variant whose rules this node has, where the flags leave that open and it can be looked at. */
+async function asInKernel(choice: AgentChoice): Promise<AgentChoice> {
+  if (choice.variant !== 'auto' || choice.backend === 'nftables' || process.getuid?.() !== 0) return choice;
+  const { rulesInKernel } = await import('./agent-backends.ts');
+  const there = await rulesInKernel(systemSpawn).catch(() => []);
+  const found = there.find(({ backend }) => choice.backend === 'auto' || backend === choice.backend);
+  return found === undefined
+    ? choice
+    : { ...choice, backend: found.backend, variant: found.variant ?? 'auto' };
 }
 
 async function fromCluster(

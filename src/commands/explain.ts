@@ -142,6 +142,7 @@ export const explainCommand = command({
             )
           : undefined;
       const said = fresh ?? (await preview(context, service, false, abort.signal));
+      const agents = said.provider === undefined ? agentSays(service, flags) : undefined;
       const isLocal = isOfLocalMode(service, options);
       const laptop = isLocal ? await readLaptop(service, shell.env) : undefined;
       const inCluster = isLocal && laptop === undefined;
@@ -159,8 +160,8 @@ export const explainCommand = command({
         slices,
         events,
         claim: options.claim,
-        problems:
-          said.provider === undefined ? [...said.problems, ...agentSays(service, flags)] : said.problems,
+        problems: agents === undefined ? said.problems : [...said.problems, ...agents.problems],
+        ...(agents?.serve === true ? { byAgents: true } : {}),
         excluded: nodes.length > 0 ? said.excluded : [],
         plan: fresh === undefined ? undefined : plannedSteps(fresh),
         unread,

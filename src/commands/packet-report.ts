@@ -128,7 +128,7 @@ function where({ node }: AnsweredEndpoint): string {
 function traceLines(trace: TraceReport, paint: Paint): readonly string[] {
   const head = trace.confirmed
     ? `  ${paint('green', 'confirmed')}  ${trace.summary}`
-    : `  ${paint('red', 'not as decided')}  ${trace.summary}`;
+    : `  ${paint('red', trace.steps.length === 0 ? 'not found out' : 'not as decided')}  ${trace.summary}`;
   return [
     head,
     ...trace.steps.map(

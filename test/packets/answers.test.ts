@@ -323,22 +323,27 @@ describe('explain --trace where something is amiss', () => {
       /--trace reads what nf_tables says.*TRACE.*dmesg/u,
     );
     await written(kinds[2][1]);
-    expect(await refused(['--node=n1', '--backend=iptables'])).toMatch(
-      /this node uses iptables-legacy \(it holds our chains already\).*dmesg/u,
-    );
+    for (const args of [[], ['--backend=iptables']])
+      expect(await refused(['--node=n1', ...args])).toMatch(
+        /rules of this node are of iptables-legacy.*dmesg/u,
+      );
   });
 
-  test('with the flags of the other backend says which one the node has', async () => {
+  test('without flags it finds the backend of the node, and with those of another says so', async () => {
     await written(kinds[1][1]);
-    const { code, stdout } = await sluice(
+    const line = [
       'explain',
       '--from=node',
       '--to=svc/web',
       '--node=n1',
       '--trace',
       `--kubeconfig=${cluster.kubeconfig}`,
-    );
-    expect([code, stdout]).toEqual([
+    ];
+    const found = await sluice(...line);
+    expect([found.code, found.stdout]).toEqual([0, expect.stringContaining('Served by (iptables)')]);
+    expect(found.stdout).not.toContain('note:');
+    const wrong = await sluice(...line, '--backend=nftables');
+    expect([wrong.code, wrong.stdout]).toEqual([
       0,
       expect.stringContaining('note: the rules of this node are of the backend iptables'),
     ]);
