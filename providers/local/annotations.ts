@@ -2,16 +2,12 @@
  * The annotations that the provider reads: our own words, and those of MetalLB as its users write them, under its
  * present prefix and under the old one. The reference page is made from this table.
  */
+import { localAnnotation } from '../../src/core/local-annotations.ts';
 import type { AnnotationDoc } from '../../src/core/provider.ts';
 
 const served = { status: 'served', note: '' } as const;
 
-export const ownKeys = {
-  addresses: 'sluice.dev/addresses',
-  pool: 'sluice.dev/address-pool',
-  sharing: 'sluice.dev/sharing-key',
-  move: 'sluice.dev/allow-move',
-} as const;
+export const ownKeys = localAnnotation;
 
 /** The present prefix of MetalLB first: where both are written, that one counts. */
 export const metallbPrefixes = ['metallb.io/', 'metallb.universe.tf/'] as const;

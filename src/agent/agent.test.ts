@@ -97,7 +97,7 @@ function bench(resetTcp = false) {
     healthPortFailed: () => undefined,
     found: () => undefined,
     addresses: () => undefined,
-    problem: (_, { message }) => problems.push(message),
+    problems: (_, all) => problems.push(all.map(({ message }) => message).join(' | ')),
     conflict: () => undefined,
   };
   const agent = new Agent({

@@ -12,7 +12,7 @@ import { makeFamily, type Family, type FamilyParts } from './agent-family.ts';
 import type { Backend } from './backend.ts';
 import { forget } from './conntrack/forget.ts';
 import type { CounterRow } from './counters/rows.ts';
-import { serviceProblems } from './decide/service-check.ts';
+import { agentProblems } from './decide/service-check.ts';
 import type { Decision, DecisionChange, NodeDecision } from './decision.ts';
 import type { AgentHearer, Foreteller } from './door.ts';
 import { Foresight } from './foresight.ts';
@@ -145,7 +145,7 @@ export class Agent implements AgentHearer {
     if (after !== undefined) this.#take(after);
     else if (before !== undefined) {
       tracker.deleteService(before.key);
-      this.#problems.delete(before.key);
+      if (this.#problems.delete(before.key)) telemetry.problems(before.key, []);
     }
     const key = after?.key ?? before?.key;
     if (key !== undefined) this.#hear(key, undefined);
@@ -243,11 +243,12 @@ export class Agent implements AgentHearer {
   #take(service: ServiceObject): void {
     const { tracker, telemetry } = this.#options;
     tracker.setService(service);
-    const problems = serviceProblems(service, tracker.view);
-    const told = problems.length === 0 ? '[]' : JSON.stringify(problems);
-    if (told === (this.#problems.get(service.key) ?? '[]')) return;
-    this.#problems.set(service.key, told);
-    for (const problem of problems) telemetry.problem(service.key, problem);
+    const problems = agentProblems(service, tracker.view);
+    const told = problems.length === 0 ? undefined : JSON.stringify(problems);
+    if (told === this.#problems.get(service.key)) return;
+    if (told === undefined) this.#problems.delete(service.key);
+    else this.#problems.set(service.key, told);
+    telemetry.problems(service.key, problems);
   }
 
   #hear(service: ObjectKey, triggeredAt: number | undefined): void {

@@ -150,7 +150,7 @@ test('ten minutes without an API server: rules stay, nothing is written, and wha
       healthPortFailed: nothing,
       found: nothing,
       addresses: nothing,
-      problem: nothing,
+      problems: nothing,
       conflict: nothing,
     },
     soon: (run) => void clock.schedule(0, run),

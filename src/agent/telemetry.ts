@@ -21,8 +21,8 @@ export interface AgentTelemetry {
   healthPortFailed(service: ObjectKey, address: string, port: number, error: SluiceError): void;
   found(finding: Finding & { readonly service?: ObjectKey }): void;
   addresses(count: number): void;
-  /** Something that a Service says cannot be done as it says it. */
-  problem(service: ObjectKey, problem: Problem): void;
+  /** All that a Service says and that cannot be done as it says it, whenever that is something else; none any more. */
+  problems(service: ObjectKey, problems: readonly Problem[]): void;
   /** Two Services ask for one destination. */
   conflict(conflict: Conflict): void;
 }

@@ -144,3 +144,17 @@ spec:
     /^sluice: --service-cidr: 10\.244\.0\.0\/24 shares addresses with the pod range/u,
   );
 });
+
+test('an annotation that nobody knows is noted with the one that was meant', async () => {
+  const misspelt = join(folder, 'misspelt.yaml');
+  const text = world.replace(
+    'namespace: default, labels',
+    "namespace: default, annotations: { sluice.dev/wieghts: 'default=2' }, labels",
+  );
+  writeFileSync(misspelt, text);
+  const { code, out, err } = await dryRun('-f', misspelt);
+  expect([code, out]).toEqual([0, expect.stringContaining('table ip sluice')]);
+  expect(err).toContain(
+    'default/web: metadata.annotations["sluice.dev/wieghts"]: this annotation is not known and has no effect; did you mean "sluice.dev/weights"?',
+  );
+});

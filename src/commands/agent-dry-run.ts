@@ -79,7 +79,8 @@ export async function dryRun(flags: AgentFlags, choice: AgentChoice, shell: Shel
     const { quarantined } = await backend.replace(nodeDecision, own);
     await backend.close();
     for (const { key, message } of quarantined) note(`${key} would be left out: ${message}`);
-    shell.out(`# ${settings.backend}, ${family}, node ${settings.nodeName}: ${own.length} Service ports\n`);
+    const ports = `${own.length} Service ${own.length === 1 ? 'port' : 'ports'}`;
+    shell.out(`# ${settings.backend}, ${family}, node ${settings.nodeName}: ${ports}\n`);
     shell.out(recorder.text());
     if (flags.counters === 'off') continue;
     shell.out(`# counters, ${family}: ${flags.counters}\n`);

@@ -10,13 +10,11 @@ import type { IpFamily, NodeName, ObjectKey, ServiceObject } from '../core/objec
 import type { ReasonCode } from '../core/reasons.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Clock, Random } from '../core/clock.ts';
-import { describeProblem } from '../core/problems.ts';
+import { listProblems } from '../core/problems.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { PendingChanges } from './pending-changes.ts';
-
-/** Within this time all nodes have said what all of them see. */
-const spreadMs = 10_000;
+import { ToldByAll } from './told-by-all.ts';
 
 export interface AgentTelemetryParts {
   readonly log: Log;
@@ -35,7 +33,8 @@ export interface AgentTelemetryParts {
 export function agentTelemetry(
   parts: AgentTelemetryParts,
 ): AgentTelemetry & { counters(event: CounterReport): void } {
-  const { log, metrics, events, clock, random, backend, node, service, pending, stop } = parts;
+  const { log, metrics, events, clock, backend, node, service, pending } = parts;
+  const byAll = new ToldByAll(parts);
 
   const onService = (
     key: ObjectKey,
@@ -46,15 +45,6 @@ export function agentTelemetry(
   ): void => {
     const object = service(key);
     if (object) events.event(object, { type, reason, action, note: `node ${node.name}: ${note}` });
-  };
-  /** Every node sees this and says the same: one event, and not all nodes at once. */
-  const onServiceByAll = (key: ObjectKey, reason: ReasonCode, action: string, note: string): void => {
-    const cancel = clock.schedule(random() * spreadMs, () => {
-      stop?.removeEventListener('abort', cancel);
-      const object = service(key);
-      if (object) events.event(object, { type: 'Warning', reason, action, note, shared: true });
-    });
-    stop?.addEventListener('abort', cancel, { once: true });
   };
   const onNode = (reason: ReasonCode, action: string, note: string): void => {
     const uid = node.uid();
@@ -218,17 +208,25 @@ export function agentTelemetry(
 
     addresses: (count) => log.info('addresses of the node read', { count }),
 
-    problem: (key, problem) => {
-      const { severity, reason, field, message, cure } = problem;
-      const fields = { service: key, reason, field, cure };
-      if (severity === 'error') log.error(message, fields);
-      else log.warn(message, fields);
-      onServiceByAll(key, reason, 'ReadService', describeProblem(problem));
+    problems: (key, problems) => {
+      for (const { severity, reason, field, message, cure } of problems) {
+        const fields = { service: key, reason, field, cure };
+        if (severity === 'error') log.error(message, fields);
+        else log.warn(message, fields);
+      }
+      const topic = `problems ${key}`;
+      const first = problems.find(({ severity }) => severity === 'error') ?? problems[0];
+      if (first === undefined) byAll.withdraw(topic);
+      else {
+        const note = listProblems(problems);
+        byAll.say(topic, key, { type: 'Warning', reason: first.reason, action: 'ReadService', note });
+      }
     },
 
     conflict: ({ reason, winner, loser, message }) => {
       log.warn(message, { reason, winner, loser });
-      onServiceByAll(serviceOf(loser), reason, 'Claim', message);
+      const note = { type: 'Warning', reason, action: 'Claim', note: message } as const;
+      byAll.say(`conflict ${loser} ${message}`, serviceOf(loser), note);
     },
   };
 }

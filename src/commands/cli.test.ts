@@ -166,6 +166,7 @@ describe('mistakes', () => {
   test.each<[string, string]>([
     ['plna', 'there is no command "plna"; did you mean plan?'],
     ['--confg=x', 'there is no flag "--confg=x"'],
+    ['plan --workers-count=3', '--workers-count is not a flag of this command; did you mean --workers?'],
     ['plan --workrs=3', '--workrs is not a flag of this command; did you mean --workers?'],
     ['plan --zzzzzz', '--zzzzzz is not a flag of this command; see --help for those that exist'],
     ['plan --workers=65', '--workers is "65"; it must be a whole number from 1 to 64'],

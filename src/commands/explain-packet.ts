@@ -4,12 +4,18 @@ import { readAddresses } from '../agent/addresses.ts';
 import { answerPacket } from '../agent/answers/packet-answer.ts';
 import { readFrom, readTo } from '../agent/answers/question.ts';
 import { generalRules, relevantRules } from '../agent/answers/relevant.ts';
+import { backendMet } from '../agent/answers/trace.ts';
 import { resolve, type Picture } from '../agent/answers/resolve.ts';
 import type { AnswerParts } from '../agent/answers/packet-answer.ts';
+import { notServed } from '../agent/decide/service.ts';
+import { serviceProblems } from '../agent/decide/service-check.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
+import { viewNode } from '../agent/decide/view.ts';
 import { systemSpawn, toolRunner, type RunTool } from '../agent/tool.ts';
+import { unknownOwn } from '../core/annotations.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { IpFamily, NodeObject } from '../core/objects.ts';
+import type { IpFamily, NodeObject, ServiceObject } from '../core/objects.ts';
+import type { Problem } from '../core/problems.ts';
 import { accessFlags, connectBy } from './access.ts';
 import { askedChoice, decisionFlags } from './agent-flags.ts';
 import type { AgentChoice } from './agent-flags.ts';
@@ -50,7 +56,7 @@ export const packetFlags = {
   },
   trace: {
     kind: 'boolean',
-    help: 'With --from and --to, as root on the node, nftables: send one real packet and print what the kernel does with it',
+    help: 'With --from and --to, as root on the node: send one real packet and print what the kernel does with it; needs the program nft, and nftables or iptables-nft',
   },
   netns: {
     kind: 'string',
@@ -72,11 +78,14 @@ export type PacketFlags = FlagValues<typeof explainPacketFlags> & {
   readonly output: string;
 };
 
+const withoutTrace =
+  '--trace reads what nf_tables says, and the rules of iptables-legacy are not there. The kernel tells of them in its log alone: put a rule with the target TRACE for the packet into table raw (iptables-legacy -t raw -I PREROUTING or OUTPUT), read dmesg, and take it out again; sluice verify says whether the rules are as decided';
+
 /** @returns exit 0 where the answer could be given (and a trace confirms it), 1 where not, 64 for a wrong command line. */
 export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<number> {
   const from = readFrom(flags.from ?? '');
   const to = readTo(flags.to ?? '');
-  const { choice, mistakes } = askedChoice(flags, flags.node);
+  const { choice: given, mistakes } = askedChoice(flags, flags.node);
   const wrong = [
     ...(flags.from === undefined
       ? ['--to needs --from WHO: an address, pod/NAME, or node']
@@ -91,9 +100,7 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
     ...(flags.trace && flags.filename.length > 0
       ? ['--trace asks the kernel of a node, and -f is about files; leave one of them away']
       : []),
-    ...(flags.trace && choice.backend === 'iptables'
-      ? ['--trace works with the nftables backend; for iptables use its TRACE target by hand']
-      : []),
+    ...(flags.trace && given.variant === 'legacy' ? [withoutTrace] : []),
     ...mistakes,
   ];
   if (wrong.length > 0 || 'mistake' in from || 'mistake' in to) {
@@ -110,13 +117,14 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
   const machine: ReadonlySet<string> = offline ? new Set() : await readAddresses(run);
   // Whoever holds the node's first address is that node.
   const isHere = (node: NodeObject | undefined): boolean => machine.has(node?.internalIPs[0] ?? '');
-  const settings = settingsFor(choice);
   const resolved = resolve({ ...asked, interface: flags.interface }, picture, {
     ownName: offline ? undefined : (picture.nodes.find(isHere)?.name ?? hostname().toLowerCase()),
     addressesOf: (node) => (isHere(node) ? machine : fromObject(node)),
-    settings,
+    settings: settingsFor(given),
   });
   const here = isHere(resolved.node);
+  const choice = here ? await asInKernel(given) : given;
+  const settings = settingsFor(choice);
   const parts = answerPacket(resolved, picture, settings);
   const answer = { ...parts.answer, rules: await rulesOf(parts, choice, resolved.packet) };
   if (flags.trace && !here)
@@ -125,6 +133,10 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
       `--trace sends a packet on the node itself, and this machine is not ${resolved.nodeName} (it has none of its addresses); run it there`,
       { code: 'NotOnNode' },
     );
+  if (flags.trace && choice.variant === 'legacy')
+    throw new SluiceError('invalid', `the rules of this node are of iptables-legacy: ${withoutTrace}`, {
+      code: 'CannotTrace',
+    });
   const { tracePacket } = await import('../agent/answers/trace-run.ts');
   const trace = flags.trace
     ? await tracePacket({
@@ -138,13 +150,50 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
         say: shell.err,
       })
     : null;
-  const document: PacketDocument = { ...answer, trace, sources: here ? await sourcesOf(answer, run) : {} };
+  const met = trace === null ? undefined : backendMet(trace.steps);
+  const document: PacketDocument = {
+    ...answer,
+    notes:
+      met === undefined || met === answer.backend
+        ? answer.notes
+        : [
+            ...answer.notes,
+            `the rules of this node are of the backend ${met}: give --backend ${met}, as its agent has it, to see which serve the packet`,
+          ],
+    trace,
+    sources: here ? await sourcesOf(answer, run) : {},
+  };
   shell.out(
     flags.output === 'json'
       ? `${JSON.stringify(document, undefined, 2)}\n`
       : packetText(document, (style, text) => paint(shell, style, text)),
   );
   return trace === null || trace.confirmed ? exit.ok : exit.problem;
+}
+
+/**
+ * Whether the agents serve a Service that no controller does, and what they tell of it; where they do not serve it
+ * either, what nobody knows.
+ */
+export function agentSays(
+  service: ServiceObject,
+  flags: PacketFlags,
+): { readonly serve: boolean; readonly problems: readonly Problem[] } {
+  const view = viewNode(undefined, settingsFor(askedChoice(flags, flags.node).choice));
+  return notServed(service, view) === undefined
+    ? { serve: true, problems: serviceProblems(service, view) }
+    : { serve: false, problems: unknownOwn(service.annotations) };
+}
+
+/** The backend and variant whose rules this node has, where the flags leave that open and it can be looked at. */
+async function asInKernel(choice: AgentChoice): Promise<AgentChoice> {
+  if (choice.variant !== 'auto' || choice.backend === 'nftables' || process.getuid?.() !== 0) return choice;
+  const { rulesInKernel } = await import('./agent-backends.ts');
+  const there = await rulesInKernel(systemSpawn).catch(() => []);
+  const found = there.find(({ backend }) => choice.backend === 'auto' || backend === choice.backend);
+  return found === undefined
+    ? choice
+    : { ...choice, backend: found.backend, variant: found.variant ?? 'auto' };
 }
 
 async function fromCluster(

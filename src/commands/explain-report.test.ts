@@ -69,6 +69,27 @@ describe('the verdict', () => {
       'Set spec.type to LoadBalancer',
     ],
     [
+      'the type is another, and the node agents carry it',
+      input({ type: 'NodePort', finalizers: [] }, { byAgents: true }),
+      'For the node agents: its type, NodePort, asks for no balancer',
+      '',
+    ],
+    [
+      'the node agents carry it, and warn',
+      input(
+        { type: 'ClusterIP', finalizers: [] },
+        { byAgents: true, problems: [{ ...typo, severity: 'warning' }] },
+      ),
+      'For the node agents: its type, ClusterIP, asks for no balancer, with one warning: see Problems',
+      '',
+    ],
+    [
+      'the node agents carry it, and cannot as it is written',
+      input({ type: 'ClusterIP', finalizers: [] }, { byAgents: true, problems: [typo] }),
+      'metadata.annotations["a"]: "x" is not a number',
+      'write a number',
+    ],
+    [
       'the class is another: the type is not at fault',
       input({ loadBalancerClass: 'example.com/lb', finalizers: [] }),
       'Not for this controller: its class is "example.com/lb"',
@@ -120,7 +141,7 @@ describe('the verdict', () => {
   ])('%s', (_, given, verdict, cure) => {
     const explained = explanation(given);
     expect([explained.verdict, explained.cure]).toEqual([verdict, cure]);
-    expect(explained.ok).toBe(/^(All is well|Reachable)/u.test(verdict));
+    expect(explained.ok).toBe(/^(All is well|Reachable|For the node agents)/u.test(verdict));
   });
 
   test('passes over conditions of others, and reasons that it does not know', () => {

@@ -47,6 +47,8 @@ export interface ExplainInput {
   readonly laptop?: LaptopStory;
   /** The cluster has no kinds of local mode, so no controller in it can serve the Service. */
   readonly withoutKinds?: boolean;
+  /** No controller serves it, and by its label or their scope the node agents do. */
+  readonly byAgents?: boolean;
 }
 
 export interface Explanation {
@@ -130,11 +132,17 @@ function withAddresses(
 }
 
 function verdictOf(
-  { service, problems, withoutKinds = false }: ExplainInput,
+  { service, problems, withoutKinds = false, byAgents = false }: ExplainInput,
   claim: Claim,
   claimed: string,
   conditions: Explanation['conditions'],
 ): Pick<Explanation, 'verdict' | 'cure' | 'ok'> {
+  const error = problems.find(({ severity }) => severity === 'error');
+  if (claim.kind === 'none' && byAgents && service.type !== 'LoadBalancer') {
+    if (error) return { ok: false, verdict: `${error.field}: ${error.message}`, cure: error.cure };
+    const well = `For the node agents: its type, ${service.type}, asks for no balancer`;
+    return { ok: true, verdict: `${well}${warned(problems)}`, cure: '' };
+  }
   if (claim.kind === 'none')
     return {
       ok: false,
@@ -147,7 +155,6 @@ function verdictOf(
     return { ok: false, verdict: `Being released; waits for the cloud`, cure: '' };
   if (ownAnnotations(service.annotations).settings.paused)
     return { ok: false, verdict: 'Paused by annotation', cure: reasons.Paused.cure };
-  const error = problems.find(({ severity }) => severity === 'error');
   if (error) return { ok: false, verdict: `${error.field}: ${error.message}`, cure: error.cure };
   const blocked = conditions.find(({ status }) => status !== 'True');
   if (blocked)
@@ -166,11 +173,14 @@ function verdictOf(
     };
   }
   const addresses = service.ingress.map((entry) => entry.hostname ?? entry.ip).join(', ');
-  if (problems.length > 0) {
-    const count = problems.length === 1 ? 'one warning' : `${problems.length} warnings`;
-    return { ok: true, verdict: `Reachable at ${addresses}, with ${count}: see Problems`, cure: '' };
-  }
+  if (problems.length > 0)
+    return { ok: true, verdict: `Reachable at ${addresses}${warned(problems)}`, cure: '' };
   return { ok: true, verdict: `All is well: reachable at ${addresses}`, cure: '' };
+}
+
+function warned(problems: readonly Problem[]): string {
+  if (problems.length === 0) return '';
+  return `, with ${problems.length === 1 ? 'one warning' : `${problems.length} warnings`}: see Problems`;
 }
 
 const foreignCures = {

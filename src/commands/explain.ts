@@ -31,7 +31,7 @@ import { allProviders, startProviders, usualSettings } from './providers.ts';
 import type { Door } from '../controller/door.ts';
 import type { LocalDoor } from './local-cluster.ts';
 import { openDoor, openLocalDoor } from './picture.ts';
-import { explainPacket, packetFlags } from './explain-packet.ts';
+import { agentSays, explainPacket, packetFlags } from './explain-packet.ts';
 import { configFlag, loadSettings } from './settings.ts';
 import { paint } from './shell.ts';
 import { command, exit } from './table.ts';
@@ -142,6 +142,7 @@ export const explainCommand = command({
             )
           : undefined;
       const said = fresh ?? (await preview(context, service, false, abort.signal));
+      const agents = said.provider === undefined ? agentSays(service, flags) : undefined;
       const isLocal = isOfLocalMode(service, options);
       const laptop = isLocal ? await readLaptop(service, shell.env) : undefined;
       const inCluster = isLocal && laptop === undefined;
@@ -159,7 +160,8 @@ export const explainCommand = command({
         slices,
         events,
         claim: options.claim,
-        problems: said.problems,
+        problems: agents === undefined ? said.problems : [...said.problems, ...agents.problems],
+        ...(agents?.serve === true ? { byAgents: true } : {}),
         excluded: nodes.length > 0 ? said.excluded : [],
         plan: fresh === undefined ? undefined : plannedSteps(fresh),
         unread,

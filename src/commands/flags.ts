@@ -172,7 +172,8 @@ export function parseFlags(
       if (flag === undefined && negated?.kind === 'boolean' && token.value === undefined) {
         given.set(token.name.slice(3), false);
       } else if (flag === undefined) {
-        const near = suggest(token.name, Object.keys(flags));
+        const near =
+          suggest(token.name, Object.keys(flags)) ?? longerOrShorter(token.name, Object.keys(flags));
         const hint = near === undefined ? 'see --help for those that exist' : `did you mean --${near}?`;
         mistakes.push(`${token.rawName} is not a flag of this command; ${hint}`);
       } else if (flag.kind === 'boolean') {
@@ -195,4 +196,9 @@ export function parseFlags(
     Object.entries(flags).map(([name, flag]) => [name, given.has(name) ? given.get(name) : fallback(flag)]),
   );
   return { values, words, rest, mistakes };
+}
+
+/** `--node-name` where the flag is `--node`, and the other way round. */
+function longerOrShorter(typed: string, known: readonly string[]): string | undefined {
+  return known.find((name) => typed.startsWith(`${name}-`) || name.startsWith(`${typed}-`));
 }

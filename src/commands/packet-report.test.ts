@@ -20,6 +20,13 @@ const text = (...args: Parameters<typeof answer>): string =>
   packetText(answer(...args), (_style, words) => words);
 
 describe('as text', () => {
+  test('an annotation of the Service that nobody knows is a note', () => {
+    const misspelt = testPicture({ annotations: { 'sluice.dev/wieghts': 'default=2' } });
+    expect(text(ask('pod/shop/cart', 'svc/web:80/tcp'), misspelt)).toContain(
+      'note: metadata.annotations["sluice.dev/wieghts"]: this annotation is not known and has no effect; did you mean "sluice.dev/weights"?',
+    );
+  });
+
   test('a pod asks at a cluster IP', () => {
     expect(text(ask('pod/shop/cart', 'svc/web:80/tcp'))).toMatchInlineSnapshot(`
       "10.244.2.9 → 10.96.0.10:80/TCP on node n2 (comes in by an interface)

@@ -128,12 +128,12 @@ function where({ node }: AnsweredEndpoint): string {
 function traceLines(trace: TraceReport, paint: Paint): readonly string[] {
   const head = trace.confirmed
     ? `  ${paint('green', 'confirmed')}  ${trace.summary}`
-    : `  ${paint('red', 'not as decided')}  ${trace.summary}`;
+    : `  ${paint('red', trace.steps.length === 0 ? 'not found out' : 'not as decided')}  ${trace.summary}`;
   return [
     head,
     ...trace.steps.map(
       ({ table, chain, text, verdict }) =>
-        `  ${table} ${chain}  ${text}${verdict === '' ? '' : `  → ${verdict}`}`,
+        `  ${table} ${chain}  ${text.replace(`-A ${chain} `, '')}${verdict === '' ? '' : `  → ${verdict}`}`,
     ),
   ];
 }

@@ -7,7 +7,7 @@ import { asSluiceError, type SluiceError } from '../core/errors.ts';
 import { guard } from '../core/guard.ts';
 import type { ServiceObject } from '../core/objects.ts';
 import { parsed } from '../core/parsed.ts';
-import { hasErrors } from '../core/problems.ts';
+import { hasErrors, listProblems } from '../core/problems.ts';
 import type { AnyProvider } from '../core/provider.ts';
 import type { Outcome } from '../core/queue.ts';
 import { dropConditions } from '../core/conditions.ts';
@@ -15,7 +15,7 @@ import { carryOut, type Context } from './context.ts';
 import type { ServiceMemory } from './memory.ts';
 import { mayHold } from './served.ts';
 import { warnOnce } from './tell.ts';
-import { describeError, isWaiting, listProblems } from './verdict.ts';
+import { describeError, isWaiting } from './verdict.ts';
 
 /** How long to wait before looking again when what blocks the removal is the user's to lift. */
 const blockedMs = 60_000;

@@ -8,7 +8,7 @@
 import type { ConditionDraft, OwnConditionType } from '../core/conditions.ts';
 import type { SluiceError } from '../core/errors.ts';
 import type { Step, Wait } from '../core/plan.ts';
-import { describeProblem, type Problem } from '../core/problems.ts';
+import { listProblems, type Problem } from '../core/problems.ts';
 import type { Address, TargetsReport } from '../core/provider.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import type { EventNote } from './cluster.ts';
@@ -280,10 +280,6 @@ export function describeError({ action, code, message }: SluiceError, named?: st
   const told = action === undefined || action === named || message.includes(action);
   const call = told ? '' : `${action}: `;
   return `${call}${message}${message.includes(code) ? '' : ` (${code})`}`;
-}
-
-export function listProblems(problems: readonly Problem[]): string {
-  return problems.map(describeProblem).join(' | ');
 }
 
 /** A plan in one line: for a condition or an event of a Service in plan-only mode. */

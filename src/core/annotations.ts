@@ -8,6 +8,7 @@
  * The annotations of our own, which every provider serves, are at the end.
  */
 import { agentAnnotationDocs } from './agent-annotations.ts';
+import { localAnnotation } from './local-annotations.ts';
 import { annotationField } from './problems.ts';
 import type { Problem } from './problems.ts';
 import type { AnnotationDoc, ProviderName } from './provider.ts';
@@ -209,6 +210,12 @@ const own = {
 /** The table behind `ownAnnotations`, for the reference page. An empty fallback: the controller's settings decide. */
 export const ownAnnotationDocs: readonly AnnotationDoc[] = Object.values(own);
 
+/** Under our prefix, and read by every provider or by the agent, or written by ourselves. */
+const everywhereKnown: readonly string[] = [
+  ...[...ownAnnotationDocs, ...agentAnnotationDocs].map(({ key }) => key),
+  ...ownMarks,
+];
+
 function doc(word: string, values: string, fallback: string, means: string): AnnotationDoc {
   return { key: `${ownPrefix}${word}`, values, fallback, means, status: 'served', note: '' };
 }
@@ -250,12 +257,20 @@ export function ownAnnotations(
     publish: read(own.publish, oneOf(['active', 'early'])),
     targets: read(own.targets, oneOf(['all-nodes', 'local-nodes'])),
   };
-  const known = [
-    ...[...ownAnnotationDocs, ...agentAnnotationDocs].map(({ key }) => key),
-    ...ownMarks,
-    ...served,
-  ];
-  return { settings, problems: [...problems, ...unknownKeys(annotations, [ownPrefix], known)] };
+  return { settings, problems: [...problems, ...unknownOwn(annotations, served)] };
+}
+
+/**
+ * A warning for each annotation under our own prefix that is not known.
+ *
+ * @param served keys under our prefix that are known besides those that every provider and the agent read; by default
+ * those of all providers, for who does not know which one is at hand.
+ */
+export function unknownOwn(
+  annotations: Readonly<Record<string, string>>,
+  served: readonly string[] = Object.values(localAnnotation),
+): readonly Problem[] {
+  return unknownKeys(annotations, [ownPrefix], [...everywhereKnown, ...served]);
 }
 
 function oneOf<Word extends string>(words: readonly Word[]): (text: string) => Word | undefined {

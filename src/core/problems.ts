@@ -30,3 +30,8 @@ export function annotationField(key: string): string {
 export function describeProblem(problem: Problem): string {
   return `${problem.field}: ${problem.message}; ${problem.cure}`;
 }
+
+/** All of them in one line. */
+export function listProblems(problems: readonly Problem[]): string {
+  return problems.map(describeProblem).join(' | ');
+}

@@ -131,7 +131,7 @@ export const reasons = {
   // ── the user's to mend ──
   InvalidAnnotation: { means: 'An annotation has a value that cannot be used.', cure: 'Correct the value.' },
   UnknownAnnotation: {
-    means: 'An annotation looks like one of the provider but is not known and has no effect.',
+    means: 'An annotation looks like one of ours or of the provider, but is not known and has no effect.',
     cure: 'Correct its spelling or remove it.',
   },
   UnsupportedAnnotation: {

@@ -327,6 +327,21 @@ describe('the agent', () => {
     await serves(agent, 'n1-a');
   });
 
+  test.each(['nft', 'legacy'])('needs NET_RAW as well with iptables-%s, and says so', async (variant) => {
+    await cluster.become([service(), slice('n1-a')]);
+    const args = ['--backend=iptables', `--iptables-variant=${variant}`];
+    const having = (set: string): readonly string[] => [
+      'setpriv',
+      `--bounding-set=-all,${set}`,
+      '--inh-caps=-all',
+      '--no-new-privs',
+    ];
+    const without = await start(args, { through: having('+net_admin') });
+    await until('it says so', async () => (await without.tail(50)).includes('NET_ADMIN and NET_RAW'));
+    await without.stop(5_000);
+    await serves(await start(args, { through: having('+net_admin,+net_raw') }), 'n1-a');
+  });
+
   test('without the right to write it says which capability is missing, and ends', async () => {
     await create(cluster.api, service()).catch(() => undefined);
     const through = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs'];

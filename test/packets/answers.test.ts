@@ -2,8 +2,11 @@
  * The commands that answer on a node, against a real API server, real rules and real packets: `verify` sees what is
  * amiss and changes nothing, `explain --trace` finds in the kernel what it decided.
  */
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { PacketDocument } from '../../src/commands/packet-report.ts';
 import type { Verification } from '../../src/agent/answers/verification.ts';
 import type { Manifest } from '../../src/sandbox/objects.ts';
@@ -39,6 +42,7 @@ afterAll(async () => {
 });
 
 const clusterIP = '10.96.3.7';
+const clusterIP6 = 'fd00:10:96::37';
 
 function service(over: object = {}): Manifest {
   return {
@@ -65,6 +69,16 @@ function slice(...pods: readonly string[]): Manifest {
       nodeName: bed.pod(pod).node,
       conditions: { ready: true },
     })),
+  };
+}
+
+function slice6(pod: string): Manifest {
+  const { address, node } = bed.pod(pod);
+  return {
+    ...slice(),
+    metadata: { namespace: 'default', name: 'web-6', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv6',
+    endpoints: [{ addresses: [address.IPv6], nodeName: node, conditions: { ready: true } }],
   };
 }
 
@@ -148,11 +162,23 @@ test('verify tells a node without rules, a Node that is not there, and a cluster
   expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining('/nowhere')]);
 });
 
-describe('explain --trace', () => {
+/** The backends whose rules the kernel tells of, and the chain by which each begins. */
+const traced = [
+  ['nftables', kinds[0][1], 'services'],
+  ['iptables-nft', kinds[1][1], 'SLUICE-SERVICES'],
+] as const;
+
+describe.each(traced)('explain --trace with %s', (name, backend, begins) => {
   const explain = async (
     ...args: readonly string[]
   ): Promise<PacketDocument & { readonly code: number | undefined }> => {
-    const common = ['--node=n1', `--kubeconfig=${cluster.kubeconfig}`, '--trace', '--output=json'];
+    const common = [
+      '--node=n1',
+      `--kubeconfig=${cluster.kubeconfig}`,
+      ...backend,
+      '--trace',
+      '--output=json',
+    ];
     const { code, stdout, stderr } = await sluice('explain', ...args, ...common);
     if (stdout === '') throw new Error(stderr);
     return { ...(JSON.parse(stdout) as PacketDocument), code };
@@ -163,18 +189,18 @@ describe('explain --trace', () => {
 
   test('a process of the node is delivered to one of the candidates, and nothing is left behind', async () => {
     await cluster.become([service(), slice('n1-a', 'n2-a')]);
-    await written(['--backend=nftables']);
+    await written(backend);
     const answer = await explain('--from=node', '--to=svc/web:80');
     expect(answer.trace).toMatchObject({ confirmed: true });
     expect(answer.code).toBe(0);
     expect(answer.endpoints.map(({ address }) => address)).toContain(answer.trace?.delivered?.address);
-    expect(answer.trace?.steps.map(({ chain }) => chain)).toContain('services');
+    expect(answer.trace?.steps.map(({ chain }) => chain)).toContain(begins);
     expect(await bed.succeed('n1', 'nft', ['list', 'tables'])).not.toContain('sluice-trace');
   });
 
   test('a pod is sent as from its own namespace, and keeps its source where it was decided so', async () => {
     await cluster.become([service(), slice('n2-a')]);
-    await written(['--backend=nftables', '--cluster-cidr=10.244.0.0/16']);
+    await written([...backend, '--cluster-cidr=10.244.0.0/16']);
     const source = bed.pod('n1-b').address.IPv4;
     const answer = await explain(
       `--from=${source}`,
@@ -191,7 +217,7 @@ describe('explain --trace', () => {
 
   test('a client from outside at a node port is masqueraded', async () => {
     await cluster.become([service(), slice('n2-a')]);
-    await written(['--backend=nftables']);
+    await written(backend);
     const source = bed.client('x1').address.IPv4;
     const answer = await explain(`--from=${source}`, '--to=node:30377', from('x1'));
     expect(answer.trace).toMatchObject({
@@ -207,7 +233,7 @@ describe('explain --trace', () => {
     ['drop', { internalTrafficPolicy: 'Local' }, ['n2-a'], 'node'],
   ] as const)('%s is seen', async (outcome, spec, pods, who) => {
     await cluster.become([service(spec), slice(...pods)]);
-    await written(['--backend=nftables']);
+    await written(backend);
     expect(await explain(`--from=${who}`, '--to=svc/web:80')).toMatchObject({
       outcome,
       code: 0,
@@ -217,9 +243,11 @@ describe('explain --trace', () => {
 
   test('rules that do something else are found out', async () => {
     await cluster.become([service(), slice('n1-a')]);
-    const agent = await written(['--backend=nftables']);
+    const agent = await written(backend);
     await agent.stop(5_000);
-    await bed.succeed('n1', 'nft', ['flush', 'map', 'ip', 'sluice', 'service-ips']);
+    const [program, ...rest] =
+      name === 'nftables' ? ['nft', 'flush', 'map', 'ip', 'sluice', 'service-ips'] : harm[name];
+    await bed.succeed('n1', program ?? '', rest);
     expect(await explain('--from=node', '--to=svc/web:80')).toMatchObject({
       code: 1,
       outcome: 'deliver',
@@ -227,16 +255,110 @@ describe('explain --trace', () => {
     });
   });
 
-  test('on another machine it says where to run', async () => {
+  test('a rule of somebody else that drops is named', async () => {
+    await cluster.become([service(), slice('n2-a')]);
+    await written(backend);
+    const rule = ['OUTPUT', '-p', 'tcp', '-m', 'tcp', '--dport', '8080', '-j', 'DROP'];
+    await bed.succeed('n1', 'iptables-nft', ['-A', ...rule]);
+    try {
+      expect(await explain('--from=node', '--to=svc/web:80')).toMatchObject({
+        code: 1,
+        outcome: 'deliver',
+        trace: {
+          confirmed: false,
+          delivered: null,
+          summary: 'it was dropped by ip filter OUTPUT, which is not of sluice',
+          steps: expect.arrayContaining([
+            expect.objectContaining({ text: `-A ${rule.join(' ')}`, verdict: 'drop' }),
+          ]),
+        },
+      });
+    } finally {
+      await bed.succeed('n1', 'iptables-nft', ['-D', ...rule]);
+    }
+  });
+
+  test('a process is followed over IPv6', async () => {
+    const families = {
+      clusterIPs: [clusterIP, clusterIP6],
+      ipFamilyPolicy: 'RequireDualStack',
+      ipFamilies: ['IPv4', 'IPv6'],
+    };
+    await cluster.become([service(families), slice('n1-a'), slice6('n2-a')]);
+    await written(backend);
+    const answer = await explain('--from=node', `--to=[${clusterIP6}]:80`);
+    expect(answer.trace).toMatchObject({
+      confirmed: true,
+      delivered: { address: bed.pod('n2-a').address.IPv6, port: 8080 },
+    });
+    const dnat =
+      name === 'nftables' ? /^dnat|dnat (ip6 )?to/u : /^-A SLUICE-\S+ .*-j DNAT --to-destination \[/u;
+    expect(answer.trace?.steps.map(({ text }) => text)).toContainEqual(expect.stringMatching(dnat));
+  });
+});
+
+describe('explain --trace where something is amiss', () => {
+  const refused = async (args: readonly string[], path?: string): Promise<string> => {
+    const line = [main, 'explain', '--from=node', '--to=svc/web', '--trace', ...args];
+    const { code, stdout, stderr } = await bed.run('n1', 'env', [
+      ...(path === undefined ? [] : [`PATH=${path}`]),
+      process.execPath,
+      ...line,
+      `--kubeconfig=${cluster.kubeconfig}`,
+    ]);
+    expect([code === 0, stdout]).toEqual([false, '']);
+    return stderr;
+  };
+
+  beforeEach(async () => {
     await cluster.become([service(), slice('n1-a')]);
-    const args = [
+  });
+
+  test('on another machine says where to run', async () => {
+    expect(await refused(['--node=n2'])).toContain('this machine is not n2');
+  });
+
+  test('with iptables-legacy says what shows it, also where the node has chosen that', async () => {
+    expect(await refused(['--node=n1', '--backend=iptables', '--iptables-variant=legacy'])).toMatch(
+      /--trace reads what nf_tables says.*TRACE.*dmesg/u,
+    );
+    await written(kinds[2][1]);
+    for (const args of [[], ['--backend=iptables']])
+      expect(await refused(['--node=n1', ...args])).toMatch(
+        /rules of this node are of iptables-legacy.*dmesg/u,
+      );
+  });
+
+  test('without flags it finds the backend of the node, and with those of another says so', async () => {
+    await written(kinds[1][1]);
+    const line = [
+      'explain',
       '--from=node',
       '--to=svc/web',
-      '--node=n2',
-      `--kubeconfig=${cluster.kubeconfig}`,
+      '--node=n1',
       '--trace',
+      `--kubeconfig=${cluster.kubeconfig}`,
     ];
-    const { code, stderr } = await sluice('explain', ...args);
-    expect([code, stderr]).toEqual([1, expect.stringContaining('this machine is not n2')]);
+    const found = await sluice(...line);
+    expect([found.code, found.stdout]).toEqual([0, expect.stringContaining('Served by (iptables)')]);
+    expect(found.stdout).not.toContain('note:');
+    const wrong = await sluice(...line, '--backend=nftables');
+    expect([wrong.code, wrong.stdout]).toEqual([
+      0,
+      expect.stringContaining('note: the rules of this node are of the backend iptables'),
+    ]);
+  });
+
+  test('without the program nft says so', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-path-'));
+    try {
+      const found = (await bed.succeed('n1', 'sh', ['-c', 'command -v ip'])).trim();
+      await symlink(found, join(folder, 'ip'));
+      expect(await refused(['--node=n1', '--backend=iptables', '--iptables-variant=nft'], folder)).toMatch(
+        /needs the program nft.*install nftables.*xtables-monitor --trace/u,
+      );
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });

@@ -23,8 +23,10 @@ export class PacketCluster implements AsyncDisposable {
     this.api = api;
   }
 
-  static async start(): Promise<PacketCluster> {
+  /** @param apiServer with `audit` it writes down every request. */
+  static async start(apiServer: { readonly audit?: boolean } = {}): Promise<PacketCluster> {
     const controlPlane = await startControlPlane({
+      apiServer,
       serviceCidr: `${serviceRange.IPv4},${serviceRange.IPv6}`,
     });
     return new PacketCluster(controlPlane, await connect({ path: controlPlane.kubeconfig }));

@@ -12,11 +12,13 @@ import type {
   ServiceObject,
   TransportProtocol,
 } from '../../core/objects.ts';
+import { describeProblem } from '../../core/problems.ts';
 import { canonical } from '../decide/addresses.ts';
 import { indexDestinations } from '../decide/destinations.ts';
 import { explainEndpoints } from '../decide/explain.ts';
 import type { EndpointReason } from '../decide/explain.ts';
 import { decideNode } from '../decide/node.ts';
+import { serviceProblems } from '../decide/service-check.ts';
 import { notServed } from '../decide/service.ts';
 import type { NotServed } from '../decide/service.ts';
 import type { AgentSettings } from '../decide/settings.ts';
@@ -160,7 +162,12 @@ export function answerPacket(
     endpoints: service === undefined ? [] : endpointsOf(service, picture.slices, evaluation, view),
     others,
     rules: [],
-    notes: [...notes, ...picture.unread, ...(hit === undefined ? [] : unguarded(hit))],
+    notes: [
+      ...notes,
+      ...picture.unread,
+      ...(hit === undefined ? [] : unguarded(hit)),
+      ...(service === undefined ? [] : serviceProblems(service, view).map(describeProblem)),
+    ],
   };
   return { answer, nodeDecision, hit: hit?.decision, evaluation, decisions };
 }

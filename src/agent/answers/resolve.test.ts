@@ -164,6 +164,12 @@ describe('what cannot be asked', () => {
       'there is no Node n12; did you mean n1?',
     ],
     [
+      'a node, and none was read',
+      ask('10.244.1.9', 'svc/web', { node: 'n1' }),
+      testPicture({}, { nodes: [] }),
+      'there is no Node n1; what was read has no Node object at all',
+    ],
+    [
       'no node named',
       ask('198.51.100.7', '10.96.0.10:80'),
       testPicture(),

@@ -157,7 +157,7 @@ function chooseNode(
       near !== undefined
         ? `; did you mean ${near}?`
         : nodes.length === 0
-          ? ''
+          ? '; what was read has no Node object at all'
           : `; there is ${list(nodes.map(({ name }) => name))}`;
     throw mistake('NoSuchNode', `there is no Node ${node}${hint}`);
   }

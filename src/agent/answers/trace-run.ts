@@ -1,7 +1,8 @@
 /**
  * Sends one real packet and listens to what the kernel says of it.
  *
- * Needs root and nftables on the node. The marking table belongs to the `nft` that made it, so the kernel removes it
+ * Needs root and the program nft on the node. The rules of either backend are traced, but for those of iptables-legacy,
+ * which the kernel does not keep in nf_tables. The marking table belongs to the `nft` that made it, so the kernel removes it
  * with that process, however it ends. A source that is neither the node's nor in a named network namespace cannot be
  * sent as; then a packet of its own is waited for.
  */
@@ -11,6 +12,7 @@ import { SluiceError } from '../../core/errors.ts';
 import { parseAddresses } from '../addresses.ts';
 import type { RunTool, Spawn } from '../tool.ts';
 import type { PacketAnswer } from './packet-answer.ts';
+import { iptablesTexts } from './trace-rules.ts';
 import { isProbe, judgeTrace, probePort, traceRules, type TraceReport } from './trace.ts';
 
 export interface TraceOptions {
@@ -110,7 +112,7 @@ export async function tracePacket(options: TraceOptions): Promise<TraceReport> {
   const probeSource = 20_000 + Math.floor(random() * 12_000);
   const table = `sluice-trace-${process.pid}`;
   const marker = spawn('nft', ['-i']);
-  const monitor = spawn('nft', ['monitor', 'trace']);
+  const monitor = spawn('nft', ['-a', 'monitor', 'trace']);
   const children = [marker, monitor];
   const problems: string[] = [];
   const lines: string[] = [];
@@ -167,7 +169,8 @@ export async function tracePacket(options: TraceOptions): Promise<TraceReport> {
         throw new SluiceError('transient', `the packet could not be sent: ${error}`, { code: 'NotSent' });
     }
     await quiet(lines, () => judgeTrace(lines, answer, table).steps.length > 0);
-    return judgeTrace(lines, answer, table);
+    const { steps } = judgeTrace(lines, answer, table);
+    return judgeTrace(lines, answer, table, await iptablesTexts(steps, packet.family, run));
   } finally {
     marker.stdin?.end();
     monitor.kill();
@@ -181,9 +184,11 @@ export async function tracePacket(options: TraceOptions): Promise<TraceReport> {
 function missing(said: string): SluiceError {
   const text = said === '' ? 'the kernel told nothing of a packet that was marked' : said;
   if (/ENOENT/u.test(said))
-    return new SluiceError('invalid', '--trace needs the program nft on this node: install nftables', {
-      code: 'ToolMissing',
-    });
+    return new SluiceError(
+      'invalid',
+      '--trace needs the program nft on this node, whichever backend is used: install nftables. Without it, iptables-nft shows the way of packets by its target TRACE in table raw and xtables-monitor --trace',
+      { code: 'ToolMissing' },
+    );
   if (/not permitted|denied/iu.test(said))
     return new SluiceError('denied', `--trace needs root with NET_ADMIN on the node (${text})`, {
       code: 'NotPermitted',

@@ -1,9 +1,13 @@
 /** What the kernel says of one packet, read and held against the answer. */
 import { describe, expect, test } from 'vitest';
+import { aPort } from '../../core/fixtures.ts';
 import { ask, testAround, testPicture, testSettings } from './fixtures.ts';
 import { answerPacket, type PacketAnswer } from './packet-answer.ts';
 import { resolve, type Question } from './resolve.ts';
-import { isProbe, judgeTrace, readTraceLine, traceRules } from './trace.ts';
+import { backendMet, isProbe, judgeTrace, readTraceLine, traceRules } from './trace.ts';
+
+/** With a selector of ports that no slice has. */
+const noEndpoints = { ports: [aPort({ name: 'other' })] };
 
 function answer(question: Question, over: Parameters<typeof testPicture>[0] = {}): PacketAnswer {
   const picture = testPicture(over);
@@ -33,11 +37,21 @@ describe('lines', () => {
     ],
     [
       'trace id a1 ip sluice out unknown rule handle 2 (verdict continue)',
-      { text: 'unknown rule handle 2', verdict: 'continue' },
+      { text: 'unknown rule handle 2', handle: 2, verdict: 'continue' },
     ],
     [
       'trace id a1 ip6 sluice postrouting policy accept ',
       { table: 'ip6 sluice', text: 'policy', verdict: 'accept' },
+    ],
+    [
+      'trace id a1 ip nat SLUICE-SERVICES rule xt match set  counter packets 0 bytes 0 jump SLUICE-A # handle 18 (verdict jump SLUICE-A)',
+      {
+        table: 'ip nat',
+        chain: 'SLUICE-SERVICES',
+        text: 'xt match set  counter packets 0 bytes 0 jump SLUICE-A',
+        handle: 18,
+        verdict: 'jump SLUICE-A',
+      },
     ],
     ['trace id a1 ip sluice services verdict continue ', { text: 'verdict', verdict: 'continue' }],
     ['something else', undefined],
@@ -89,7 +103,35 @@ describe('the verdict', () => {
       answer(question),
       [came, 'trace id a1 inet other in rule drop (verdict drop)'],
       false,
-      'it was dropped by inet other in',
+      'it was dropped by inet other in, which is not of sluice',
+    ],
+    [
+      'dropped on the way in, after it was seen on the way out',
+      answer(question),
+      [came, left('10.0.0.1', '10.244.2.2', 8080), 'trace id a1 ip filter INPUT policy drop '],
+      false,
+      'it was dropped by ip filter INPUT, which is not of sluice',
+    ],
+    [
+      'to the right one, and its source should have become the node’s',
+      answer(question),
+      [came, ours, left('198.51.100.7', '10.244.2.2', 8080)],
+      false,
+      'it went to 10.244.2.2 port 8080, which sees 198.51.100.7',
+    ],
+    [
+      'rejected by a rule of iptables as decided',
+      answer(question, noEndpoints),
+      [came, 'trace id a1 ip filter SLUICE-FILTER rule xt target REJECT # handle 7 (verdict drop)'],
+      true,
+      'it was rejected by ip filter SLUICE-FILTER',
+    ],
+    [
+      'dropped by a rule whose comment speaks of rejecting',
+      answer(question, noEndpoints),
+      [came, 'trace id a1 ip filter SLUICE-FILTER rule counter comment "reject" drop (verdict drop)'],
+      false,
+      'it was dropped by ip filter SLUICE-FILTER',
     ],
     [
       'lost on the way',
@@ -147,4 +189,12 @@ test('the marking rules name this packet alone, in a table that goes with its ma
     ]
   `);
   expect(isProbe('trace id a ip t output packet: oif "lo" udp sport 22000 udp dport 9 ', 22_000)).toBe(true);
+});
+
+test('which backend made the rules is told by their tables and chains', () => {
+  const met = (line: string): string | undefined =>
+    backendMet(judgeTrace([came, line], answer(question), 't').steps);
+  expect(met(ours)).toBe('nftables');
+  expect(met('trace id a1 ip nat SLUICE-SERVICES policy accept ')).toBe('iptables');
+  expect(met('trace id a1 ip nat OUTPUT policy accept ')).toBeUndefined();
 });

@@ -14,6 +14,8 @@ export interface TraceStep {
   /** The rule, `policy`, or the packet as this chain met it. */
   readonly text: string;
   readonly verdict: string;
+  /** The kernel's number of the rule in its table; null for what is no rule. */
+  readonly handle: number | null;
 }
 
 export interface TraceReport {
@@ -76,12 +78,31 @@ export function readTraceLine(line: string): Line | undefined {
   const [, id = '', family = '', table = '', chain = '', rest = ''] = head;
   const where = { id, table: `${family} ${table}`, chain };
   if (rest.startsWith('packet: '))
-    return { ...where, text: rest.slice('packet: '.length).trim(), verdict: '', isPacket: true };
-  const rule = /^(?:rule (.*)|(unknown rule handle \d+)) \(verdict (.*)\)$/u.exec(rest);
-  if (rule !== null)
-    return { ...where, text: rule[1] ?? rule[2] ?? '', verdict: rule[3] ?? '', isPacket: false };
+    return {
+      ...where,
+      text: rest.slice('packet: '.length).trim(),
+      verdict: '',
+      handle: null,
+      isPacket: true,
+    };
+  const rule = /^(?:rule (.*?)(?: # handle (\d+))?|(unknown rule handle (\d+))) \(verdict (.*)\)$/u.exec(
+    rest,
+  );
+  if (rule !== null) {
+    const [, known, handle, unknown, other, verdict = ''] = rule;
+    const number = handle ?? other;
+    return {
+      ...where,
+      text: (known ?? unknown ?? '').trim(),
+      verdict,
+      handle: number === undefined ? null : Number(number),
+      isPacket: false,
+    };
+  }
   const end = /^(policy|verdict) (\S+)/u.exec(rest);
-  return end === null ? undefined : { ...where, text: end[1] ?? '', verdict: end[2] ?? '', isPacket: false };
+  return end === null
+    ? undefined
+    : { ...where, text: end[1] ?? '', verdict: end[2] ?? '', handle: null, isPacket: false };
 }
 
 /** Whether the line is about the packet that asks if anybody reads. */
@@ -125,22 +146,42 @@ function identification(text: string): string | undefined {
   return / ip id (\d+) /u.exec(text)?.[1];
 }
 
+/** A rule as its own program writes it; undefined where that is not known. */
+export type RuleText = (table: string, chain: string, handle: number) => string | undefined;
+
 /** Reads what the kernel said, and holds it against the answer. */
-export function judgeTrace(lines: readonly string[], answer: PacketAnswer, table: string): TraceReport {
-  const mine = ofOnePacket(lines, answer.packet, table);
+export function judgeTrace(
+  lines: readonly string[],
+  answer: PacketAnswer,
+  table: string,
+  ruleText: RuleText = () => undefined,
+): TraceReport {
+  const mine = ofOnePacket(lines, answer.packet, table).map((line): Line => {
+    const text = line.handle === null ? undefined : ruleText(line.table, line.chain, line.handle);
+    return text === undefined ? line : { ...line, text };
+  });
   const own = (line: Line): boolean => line.table.endsWith(` ${table}`);
   const steps = mine
     .filter((line) => !own(line) || line.isPacket)
-    .map(({ table: at, chain, text, verdict }): TraceStep => ({ table: at, chain, text, verdict }));
+    .map(({ table: at, chain, text, verdict, handle }): TraceStep => ({
+      table: at,
+      chain,
+      text,
+      verdict,
+      handle,
+    }));
   if (mine.length === 0) {
     return { confirmed: false, summary: 'the packet was not seen by this node', delivered: null, steps };
   }
-  const delivered = deliveredBy(mine.filter(own));
-  const last = mine.findLast((line) => !own(line) && line.verdict !== '');
-  const refused = mine.some(({ text }) => /\breject\b/u.test(text));
-  const dropped = mine.some(({ verdict, text }) => verdict === 'drop' && !/\breject\b/u.test(text));
-  const fate = refused ? 'reject' : delivered !== undefined ? 'delivered' : dropped ? 'drop' : 'lost';
-  const by = last === undefined ? '' : ` by ${last.table} ${last.chain}`;
+  // A packet that stays on the node leaves by one hook and comes in by another: it may be dropped after it was seen.
+  const end = mine.findLast(({ verdict }) => verdict === 'drop');
+  const delivered = end === undefined ? deliveredBy(mine.filter(own)) : undefined;
+  const fate =
+    end === undefined ? (delivered === undefined ? 'lost' : 'delivered') : isReject(end) ? 'reject' : 'drop';
+  const by =
+    end === undefined
+      ? ''
+      : ` by ${end.table} ${end.chain}${isOfSluice(end) ? '' : ', which is not of sluice'}`;
   const moved =
     delivered !== undefined &&
     (delivered.address !== answer.packet.destination || delivered.port !== answer.packet.port);
@@ -162,6 +203,23 @@ export function judgeTrace(lines: readonly string[], answer: PacketAnswer, table
   };
 }
 
+/** A rule that rejects drops as well, and says so to the sender. In nft's words quotes are somebody's comment. */
+function isReject({ text }: Line): boolean {
+  return text.startsWith('-A ')
+    ? / -j REJECT\b/u.test(text)
+    : /\breject\b/iu.test(text.replaceAll(/"[^"]*"/gu, ''));
+}
+
+/** The backend whose rules the packet met; undefined where it met none of sluice. */
+export function backendMet(steps: readonly TraceStep[]): PacketAnswer['backend'] | undefined {
+  if (steps.some(({ chain }) => chain.startsWith('SLUICE-'))) return 'iptables';
+  return steps.some(({ table }) => table.endsWith(' sluice')) ? 'nftables' : undefined;
+}
+
+function isOfSluice({ table, chain }: Line): boolean {
+  return / sluice(-counters)?$/u.test(table) || chain.startsWith('SLUICE-');
+}
+
 type Delivered = { readonly address: string; readonly port: number; readonly source: string };
 
 function agrees(
@@ -181,7 +239,10 @@ function agrees(
       const chosen = endpoints.find(
         ({ used, address, port }) => used && address === delivered?.address && port === delivered.port,
       );
-      return chosen !== undefined && (chosen.masquerade || delivered?.source === packet.source);
+      if (chosen === undefined) return false;
+      const kept = delivered?.source === packet.source;
+      // The node may already send as the address that masquerading gives.
+      return chosen.masquerade ? !kept || packet.from === 'process' : kept;
     }
   }
 }

@@ -1,15 +1,20 @@
 /** What a Service says that the agent cannot do as it is written: nothing that a user asked for is silently ignored. */
+import { unknownOwn } from '../../core/annotations.ts';
 import { parseCidr } from '../../core/cidr.ts';
+import { finalizer } from '../../core/claim.ts';
 import type { ServiceObject } from '../../core/objects.ts';
 import type { Problem } from '../../core/problems.ts';
 import { familyOf } from './addresses.ts';
 import { serviceOptions } from './annotations.ts';
+import { notServed } from './service.ts';
 import type { NodeView } from './view.ts';
 
-/** Every problem of a Service that is ours to serve. */
+/** Every problem of a Service; none where it is not ours to serve. */
 export function serviceProblems(service: ServiceObject, view: NodeView): readonly Problem[] {
+  if (notServed(service, view) !== undefined) return [];
   return [
     ...serviceOptions(service).problems,
+    ...unknownOwn(service.annotations),
     ...rangeProblems(service, view),
     ...service.externalIPs.flatMap((text, i) =>
       addressProblems(service, text, `spec.externalIPs[${i}]`, 'correct it', 'take it out'),
@@ -26,6 +31,26 @@ export function serviceProblems(service: ServiceObject, view: NodeView): readonl
           ),
     ),
   ];
+}
+
+/**
+ * Those that the agents tell on the Service: all, but for unknown annotations where a controller tells of them.
+ *
+ * A controller reads the annotations of Services of type LoadBalancer that it serves, and of those that it refuses. The
+ * first bear its finalizer, before it does anything else for them, the second its condition.
+ */
+export function agentProblems(service: ServiceObject, view: NodeView): readonly Problem[] {
+  const problems = serviceProblems(service, view);
+  return isReadByController(service)
+    ? problems.filter(({ reason }) => reason !== 'UnknownAnnotation')
+    : problems;
+}
+
+function isReadByController({ type, finalizers, conditions }: ServiceObject): boolean {
+  return (
+    type === 'LoadBalancer' &&
+    (finalizers.includes(finalizer) || conditions.some((condition) => condition.type === 'Accepted'))
+  );
 }
 
 /** An address that leads nowhere: it is none, or of a family that the Service is not in (O11, O12). */

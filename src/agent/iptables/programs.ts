@@ -180,14 +180,25 @@ export async function saveTables(
 
 function unreadable(action: string, error: string): SluiceError {
   const denied = isDenied(error);
-  return new SluiceError(denied ? 'denied' : 'transient', `${action}: ${error}`, {
-    code: denied ? 'NotPermitted' : 'KernelUnreadable',
-    action,
-  });
+  return new SluiceError(
+    denied ? 'denied' : 'transient',
+    `${action}: ${error}${denied ? needs(action) : ''}`,
+    {
+      code: denied ? 'NotPermitted' : 'KernelUnreadable',
+      action,
+    },
+  );
 }
 
 function isDenied(error: string): boolean {
-  return /permission denied|operation not permitted|must be root/i.test(error);
+  return /permission denied|operation not permitted|must be root|can't open socket to ipset/i.test(error);
+}
+
+/** Every iptables asks ipset about sets through a raw socket, and the legacy one the kernel about everything. */
+function needs(action: string): string {
+  return action.startsWith('ipset')
+    ? '; it needs the capability NET_ADMIN'
+    : '; it needs the capabilities NET_ADMIN and NET_RAW';
 }
 
 /**
@@ -204,7 +215,7 @@ function failHard(name: string, code: number | undefined, error: string): void {
     );
   }
   if (isDenied(error)) {
-    throw new SluiceError('denied', `${name}: ${error}; it needs the capability NET_ADMIN`, {
+    throw new SluiceError('denied', `${name}: ${error}${needs(name)}`, {
       code: 'NotPermitted',
       action: name,
     });

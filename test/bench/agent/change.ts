@@ -150,7 +150,7 @@ const silentTelemetry: AgentTelemetry = {
   healthPortFailed: nothing,
   found: nothing,
   addresses: nothing,
-  problem: nothing,
+  problems: nothing,
   conflict: nothing,
 };
 
