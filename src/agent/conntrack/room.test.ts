@@ -33,7 +33,7 @@ test('a table that fills is told of from nine tenths on, and again when it is fu
   expect(await at(899)).toEqual([]);
   expect(await at(900)).toEqual(['ConntrackNearlyFull']);
   expect(await at(950)).toEqual([]);
-  expect(await at(1_000)).toEqual(['ConntrackFull']);
+  expect(await at(999)).toEqual(['ConntrackFull']);
   for (const message of messages) expect(message).toContain('sysctl -w net.netfilter.nf_conntrack_max=2000');
 });
 

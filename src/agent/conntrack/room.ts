@@ -19,7 +19,7 @@ const entriesPath = 'net/netfilter/nf_conntrack_count';
 const limitPath = 'net/netfilter/nf_conntrack_max';
 
 /** Undefined where nothing is tracked yet, or nothing limits it. */
-export async function readRoom(sysctls: Pick<Sysctls, 'read'>): Promise<Room | undefined> {
+async function readRoom(sysctls: Pick<Sysctls, 'read'>): Promise<Room | undefined> {
   const [entries, limit] = await Promise.all(
     [entriesPath, limitPath].map(async (path) => Number((await sysctls.read(path)) ?? Number.NaN)),
   );
@@ -30,6 +30,8 @@ export async function readRoom(sysctls: Pick<Sysctls, 'read'>): Promise<Room | u
 type Level = 'room' | 'narrow' | 'full';
 
 const narrowFrom = 0.9;
+/** A full table swings a little below its limit: now and then an entry ends, and the next connection takes its place. */
+const fullFrom = 0.999;
 /** A table about that mark is not told of again and again. */
 const roomBelow = 0.8;
 /** Two small reads; a table fills within seconds. */
@@ -72,7 +74,7 @@ export class RoomWatch {
     if (room === undefined) return;
     seen(room);
     const { entries, limit } = room;
-    const level = entries >= limit ? 'full' : entries >= limit * narrowFrom ? 'narrow' : 'room';
+    const level = entries >= limit * fullFrom ? 'full' : entries >= limit * narrowFrom ? 'narrow' : 'room';
     if (level === 'full' && this.#told !== 'full') found(full(room));
     if (level === 'narrow' && this.#told === 'room') found(narrow(room));
     if (level === 'full' || (level === 'narrow' && this.#told === 'room')) this.#told = level;
@@ -96,6 +98,6 @@ function narrow(room: Room): Finding {
 function full(room: Room): Finding {
   return {
     code: 'ConntrackFull',
-    message: `the connection tracking table of the node is full (${name}=${room.limit}): the kernel drops new connections through and to this node, of Services and of all else, whatever the rules say; ${cure(room)}`,
+    message: `the connection tracking table of the node is full (${room.entries} of ${name}=${room.limit}): the kernel drops new connections through and to this node, of Services and of all else, whatever the rules say; ${cure(room)}`,
   };
 }
