@@ -16,7 +16,9 @@ export interface Finding {
     | 'NodePortTaken'
     | 'SysctlNotSet'
     | 'HashNotPossible'
-    | 'AffinityMemoryFull';
+    | 'AffinityMemoryFull'
+    | 'ConntrackNearlyFull'
+    | 'ConntrackFull';
   readonly message: string;
 }
 

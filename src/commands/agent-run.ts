@@ -8,6 +8,7 @@ import { hostname } from 'node:os';
 import { AddressWatch } from '../agent/addresses.ts';
 import { Agent } from '../agent/agent.ts';
 import { ServiceCounters } from '../agent/counters/counters.ts';
+import { RoomWatch } from '../agent/conntrack/room.ts';
 import { conntrackTable } from '../agent/conntrack/table.ts';
 import { awaited } from '../agent/decide/node.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
@@ -159,6 +160,15 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     clock,
     found: (finding) => telemetry.found(finding),
   });
+  const room = new RoomWatch({
+    sysctls: procSysctls,
+    clock,
+    seen: ({ entries, limit }) => {
+      metrics.set('conntrackEntries', {}, entries);
+      metrics.set('conntrackLimit', {}, limit);
+    },
+    found: (finding) => telemetry.found(finding),
+  });
   const { host, port } = parseListen(choice.healthBind);
   const closers: (() => Promise<void>)[] = [];
   try {
@@ -215,7 +225,11 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     if (!stop.aborted) {
       agent.start();
       checks.start();
-      closers.push(async () => checks.stop());
+      room.start();
+      closers.push(async () => {
+        checks.stop();
+        room.stop();
+      });
       // A collection takes as long as many changes do: not between two of them.
       const restedMs = 2_000;
       const endCollecting = collectWhenIdle({

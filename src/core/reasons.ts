@@ -345,6 +345,15 @@ export const reasons = {
     means: 'The node does not forward packets of a family.',
     cure: 'Set the sysctl that the message names.',
   },
+  ConntrackNearlyFull: {
+    means: 'The connection tracking table of the node has less than a tenth of its room left.',
+    cure: 'Raise net.netfilter.nf_conntrack_max on the node.',
+  },
+  ConntrackFull: {
+    means:
+      'The connection tracking table of the node is full: its kernel drops new connections, whatever the rules say.',
+    cure: 'Raise net.netfilter.nf_conntrack_max on the node.',
+  },
   SysctlNotSet: { means: 'A sysctl that was asked for could not be set.', cure: 'Set it on the node.' },
 
   // ── announcing (local mode) ──

@@ -218,6 +218,20 @@ export const agentMetricTable = {
     help: 'Sockets that answer at health-check node ports.',
     labels: [],
   },
+  conntrackEntries: {
+    of: 'agent',
+    type: 'gauge',
+    name: 'sluice_agent_conntrack_entries',
+    help: 'Tracked connections of the node, whoever opened them, at the last look.',
+    labels: [],
+  },
+  conntrackLimit: {
+    of: 'agent',
+    type: 'gauge',
+    name: 'sluice_agent_conntrack_limit',
+    help: 'The most connections that the node tracks (nf_conntrack_max): at that new ones are dropped.',
+    labels: [],
+  },
 
   // ── announcing ──
   announceHeld: {

@@ -1,5 +1,8 @@
 /**
  * Agents that announce against a real API server, with real heartbeats on loopback; only their kernels are stand-ins.
+ *
+ * All of them run in this process and by one steady clock: where the machine keeps it from running for a moment, none of
+ * them takes the others' silence for their end.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { expect, vi } from 'vitest';
@@ -13,7 +16,11 @@ import { addressesPath, poolsPath } from '../../src/kube/address-kinds.ts';
 import { connect, type Connection } from '../../src/kube/connection.ts';
 import { Writer } from '../../src/kube/writer.ts';
 import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-plane.ts';
+import { steadyClock } from '../support/steady-clock.ts';
 import { watchedClock, type WatchedClock } from '../support/watched-clock.ts';
+
+/** How long is waited for what comes in a moment on a machine that is not busy. */
+export const waitMs = 30_000;
 
 export const namespace = 'sluice-system';
 const leaseNamespace = 'sluice-agent';
@@ -102,6 +109,7 @@ export class AnnounceGround {
   readonly plane: ControlPlane;
   readonly api: Connection;
   readonly writer: Writer;
+  readonly clock = steadyClock();
   readonly #running: StandIn[] = [];
 
   private constructor(plane: ControlPlane, api: Connection) {
@@ -147,13 +155,13 @@ export class AnnounceGround {
         metadata: { name: 'office' },
         spec: { addresses: ['192.0.2.0/25'] },
       });
-    }, 20_000);
+    }, waitMs);
   }
 
   /** Starts the announcing part of an agent. */
   async agent(name: string, announcer = new FakeAnnouncer()): Promise<StandIn> {
     const own = await connect({ path: this.plane.admin.path });
-    const clock = watchedClock();
+    const clock = watchedClock(this.clock);
     const troubles: string[] = [];
     const moves: string[] = [];
     const part = new AnnouncePart({
@@ -198,7 +206,7 @@ export class AnnounceGround {
     await vi.waitFor(() => {
       for (const { part } of agents)
         expect(part.standing).toMatchObject({ right: { kind: 'majority' }, seen: 3 });
-    }, 10_000);
+    }, waitMs);
     return agents;
   }
 
@@ -245,6 +253,7 @@ export class AnnounceGround {
   }
 
   async stop(): Promise<void> {
+    this.clock.stop();
     await this.api.close();
     await this.plane.stop();
   }

@@ -4,7 +4,7 @@ import { memberId } from '../../src/agent/announce/rank.ts';
 import { Registry } from '../../src/agent/announce/registry.ts';
 import type { NodeName } from '../../src/core/objects.ts';
 import { scaledClock } from '../support/scaled-clock.ts';
-import { AnnounceGround, holders, keyOf, secretPath } from './announce-ground.ts';
+import { AnnounceGround, holders, keyOf, secretPath, waitMs } from './announce-ground.ts';
 
 let ground: AnnounceGround;
 
@@ -18,12 +18,10 @@ afterAll(async () => {
   await ground?.stop();
 });
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 test('a new key is rolled out in three steps: nobody is lost from sight, no address moves', async () => {
   await ground.announced('fourth', '192.0.2.13');
   const agents = await ground.three();
-  await vi.waitFor(() => expect(holders('192.0.2.13', agents)).toHaveLength(1), 10_000);
+  await vi.waitFor(() => expect(holders('192.0.2.13', agents)).toHaveLength(1), waitMs);
   const before = holders('192.0.2.13', agents);
   for (const { moves } of agents) moves.length = 0;
   // First it opens, then it seals, then the old one goes.
@@ -33,7 +31,7 @@ test('a new key is rolled out in three steps: nobody is lost from sight, no addr
     { key: keyOf(2), previous: null },
   ]) {
     await ground.writer.patch(secretPath, { data });
-    await pause(1_500);
+    await ground.clock.pause(1_500);
     for (const { part } of agents) expect(part.standing.seen).toBe(3);
   }
   expect(agents.flatMap(({ moves }) => moves)).toEqual([]);
@@ -41,27 +39,27 @@ test('a new key is rolled out in three steps: nobody is lost from sight, no addr
   // An agent that starts with the new key alone is heard.
   await agents[2]?.end('keep');
   await ground.agent('node-3');
-  await vi.waitFor(() => expect(agents[0]?.part.standing.seen).toBe(3), 5_000);
-}, 60_000);
+  await vi.waitFor(() => expect(agents[0]?.part.standing.seen).toBe(3), waitMs);
+});
 
 test('a key that is exchanged at once costs moments, and one holder is left', async () => {
   await ground.announced('fifth', '192.0.2.14');
   const agents = await ground.three();
-  await vi.waitFor(() => expect(holders('192.0.2.14', agents)).toHaveLength(1), 10_000);
+  await vi.waitFor(() => expect(holders('192.0.2.14', agents)).toHaveLength(1), waitMs);
   await ground.writer.patch(secretPath, { data: { key: keyOf(3), previous: null } });
-  await pause(2_000);
+  await ground.clock.pause(2_000);
   await vi.waitFor(() => {
     for (const { part } of agents) expect(part.standing).toMatchObject({ right: { kind: 'majority' } });
     expect(holders('192.0.2.14', agents)).toHaveLength(1);
-  }, 5_000);
-}, 60_000);
+  }, waitMs);
+});
 
 test('the API server goes away for longer than registrations last: nothing moves, and all is told after', async () => {
   const object = await ground.announced('sixth', '192.0.2.15');
   const agents = await ground.three();
-  await vi.waitFor(() => expect(holders('192.0.2.15', agents)).toHaveLength(1), 10_000);
+  await vi.waitFor(() => expect(holders('192.0.2.15', agents)).toHaveLength(1), waitMs);
   const [first] = holders('192.0.2.15', agents);
-  await vi.waitFor(async () => expect((await ground.live(object)).holder?.node).toBe(first), 10_000);
+  await vi.waitFor(async () => expect((await ground.live(object)).holder?.node).toBe(first), waitMs);
   for (const { moves } of agents) moves.length = 0;
   await ground.plane.apiServer.stop('kill');
   const leaving = agents.find(({ name }) => name === first);
@@ -69,13 +67,13 @@ test('the API server goes away for longer than registrations last: nothing moves
   let ended: Promise<void> | undefined;
   try {
     for (let at = 0; at < 25; at += 1) {
-      await pause(1_000);
+      await ground.clock.pause(1_000);
       expect(holders('192.0.2.15', agents)).toEqual([first]);
     }
     expect(agents.flatMap(({ moves }) => moves)).toEqual([]);
     // A holder goes meanwhile: the others need no API server for what follows.
     ended = leaving?.end('release');
-    await vi.waitFor(() => expect(holders('192.0.2.15', rest)).toHaveLength(1), 5_000);
+    await vi.waitFor(() => expect(holders('192.0.2.15', rest)).toHaveLength(1), waitMs);
   } finally {
     // What comes after needs it, a second try too.
     await ground.plane.restartApiServer('kill');
@@ -83,13 +81,13 @@ test('the API server goes away for longer than registrations last: nothing moves
   await ended;
   await vi.waitFor(async () => {
     expect((await ground.live(object)).holder?.node).toBe(holders('192.0.2.15', rest)[0]);
-  }, 30_000);
+  }, waitMs);
   // One line for what stood still, not one for each try.
   for (const { troubles } of rest) expect(troubles.length).toBeLessThanOrEqual(6);
-}, 120_000);
+});
 
 test('an agent of which nothing is heard for five minutes is retired, and counts again when it is back', async () => {
-  const clock = scaledClock(60);
+  const clock = scaledClock(60, ground.clock);
   const registry = async (name: string): Promise<Registry> => {
     const made = new Registry({
       api: ground.api,
@@ -109,28 +107,28 @@ test('an agent of which nothing is heard for five minutes is retired, and counts
   await ground.writer.create('/api/v1/namespaces', { metadata: { name: 'retire' } });
   const [one, two] = [await registry('node-1'), await registry('node-2')];
   const [first, second] = [memberId('node-1' as NodeName), memberId('node-2' as NodeName)];
-  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first, second])), 5_000);
+  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first, second])), waitMs);
   // Its machine is gone: it does not say goodbye.
   await two.stop('stays');
   const since = clock.now();
   while (clock.now() - since < 270_000) {
     await one.retire(new Set([first]));
     expect(one.known().members.has(second), 'not before its time').toBe(true);
-    await pause(100);
+    await ground.clock.pause(100);
   }
   expect(one.known().lapsed).toEqual(new Set([second]));
   // Somebody hears it although its registration stands still: it stays.
   while (clock.now() - since < 330_000) {
     await one.retire(new Set([first, second]));
-    await pause(100);
+    await ground.clock.pause(100);
   }
   expect(one.known().members.has(second)).toBe(true);
   await one.retire(new Set([first]));
-  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first])), 5_000);
+  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first])), waitMs);
   const back = await registry('node-2');
-  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first, second])), 5_000);
+  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first, second])), waitMs);
   // One that says goodbye for good does not count from then on.
   await back.stop('gone');
-  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first])), 5_000);
+  await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first])), waitMs);
   await one.stop('gone');
-}, 60_000);
+});

@@ -9,7 +9,7 @@ import { cleanUp, logOf, startAgent, type AgentOptions } from './agent-process.t
 import { Bed } from '../../src/sandbox/bed/bed.ts';
 import type { Prober } from '../../src/sandbox/bed/ongoing.ts';
 import type { Attempt, Destination } from '../../src/sandbox/bed/traffic.ts';
-import { until } from './check.ts';
+import { forgetEarlier, until } from './check.ts';
 import { PacketCluster } from './cluster.ts';
 
 export const proxyName = 'service.kubernetes.io/service-proxy-name';
@@ -161,10 +161,11 @@ export class AgentGround {
       .trim();
   }
 
-  /** Connections every few milliseconds, from a pod to the cluster IP and from outside to the node port. */
+  /** Connections every few milliseconds, from a pod to the cluster IP and from outside to the node port. Both are served. */
   async watching(host = 7, everyMs = 5): Promise<{ lost(): Promise<readonly Lost[]> }> {
     const { bed } = this;
     const outside = { address: bed.node('n1').address.IPv4, port: nodePortOf(host) };
+    await forgetEarlier(bed, 'n1', at(host).address, outside.address);
     const probers: Prober[] = [
       await bed.probe('n1-b', at(host), { everyMs }),
       await bed.probe('x1', outside, { everyMs }),

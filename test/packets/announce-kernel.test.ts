@@ -1,5 +1,6 @@
 /** The kernel engine on a LAN of namespaces: an address that is held and moves, the guard before it, probes. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { IpFamily } from '../../src/core/objects.ts';
 import {
   believed,
   blackout,
@@ -26,6 +27,12 @@ beforeAll(async () => {
 });
 afterAll(() => pair.remove());
 afterEach(() => pair.rest());
+
+/** A daemon of n1 at port 9100, for the length of a test. */
+async function listening(family: IpFamily): Promise<void> {
+  const daemon = await bed.serve('n1', { port: 9100, family });
+  onTestFinished(async () => void (await daemon.close()));
+}
 
 const announcer = (node: string): Promise<HeardAnnouncer> => pair.announcer(node);
 
@@ -78,7 +85,7 @@ test.each(families)(
     const one = await announcer('n1');
     await one.hold([]);
     const base = family === 'IPv4' ? '172.31.0.' : 'fd00:172:31::1:';
-    const daemon = await bed.serve('n1', { port: 9100, family });
+    await listening(family);
     for (let turn = 120; turn < 180; turn += 1) {
       await bed.ip('n1', 'neigh flush dev eth0');
       const address = `${base}${turn}`;
@@ -86,7 +93,6 @@ test.each(families)(
       const outcome = await bed.dial('x1', { address, port: 9100 }, { timeoutMs: 500 });
       expect(outcome, address).toMatchObject({ kind: 'answered' });
     }
-    await daemon.close();
   },
 );
 
@@ -94,7 +100,7 @@ describe.each(families)('the guard over %s', (family) => {
   const address = vip[family];
 
   test('shuts every port but those of the Service, and leaves the node and pings alone', async () => {
-    const daemon = await bed.serve('n1', { port: 9100, family });
+    await listening(family);
     const one = await announcer('n1');
     await one.hold([holding(address)]);
     expect(await bed.dial('x1', { address, port: 9100 })).toMatchObject({ kind: 'refused' });
@@ -103,11 +109,10 @@ describe.each(families)('the guard over %s', (family) => {
     const node = bed.node('n1').address[family];
     expect(await bed.dial('x1', { address: node, port: 9100 })).toMatchObject({ kind: 'answered' });
     expect(await echoes(bed, 'x1', address)).toBe(true);
-    await daemon.close();
   });
 
   test('opens and shuts ports without touching connections that stand', async () => {
-    const daemon = await bed.serve('n1', { port: 9100, family });
+    await listening(family);
     const one = await announcer('n1');
     await one.hold([holding(address)]);
     const translated = await bed.hold('x1', { address, port: servicePort });
@@ -121,11 +126,10 @@ describe.each(families)('the guard over %s', (family) => {
       expect(await each.check()).toMatchObject({ kind: 'answered' });
       await each.close();
     }
-    await daemon.close();
   });
 
   test('stands before the address answers: no try of a flood gets through to a daemon', async () => {
-    const daemon = await bed.serve('n1', { port: 9100, family });
+    await listening(family);
     const one = await announcer('n1');
     const prober = await bed.probe('x1', { address, port: 9100 }, { everyMs: 2, timeoutMs: 200 });
     for (let turn = 0; turn < 5; turn += 1) {
@@ -138,7 +142,6 @@ describe.each(families)('the guard over %s', (family) => {
     const attempts = await prober.close();
     expect(attempts.filter(({ kind }) => kind === 'answered')).toEqual([]);
     expect(attempts.some(({ kind }) => kind === 'refused')).toBe(true);
-    await daemon.close();
   });
 });
 

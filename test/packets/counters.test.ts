@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import type { Manifest } from '../../src/sandbox/objects.ts';
 import type { ManagedProcess } from '../../src/sandbox/processes.ts';
-import { cleanUp, debugUrl, startAgent } from './agent-process.ts';
+import { cleanUp, debugUrl, logOf, startAgent } from './agent-process.ts';
 import { Bed } from '../../src/sandbox/bed/bed.ts';
 import type { Destination } from '../../src/sandbox/bed/traffic.ts';
 import { until } from './check.ts';
@@ -101,12 +101,24 @@ async function top(): Promise<ReadonlyMap<string, Row>> {
   return new Map(services.map((row) => [`${row.service.replace('default/', '')} ${row.port.name}`, row]));
 }
 
-async function dial(from: string, to: Destination, times: number): Promise<readonly string[]> {
+/**
+ * So many connections, one after the other: what became of them. An answer is waited for as long as the client's kernel
+ * does not ask again.
+ */
+async function dial(
+  from: string,
+  to: Destination,
+  times: number,
+  timeoutMs = 900,
+): Promise<readonly string[]> {
   const kinds: string[] = [];
   for (let time = 0; time < times; time += 1)
-    kinds.push((await bed.dial(from, to, { timeoutMs: 200, size: 100 })).kind);
+    kinds.push((await bed.dial(from, to, { timeoutMs, size: 100 })).kind);
   return [...new Set(kinds)];
 }
+
+/** Silence is believed after so many milliseconds. */
+const silenceMs = 200;
 
 const kinds = [
   ['nftables', ['--backend=nftables']],
@@ -116,15 +128,21 @@ const kinds = [
 
 describe.each(kinds)('with %s', (_name, backend) => {
   let agent: ManagedProcess | undefined;
-  const start = async (counters: 'off' | 'connections' | 'bytes'): Promise<void> => {
+  /** `adopts`: an earlier run has left the table that counts. */
+  const start = async (counters: 'off' | 'connections' | 'bytes', adopts = false): Promise<void> => {
     const { kubeconfig } = cluster;
     agent = await startAgent(bed, 'n1', { kubeconfig, args: [...backend, `--counters=${counters}`] });
+    const started = agent;
     await until('the agent is ready', async () => {
       const done = await bed.run('n1', 'curl', ['-sf', `${debugUrl}/readyz`]);
       return done.code === 0;
     });
+    if (adopts || counters === 'off') return;
     // What is new is counted a moment after it is served.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await until('it counts in both families', async () => {
+      const wrote = (await logOf(started)).filter(({ msg }) => msg === 'wrote counters');
+      return new Set(wrote.map((line) => line['family'])).size === 2;
+    });
   };
 
   test('the counts are those of the connections made, by reason, through churn, restart and deletion', async () => {
@@ -157,10 +175,10 @@ describe.each(kinds)('with %s', (_name, backend) => {
       expect(await dial('n1-b', { address: '10.96.8.2', port: 80 }, 4)).toEqual(['refused']);
       expect(await dial('x1', { address: address.IPv4, port: 30_802 }, 2)).toEqual(['refused']);
       // None on this node: silence for who is outside, and the way around for the node itself.
-      expect(await dial('x1', { address: address.IPv4, port: 30_803 }, 6)).toEqual(['silence']);
+      expect(await dial('x1', { address: address.IPv4, port: 30_803 }, 6, silenceMs)).toEqual(['silence']);
       expect(await dial('n1', { address: address.IPv4, port: 30_803 }, 2)).toEqual(['answered']);
       // Outside the ranges; the same Service answers at its cluster IP.
-      expect(await dial('x1', { address: balancerIP, port: 80 }, 3)).toEqual(['silence']);
+      expect(await dial('x1', { address: balancerIP, port: 80 }, 3, silenceMs)).toEqual(['silence']);
       expect(await dial('n1-b', { address: balancerIP, port: 80 }, 2)).toEqual(['answered']);
       expect(await dial('n1-b', { address: '10.96.8.4', port: 80 }, 1)).toEqual(['answered']);
       const none = { NoEndpoints: 0, NoLocalEndpoints: 0, OutsideSourceRanges: 0 };
@@ -191,19 +209,27 @@ describe.each(kinds)('with %s', (_name, backend) => {
       const { connections, lost } = await load.close();
       expect(lost).toEqual({});
       await cluster.become([...world.filter((one) => one !== world[1]), slice('web')]);
-      await until('nobody serves', async () => (await dial('n1-b', web, 1))[0] === 'refused');
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      expect(await dial('n1-b', web, 3)).toEqual(['refused']);
-      const refused = (await top()).get('web web')?.dropped.NoEndpoints ?? 0;
-      expect(refused).toBeGreaterThanOrEqual(3);
+      let tries = 0;
+      const once = async (): Promise<string | undefined> => {
+        tries += 1;
+        return (await dial('n1-b', web, 1))[0];
+      };
+      await until('nobody serves', async () => (await once()) === 'refused');
+      let refused = 0;
+      await until('refusals are counted as such', async () => {
+        expect(await once()).toBe('refused');
+        refused = (await top()).get('web web')?.dropped.NoEndpoints ?? 0;
+        return refused >= 3;
+      });
       await cluster.become(world);
-      await until('it is served again', async () => (await dial('n1-b', web, 1))[0] === 'answered');
+      await until('it is served again', async () => (await once()) === 'answered');
       rows = await top();
       const served = rows.get('web web')?.connections ?? 0;
-      // The tries while waiting count as well: a handful at most.
+      const dropped = rows.get('web web')?.dropped.NoEndpoints ?? 0;
+      // Which of both a try next to a change counts as is open for a moment; each counts once.
+      expect(served + dropped).toBe(32 + connections + tries);
       expect(served - 32 - connections).toBeGreaterThanOrEqual(1);
-      expect(served - 32 - connections).toBeLessThan(20);
-      expect(rows.get('web web')?.dropped.NoEndpoints).toBeGreaterThanOrEqual(refused);
+      expect(dropped).toBeGreaterThanOrEqual(refused);
 
       // In the metrics, and unchanged by a restart; the kernel is as it should be.
       const metrics = await bed.succeed('n1', 'curl', ['-s', `${debugUrl}/metrics`]);
@@ -215,12 +241,15 @@ describe.each(kinds)('with %s', (_name, backend) => {
       );
       await agent?.stop(5_000);
       expect(await dial('n1-b', web, 3)).toEqual(['answered']);
-      await start('bytes');
+      await start('bytes', true);
       expect((await top()).get('web web')?.connections).toBe(served + 3);
       const verify = ['verify', '--node-name=n1', `--kubeconfig=${cluster.kubeconfig}`, '--settle=300ms'];
       expect((await bed.run('n1', process.execPath, [main, ...verify])).code).toBe(0);
+      // Or it would mend that while the other one still looks.
+      agent?.signal('SIGSTOP');
       await bed.succeed('n1', 'nft', ['add', 'rule', 'ip', 'sluice-counters', 'count', 'counter']);
       const found = await bed.run('n1', process.execPath, [main, ...verify]);
+      agent?.signal('SIGCONT');
       expect(found.code).toBe(2);
       expect(found.stdout).toContain('counters: chain count');
 
@@ -232,12 +261,16 @@ describe.each(kinds)('with %s', (_name, backend) => {
       // Not asked for any more: not there any more.
       await agent?.stop(5_000);
       await start('off');
-      expect(await bed.succeed('n1', 'nft', ['list', 'tables'])).not.toContain('sluice-counters');
+      await until('nothing counts any more', async () => {
+        const tables = await bed.succeed('n1', 'nft', ['list', 'tables']);
+        return !tables.includes('sluice-counters');
+      });
       const off = await bed.run('n1', process.execPath, [main, 'top']);
       expect([off.code, off.stderr]).toEqual([1, expect.stringContaining('--counters=connections')]);
     } catch (error) {
       throw new Error(`${String(error)}\n${await agent?.tail(20)}`, { cause: error });
     } finally {
+      agent?.signal('SIGCONT');
       await agent?.stop(5_000);
       await cluster.become([]);
       await cleanUp(bed, 'n1');

@@ -10,15 +10,16 @@ export interface ScaledClock extends Clock {
   skip(ms: number): void;
 }
 
-export function scaledClock(factor: number): ScaledClock {
-  const start = systemClock.now();
-  const wallStart = systemClock.wall();
+/** By default on the system's clock. */
+export function scaledClock(factor: number, inner: Clock = systemClock): ScaledClock {
+  const start = inner.now();
+  const wallStart = inner.wall();
   let skipped = 0;
-  const now = (): number => (systemClock.now() - start) * factor + skipped;
+  const now = (): number => (inner.now() - start) * factor + skipped;
   return {
     now,
     wall: () => wallStart + now(),
-    schedule: (ms, run) => systemClock.schedule(ms / factor, run),
+    schedule: (ms, run) => inner.schedule(ms / factor, run),
     skip: (ms) => {
       skipped += ms;
     },

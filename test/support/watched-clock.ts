@@ -1,4 +1,4 @@
-/** The system's clock, which knows what still waits for it: a process cannot end before that. */
+/** A clock which knows what still waits for it: a process cannot end before that. */
 import { systemClock, type Clock } from '../../src/core/clock.ts';
 
 export interface WatchedClock extends Clock {
@@ -6,15 +6,16 @@ export interface WatchedClock extends Clock {
   pending(): readonly string[];
 }
 
-export function watchedClock(): WatchedClock {
+/** By default on the system's. */
+export function watchedClock(inner: Clock = systemClock): WatchedClock {
   const waiting = new Map<symbol, string>();
   return {
-    now: () => systemClock.now(),
-    wall: () => systemClock.wall(),
+    now: () => inner.now(),
+    wall: () => inner.wall(),
     schedule: (ms, run) => {
       const id = Symbol('timer');
       waiting.set(id, `${ms} ms, set ${new Error('here').stack?.split('\n').slice(2, 5).join(' ') ?? ''}`);
-      const cancel = systemClock.schedule(ms, () => {
+      const cancel = inner.schedule(ms, () => {
         waiting.delete(id);
         run();
       });

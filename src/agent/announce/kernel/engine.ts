@@ -87,17 +87,14 @@ export class KernelAnnouncer implements Announcer {
         return facts && { address: placement.bytes, link: facts.index, mac: facts.mac };
       },
       send: (link, frame, until) => this.#keeper.kernel?.frame(link, frame, until),
-      mayTell: () =>
-        this.#clock.now() - this.#lastTick < standsMs &&
-        this.#events !== undefined &&
-        this.#events.mayRenew(),
+      mayTell: () => this.#awake(),
     });
     this.#carrier = new Carrier({
       clock: this.#clock,
       table: this.#table,
       placements: this.#placements,
       herald: this.#herald,
-      mayRenew: () => this.#events?.mayRenew() ?? false,
+      mayRenew: () => this.#awake(),
     });
     this.#keeper = new KernelKeeper({
       start: options.start ?? systemSpawn,
@@ -215,6 +212,8 @@ export class KernelAnnouncer implements Announcer {
   }
 
   #changed(message: Message): void {
+    // What came in while this process stood still may be read before any timer has run.
+    this.#checkStandStill();
     const effect: Effect = this.#table.apply(message);
     switch (effect.kind) {
       case 'none':
@@ -278,6 +277,11 @@ export class KernelAnnouncer implements Announcer {
     if (now - this.#lookedAt >= lookAgainMs) void this.#look();
     if (now - this.#guardSeenAt >= guardCheckMs && !this.#fresh) void this.#checkGuard();
     if ([...this.#placements.values()].some(({ link }) => link === undefined)) void this.#pass();
+  }
+
+  /** This process has run of late, and who decides says that it has listened since it last slept. */
+  #awake(): boolean {
+    return this.#clock.now() - this.#lastTick < standsMs && (this.#events?.mayRenew() ?? false);
   }
 
   /** The process has not run for longer than its addresses live: somebody else may hold them by now. */
