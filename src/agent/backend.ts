@@ -47,6 +47,14 @@ export interface ForeignChange {
   readonly process: string | undefined;
 }
 
+/** Rules of ours in one table of the kernel. */
+export interface RuleCount {
+  readonly table: 'nat' | 'filter';
+  readonly total: number;
+  /** Sent by the last write. */
+  readonly written: number;
+}
+
 export interface Backend {
   readonly name: 'nftables' | 'iptables';
   readonly family: IpFamily;
@@ -86,6 +94,9 @@ export interface Backend {
    * @throws SluiceError where the state of the kernel is unknown afterwards: the caller then replaces.
    */
   hasten?(changes: readonly DecisionChange[]): Promise<boolean>;
+
+  /** How many rules there are, where that is what the backend writes; nothing where it is not known. */
+  ruleCounts?(): readonly RuleCount[];
 
   /** Compares the live kernel with what has been written; slow, for `verify` and the background check. */
   verify(): Promise<readonly Difference[]>;

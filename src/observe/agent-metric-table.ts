@@ -101,6 +101,20 @@ export const agentMetricTable = {
     help: 'Failed writes of the iptables backend that were to write only what had changed.',
     labels: ['ip_family'],
   },
+  proxyRules: {
+    of: 'agent',
+    type: 'gauge',
+    name: 'kubeproxy_sync_proxy_rules_iptables_total',
+    help: 'Rules of the iptables backend in the kernel, the jumps into its chains included.',
+    labels: ['table', 'ip_family'],
+  },
+  proxyRulesWritten: {
+    of: 'agent',
+    type: 'gauge',
+    name: 'kubeproxy_sync_proxy_rules_iptables_last',
+    help: 'Rules that the last write of the iptables backend sent.',
+    labels: ['table', 'ip_family'],
+  },
   proxyNftablesFailures: {
     of: 'agent',
     type: 'counter',

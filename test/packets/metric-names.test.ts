@@ -23,8 +23,6 @@ afterAll(async () => {
 const notOurs: Readonly<Record<string, string>> = {
   kubeproxy_iptables_ct_state_invalid_dropped_packets_total: 'packets are not counted by rules of ours',
   kubeproxy_iptables_localhost_nodeports_accepted_packets_total: 'packets are not counted by rules of ours',
-  kubeproxy_sync_proxy_rules_iptables_last: 'rules are not counted',
-  kubeproxy_sync_proxy_rules_iptables_total: 'rules are not counted',
 };
 
 interface Shape {
