@@ -55,6 +55,14 @@ export interface RuleCount {
   readonly written: number;
 }
 
+/** Packets that rules of the node's own have met since they were written; undefined where there is no such rule. */
+export interface PacketCounts {
+  /** Dropped, for connection tracking calls them invalid. */
+  readonly invalidDropped: number | undefined;
+  /** First packets of connections to node ports at 127.0.0.1. */
+  readonly toLocalhost: number | undefined;
+}
+
 export interface Backend {
   readonly name: 'nftables' | 'iptables';
   readonly family: IpFamily;
@@ -97,6 +105,9 @@ export interface Backend {
 
   /** How many rules there are, where that is what the backend writes; nothing where it is not known. */
   ruleCounts?(): readonly RuleCount[];
+
+  /** @throws SluiceError where the kernel cannot be read. */
+  packetCounts?(): Promise<PacketCounts>;
 
   /** Compares the live kernel with what has been written; slow, for `verify` and the background check. */
   verify(): Promise<readonly Difference[]>;

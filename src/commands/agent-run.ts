@@ -30,7 +30,7 @@ import { createMetrics } from '../observe/metrics.ts';
 import { parseListen, startServer } from '../observe/server.ts';
 import { connectBy } from './access.ts';
 import { announcing, setAnnounceGauges } from './agent-announce.ts';
-import { countSeries, countsReport } from './agent-counters.ts';
+import { countSeries, countsReport, packetSeries } from './agent-counters.ts';
 import { removeCounting, type BackendKit } from './agent-backends.ts';
 import type { AgentChoice, AgentFlags } from './agent-flags.ts';
 import { setAgentGauges } from './agent-gauges.ts';
@@ -166,7 +166,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
       ...agentView({ door, agent, announce, clock }).server,
       counters: async () => countsReport(settings.nodeName, mode, await agent.counters()),
       metrics: async () => {
-        await countSeries(metrics, agent, log);
+        await Promise.all([countSeries(metrics, agent, log), packetSeries(metrics, agent, log)]);
         return { text: await metrics.text(), contentType: metrics.contentType };
       },
     });

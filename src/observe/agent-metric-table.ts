@@ -115,6 +115,20 @@ export const agentMetricTable = {
     help: 'Rules that the last write of the iptables backend sent.',
     labels: ['table', 'ip_family'],
   },
+  proxyInvalidDropped: {
+    of: 'agent',
+    type: 'counter',
+    name: 'kubeproxy_iptables_ct_state_invalid_dropped_packets_total',
+    help: 'Packets that the iptables backend did not forward because connection tracking calls them invalid.',
+    labels: [],
+  },
+  proxyLocalhostAccepted: {
+    of: 'agent',
+    type: 'counter',
+    name: 'kubeproxy_iptables_localhost_nodeports_accepted_packets_total',
+    help: 'First packets of connections to node ports at 127.0.0.1, with the iptables backend.',
+    labels: [],
+  },
   proxyNftablesFailures: {
     of: 'agent',
     type: 'counter',

@@ -9,7 +9,15 @@
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { asSluiceError, SluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
-import type { Backend, Difference, ForeignChange, Quarantined, RuleCount, Written } from '../backend.ts';
+import type {
+  Backend,
+  Difference,
+  ForeignChange,
+  PacketCounts,
+  Quarantined,
+  RuleCount,
+  Written,
+} from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
 import { countOf, emptyDelta, type Delta } from './delta.ts';
 import { differences } from './differences.ts';
@@ -18,6 +26,7 @@ import type { Abilities, Layout } from './layout.ts';
 import { OwnProcesses } from './own.ts';
 import { Model } from './model.ts';
 import { beforeRules } from './names.ts';
+import { packetCounts } from './packets.ts';
 import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
 import { deletions } from './quick.ts';
 import { Shed } from './shed.ts';
@@ -266,6 +275,13 @@ export class IptablesBackend implements Backend {
       total: total[table],
       written: this.#sent[table],
     }));
+  }
+
+  async packetCounts(): Promise<PacketCounts> {
+    const layout = this.#model?.layout;
+    return layout === undefined
+      ? { invalidDropped: undefined, toLocalhost: undefined }
+      : await packetCounts(this.#own.spawn, this.variant, layout);
   }
 
   describe(key: DecisionKey): readonly string[] {
