@@ -14,7 +14,6 @@ import type { AgentSettings } from '../agent/decide/settings.ts';
 import { DecisionTracker } from '../agent/decide/tracker.ts';
 import { AgentDoor } from '../agent/door.ts';
 import { spawnPiped } from '../agent/nftables/process.ts';
-import { startHealthServer, type HealthServer } from '../agent/health/server.ts';
 import { NodeChecks } from '../agent/node-checks.ts';
 import { procSysctls } from '../agent/preflight.ts';
 import { syncTimings } from '../agent/sync-report.ts';
@@ -26,6 +25,7 @@ import type { NodeObject } from '../core/objects.ts';
 import { EventRecorder } from '../kube/events.ts';
 import type { Log } from '../observe/log.ts';
 import { collectWhenIdle } from '../observe/collect.ts';
+import type { Listening } from '../observe/listening.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { parseListen, startServer } from '../observe/server.ts';
 import { connectBy } from './access.ts';
@@ -34,6 +34,7 @@ import { countSeries, countsReport, packetSeries } from './agent-counters.ts';
 import { removeCounting, type BackendKit } from './agent-backends.ts';
 import type { AgentChoice, AgentFlags } from './agent-flags.ts';
 import { setAgentGauges } from './agent-gauges.ts';
+import { startHealthServer } from './agent-health.ts';
 import { agentTelemetry } from './agent-telemetry.ts';
 import { agentView } from './agent-view.ts';
 import { PendingChanges } from './pending-changes.ts';
@@ -281,10 +282,10 @@ async function nodeKnown(
 }
 
 async function bindHealth(
-  start: () => Promise<HealthServer>,
+  start: () => Promise<Listening>,
   log: Log,
   stop: AbortSignal,
-): Promise<HealthServer | undefined> {
+): Promise<Listening | undefined> {
   let told = false;
   while (!stop.aborted) {
     try {
