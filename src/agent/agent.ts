@@ -9,7 +9,7 @@
 import { SluiceError } from '../core/errors.ts';
 import type { EndpointSliceObject, IpFamily, NodeObject, ObjectKey, ServiceObject } from '../core/objects.ts';
 import { makeFamily, type Family, type FamilyParts } from './agent-family.ts';
-import type { Backend } from './backend.ts';
+import type { Backend, PacketCounts, RuleCount } from './backend.ts';
 import { forget } from './conntrack/forget.ts';
 import type { CounterRow } from './counters/rows.ts';
 import { agentProblems } from './decide/service-check.ts';
@@ -189,6 +189,21 @@ export class Agent implements AgentHearer {
   /** State of each writer. */
   states(): ReadonlyMap<IpFamily, SyncState> {
     return new Map([...this.#families].map(([name, { sync }]) => [name, sync.state]));
+  }
+
+  /** Rules in the kernel, of the families whose backend writes any. */
+  ruleCounts(): ReadonlyMap<IpFamily, readonly RuleCount[]> {
+    return new Map([...this.#families].map(([name, { sync }]) => [name, sync.backend.ruleCounts?.() ?? []]));
+  }
+
+  /**
+   * Packets that rules of the node's own have met, of each family whose backend can tell.
+   *
+   * @throws SluiceError where the kernel cannot be read.
+   */
+  async packetCounts(): Promise<readonly PacketCounts[]> {
+    const backends = [...this.#families.values()].map(({ sync }) => sync.backend);
+    return await Promise.all(backends.flatMap((backend) => backend.packetCounts?.() ?? []));
   }
 
   /**

@@ -47,6 +47,22 @@ export interface ForeignChange {
   readonly process: string | undefined;
 }
 
+/** Rules of ours in one table of the kernel. */
+export interface RuleCount {
+  readonly table: 'nat' | 'filter';
+  readonly total: number;
+  /** Sent by the last write. */
+  readonly written: number;
+}
+
+/** Packets that rules of the node's own have met since they were written; undefined where there is no such rule. */
+export interface PacketCounts {
+  /** Dropped, for connection tracking calls them invalid. */
+  readonly invalidDropped: number | undefined;
+  /** First packets of connections to node ports at 127.0.0.1. */
+  readonly toLocalhost: number | undefined;
+}
+
 export interface Backend {
   readonly name: 'nftables' | 'iptables';
   readonly family: IpFamily;
@@ -86,6 +102,12 @@ export interface Backend {
    * @throws SluiceError where the state of the kernel is unknown afterwards: the caller then replaces.
    */
   hasten?(changes: readonly DecisionChange[]): Promise<boolean>;
+
+  /** How many rules there are, where that is what the backend writes; nothing where it is not known. */
+  ruleCounts?(): readonly RuleCount[];
+
+  /** @throws SluiceError where the kernel cannot be read. */
+  packetCounts?(): Promise<PacketCounts>;
 
   /** Compares the live kernel with what has been written; slow, for `verify` and the background check. */
   verify(): Promise<readonly Difference[]>;

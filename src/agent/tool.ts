@@ -1,5 +1,6 @@
 /** Runs a tool of the system to its end: a program and its arguments, never a shell. */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { SluiceError } from '../core/errors.ts';
 
@@ -12,6 +13,26 @@ export const systemSpawn: Spawn = (program, args) =>
     // nft's line reader keeps a history file at home otherwise, which it reads and writes; messages are read by us.
     env: { ...process.env, HOME: '/dev/null', LC_ALL: 'C' },
   });
+
+/** @throws SluiceError bug where one of the standard streams is no pipe. */
+export function pipesOf(
+  child: ChildProcess,
+  program: string,
+): {
+  readonly stdin: NodeJS.WritableStream & { readonly writable: boolean };
+  readonly stdout: NodeJS.ReadableStream;
+  readonly stderr: NodeJS.ReadableStream;
+} {
+  const { stdin, stdout, stderr } = child;
+  if (stdin === null || stdout === null || stderr === null)
+    throw new SluiceError('bug', `${program} was started without pipes`, { code: 'NoPipes' });
+  return { stdin, stdout, stderr };
+}
+
+/** Waits for the end of a child that has been told to end; at once where there is none any more. */
+export async function closed(child: ChildProcess | undefined): Promise<void> {
+  if (child !== undefined && child.exitCode === null && child.signalCode === null) await once(child, 'close');
+}
 
 export interface ToolOptions {
   /** Each line of standard output as it comes, instead of keeping all of it. */

@@ -1,4 +1,4 @@
-/** Counts of Services as series of metrics, and as what `sluice top` reads from a running agent. */
+/** Counts of the kernel as series of metrics; those of Services also as what `sluice top` reads from a running agent. */
 import type { Agent } from '../agent/agent.ts';
 import { dropReasons, type CounterMode } from '../agent/counters/layout.ts';
 import type { CounterRow } from '../agent/counters/rows.ts';
@@ -71,4 +71,27 @@ export async function countSeries(
           })),
     ),
   );
+}
+
+/** Sets the series of the rules that are the node's own. What no rule counts, or cannot be read, has none. */
+export async function packetSeries(
+  metrics: Pick<Metrics, 'replace'>,
+  agent: Pick<Agent, 'packetCounts'>,
+  log: Pick<Log, 'warn'>,
+): Promise<void> {
+  let counts: Awaited<ReturnType<Agent['packetCounts']>> = [];
+  try {
+    counts = await agent.packetCounts();
+  } catch (thrown) {
+    log.warn('packets of rules could not be read', { error: asSluiceError(thrown) });
+  }
+  // One series for both families, as kube-proxy has it.
+  for (const [id, of] of [
+    ['proxyInvalidDropped', 'invalidDropped'],
+    ['proxyLocalhostAccepted', 'toLocalhost'],
+  ] as const) {
+    const known = counts.flatMap((each) => each[of] ?? []);
+    const value = known.reduce((sum, packets) => sum + packets, 0);
+    metrics.replace(id, known.length === 0 ? [] : [{ labels: {}, value }]);
+  }
 }

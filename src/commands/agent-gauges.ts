@@ -8,7 +8,7 @@ import type { PendingChanges } from './pending-changes.ts';
 
 export interface AgentGaugeParts {
   readonly metrics: Metrics;
-  readonly agent: Pick<Agent, 'states' | 'listening'>;
+  readonly agent: Pick<Agent, 'states' | 'ruleCounts' | 'listening'>;
   readonly decisions: (family: IpFamily) => Iterable<Decision>;
   readonly pending: PendingChanges;
   readonly clock: Clock;
@@ -34,6 +34,12 @@ export function setAgentGauges({ metrics, agent, decisions, pending, clock }: Ag
     metrics.set('quarantined', label, state.quarantined.size);
     for (const policy of ['internal', 'external'] as const)
       metrics.set('proxyNoLocalEndpoints', { ...label, traffic_policy: policy }, dropped[policy]);
+  }
+  for (const [ip_family, counts] of agent.ruleCounts()) {
+    for (const { table, total, written } of counts) {
+      metrics.set('proxyRules', { table, ip_family }, total);
+      metrics.set('proxyRulesWritten', { table, ip_family }, written);
+    }
   }
   metrics.set('healthListeners', {}, agent.listening);
 }

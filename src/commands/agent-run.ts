@@ -15,7 +15,6 @@ import type { AgentSettings } from '../agent/decide/settings.ts';
 import { DecisionTracker } from '../agent/decide/tracker.ts';
 import { AgentDoor } from '../agent/door.ts';
 import { spawnPiped } from '../agent/nftables/process.ts';
-import { startHealthServer, type HealthServer } from '../agent/health/server.ts';
 import { NodeChecks } from '../agent/node-checks.ts';
 import { procSysctls } from '../agent/preflight.ts';
 import { syncTimings } from '../agent/sync-report.ts';
@@ -27,14 +26,16 @@ import type { NodeObject } from '../core/objects.ts';
 import { EventRecorder } from '../kube/events.ts';
 import type { Log } from '../observe/log.ts';
 import { collectWhenIdle } from '../observe/collect.ts';
+import type { Listening } from '../observe/listening.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { parseListen, startServer } from '../observe/server.ts';
 import { connectBy } from './access.ts';
 import { announcing, setAnnounceGauges } from './agent-announce.ts';
-import { countSeries, countsReport } from './agent-counters.ts';
+import { countSeries, countsReport, packetSeries } from './agent-counters.ts';
 import { removeCounting, type BackendKit } from './agent-backends.ts';
 import type { AgentChoice, AgentFlags } from './agent-flags.ts';
 import { setAgentGauges } from './agent-gauges.ts';
+import { startHealthServer } from './agent-health.ts';
 import { agentTelemetry } from './agent-telemetry.ts';
 import { agentView } from './agent-view.ts';
 import { PendingChanges } from './pending-changes.ts';
@@ -176,7 +177,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
       ...agentView({ door, agent, announce, clock }).server,
       counters: async () => countsReport(settings.nodeName, mode, await agent.counters()),
       metrics: async () => {
-        await countSeries(metrics, agent, log);
+        await Promise.all([countSeries(metrics, agent, log), packetSeries(metrics, agent, log)]);
         return { text: await metrics.text(), contentType: metrics.contentType };
       },
     });
@@ -295,10 +296,10 @@ async function nodeKnown(
 }
 
 async function bindHealth(
-  start: () => Promise<HealthServer>,
+  start: () => Promise<Listening>,
   log: Log,
   stop: AbortSignal,
-): Promise<HealthServer | undefined> {
+): Promise<Listening | undefined> {
   let told = false;
   while (!stop.aborted) {
     try {

@@ -143,6 +143,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     replace: (id, series) => {
       const counter = counters.get(id);
       counter?.reset();
+      // Without labels it begins at 0 again, which nobody has counted.
+      if (metricTable[id].labels.length === 0) counter?.remove();
       for (const { labels, value } of series) counter?.inc(labels, value);
     },
     readFrom: (more) => {

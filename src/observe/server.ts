@@ -11,7 +11,7 @@
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { SluiceError } from '../core/errors.ts';
+import { httpLimits, listening, type ListenAt, type Listening } from './listening.ts';
 import { redact } from './redact.ts';
 
 export interface CheckResult {
@@ -31,12 +31,6 @@ export interface ServerSources {
   readonly queue: () => unknown;
   /** Undefined where nothing is counted. */
   readonly counters?: () => Promise<unknown>;
-}
-
-export interface ObserveServer {
-  /** The port in use: of interest when 0 was asked for. */
-  readonly port: number;
-  readonly close: () => Promise<void>;
 }
 
 interface Answer {
@@ -114,35 +108,20 @@ async function handle(
 }
 
 /** Splits `ADDRESS:PORT`, `[ADDRESS]:PORT` or `:PORT` (all addresses). */
-export function parseListen(listen: string): { readonly host: string | undefined; readonly port: number } {
+export function parseListen(listen: string): ListenAt {
   const colon = listen.lastIndexOf(':');
   const host = listen.slice(0, colon).replaceAll(/[[\]]/gu, '');
   return { host: host === '' ? undefined : host, port: Number(listen.slice(colon + 1)) };
 }
 
 /** Starts listening. Errors: `conflict` when the address is taken or is not ours. */
-export async function startServer(listen: string, sources: ServerSources): Promise<ObserveServer> {
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
+export function startServer(listen: string, sources: ServerSources): Promise<Listening> {
+  const server = createServer(httpLimits, (request, response) => {
     void handle(request, response, sources);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      reject(
-        new SluiceError('conflict', `cannot listen on ${listen}: ${cause.message}; choose another address`, {
-          code: cause.code ?? 'ListenFailed',
-          cause,
-        }),
-      );
-    });
-    server.listen(parseListen(listen), resolve);
-  });
-  const address = server.address();
-  return {
-    port: typeof address === 'object' && address !== null ? address.port : 0,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return listening(
+    server,
+    parseListen(listen),
+    (why) => `cannot listen on ${listen}: ${why}; choose another address`,
+  );
 }

@@ -145,6 +145,25 @@ describe.each(kinds)('with %s', (name, args) => {
     expect(await fetchIn(`${healthUrl}/healthz`)).toMatch(/^200 .*"nodeEligible":true/u);
   });
 
+  test('as many rules are exported as the kernel lists', async () => {
+    await cluster.become([service(), slice('n1-a', 'n2-a')]);
+    const agent = await start(args);
+    await wroteAll(agent);
+    for (const table of ['nat', 'filter']) {
+      await until(`the gauge of ${table} is right`, async () => {
+        const gauge = new RegExp(
+          `^kubeproxy_sync_proxy_rules_iptables_total\\{table="${table}",ip_family="IPv4"\\} (\\d+)$`,
+          'mu',
+        );
+        const exported = gauge.exec(await fetchIn(`${debugUrl}/metrics`))?.[1];
+        if (name === 'nftables') return exported === undefined;
+        const saved = await bed.succeed('n1', `${name}-save`, ['-t', table]);
+        const rules = saved.split('\n').filter((line) => /^-A SLUICE-|^-A .* -[jg] SLUICE-/u.test(line));
+        return rules.length > 5 && exported === String(rules.length);
+      });
+    }
+  });
+
   test('a flow of datagrams moves on when its pod goes, and through zero endpoints', async () => {
     await cluster.become([service(), slice('n1-a')]);
     const agent = await start(args);

@@ -1,6 +1,7 @@
 /** Rules to removed endpoints leave the kernel while their change still waits, and the write makes it whole. */
 import { expect, test } from 'vitest';
 import type { Decision } from '../../src/agent/decision.ts';
+import { serviceChains } from '../../src/agent/iptables/names.ts';
 import { aDecision, aNodeDecision, change, Namespace, open } from './iptables-bench.ts';
 
 const decision = aDecision(1, { endpoints: 4 });
@@ -33,8 +34,9 @@ test('only the rules to the removed endpoint go, which is nothing that a look fi
   expect(await backend.hasten([change(decision, without(1))])).toBe(true);
   const held = await space.dump('nft', 'IPv4');
   const gone = before.split('\n').filter((line) => !held.includes(line));
-  expect(gone).toHaveLength(1);
-  expect(gone[0]).toContain(decision.cluster[1]?.address);
+  // Its share, and its rule for all packets.
+  expect(gone).toHaveLength(2);
+  for (const rule of gone) expect(rule).toContain(`--to-destination ${decision.cluster[1]?.address}:8080`);
   expect(await backend.verify()).toEqual([]);
   // A second asking finds nothing more.
   expect(await backend.hasten([change(decision, without(1))])).toBe(false);
@@ -44,6 +46,44 @@ test('only the rules to the removed endpoint go, which is nothing that a look fi
   expect(await backend.verify()).toEqual([]);
   await backend.close();
 });
+
+/** Rules of the chain of its endpoints, as the kernel has them. */
+async function chainOf(space: Namespace, { service }: Decision): Promise<readonly string[]> {
+  const name = serviceChains({ service, portName: 'http', protocol: 'TCP' }).cluster;
+  const held = await space.dump('nft', 'IPv4');
+  return held.split('\n').filter((line) => line.startsWith(`-A ${name} `));
+}
+
+test.each([2, 3, 5])(
+  'whichever of %i endpoints go at once: none of them is led to any more, or one at most, and nothing falls through',
+  async (endpoints) => {
+    await using space = await Namespace.open();
+    const backend = await open(space, 'nft');
+    const all = aDecision(3, { endpoints });
+    await backend.replace(aNodeDecision(), [all]);
+    const whole = await chainOf(space, all);
+    let complete = 0;
+    const sets = 2 ** endpoints - 2;
+    for (let set = 1; set <= sets; set += 1) {
+      const goes = (index: number): boolean => ((set >> index) & 1) === 1;
+      const stay = all.cluster.filter((_, index) => !goes(index));
+      const gone = all.cluster.filter((_, index) => goes(index));
+      expect(await backend.hasten([change(all, { ...all, cluster: stay })])).toBe(true);
+      const held = await chainOf(space, all);
+      const stale = held.filter((rule) => gone.some(({ address }) => rule.endsWith(` ${address}:8080`)));
+      expect(stale.length).toBeLessThanOrEqual(1);
+      expect(held.length).toBeGreaterThan(stale.length);
+      expect(held.at(-1)).not.toContain('statistic');
+      expect(await backend.verify()).toEqual([]);
+      if (stale.length === 0) complete += 1;
+      await backend.apply([]);
+      expect(await chainOf(space, all)).toEqual(whole);
+    }
+    // Of five, three have a rule for all packets: the first, the third and the last. The two others may stay alone.
+    expect(sets - complete).toBe(endpoints > 3 ? 3 : 0);
+    await backend.close();
+  },
+);
 
 test('a change that has been undone since is made good by a write of nothing', async () => {
   await using space = await Namespace.open();

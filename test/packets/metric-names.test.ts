@@ -19,14 +19,6 @@ afterAll(async () => {
   await bed?.remove();
 });
 
-/** What kube-proxy alone has, and why. */
-const notOurs: Readonly<Record<string, string>> = {
-  kubeproxy_iptables_ct_state_invalid_dropped_packets_total: 'packets are not counted by rules of ours',
-  kubeproxy_iptables_localhost_nodeports_accepted_packets_total: 'packets are not counted by rules of ours',
-  kubeproxy_sync_proxy_rules_iptables_last: 'rules are not counted',
-  kubeproxy_sync_proxy_rules_iptables_total: 'rules are not counted',
-};
-
 interface Shape {
   readonly type: string;
   readonly labels: readonly string[];
@@ -57,7 +49,6 @@ test.each(['nftables', 'iptables'] as const)(
       expect(theirs.size).toBeGreaterThan(8);
       const rows: readonly MetricRow[] = Object.values(agentMetricTable);
       for (const [name, { type, labels }] of theirs) {
-        if (notOurs[name] !== undefined) continue;
         const row = rows.find((one) => one.name === name);
         expect([name, row?.type, row?.labels.toSorted()]).toEqual([name, type, labels]);
       }

@@ -9,7 +9,15 @@
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { asSluiceError, SluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
-import type { Backend, Difference, ForeignChange, Quarantined, Written } from '../backend.ts';
+import type {
+  Backend,
+  Difference,
+  ForeignChange,
+  PacketCounts,
+  Quarantined,
+  RuleCount,
+  Written,
+} from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
 import { countOf, emptyDelta, type Delta } from './delta.ts';
 import { differences } from './differences.ts';
@@ -18,10 +26,11 @@ import type { Abilities, Layout } from './layout.ts';
 import { OwnProcesses } from './own.ts';
 import { Model } from './model.ts';
 import { beforeRules } from './names.ts';
+import { packetCounts } from './packets.ts';
 import { makeTools, type Refusal, type Spawn, type Tools, type Variant } from './programs.ts';
 import { deletions } from './quick.ts';
 import { Shed } from './shed.ts';
-import { editSet, RestoreText } from './text.ts';
+import { editSet, noRules, RestoreText, sumOf } from './text.ts';
 import { machineNumbers, watchKernel } from './watch.ts';
 import { WholeWrite } from './whole.ts';
 
@@ -64,6 +73,8 @@ export class IptablesBackend implements Backend {
   /** Monotonic milliseconds of the end of the last write. */
   #wroteAt = Number.NEGATIVE_INFINITY;
   #localhostAllowed = false;
+  /** Rules that the last write has sent. */
+  #sent = noRules;
 
   constructor({ opening, ...options }: IptablesOptions) {
     this.#options = options;
@@ -104,6 +115,7 @@ export class IptablesBackend implements Backend {
     this.#model = undefined;
     const whole = new WholeWrite({ model, decisions, tools: this.#tools, read: () => this.#readFresh() });
     const written = await this.#writing(() => whole.run());
+    this.#sent = whole.rules;
     if (node.localhostNodePorts && !this.#localhostAllowed) {
       await this.#options.allowLocalhost?.();
       this.#localhostAllowed = true;
@@ -124,6 +136,7 @@ export class IptablesBackend implements Backend {
         },
       );
     }
+    this.#sent = noRules;
     try {
       return await this.#change(model, changes);
     } catch (error) {
@@ -219,6 +232,7 @@ export class IptablesBackend implements Backend {
     for (const [name, entries] of delta.remove) after.push(...editSet(family, 'del', name, entries));
     const text = new RestoreText();
     for (const [id, rules] of delta.chains) text.chain(id, rules);
+    this.#sent = sumOf(this.#sent, text.rules);
     const edit = async (part: string): Answer => {
       const refusal = await this.#orUndo(this.#tools.edit(part + text.toString()), before);
       if (refusal === undefined) this.#shed.clear();
@@ -251,6 +265,23 @@ export class IptablesBackend implements Backend {
     } finally {
       this.#looks.delete(crossed);
     }
+  }
+
+  ruleCounts(): readonly RuleCount[] {
+    const total = this.#model?.rules;
+    if (total === undefined) return [];
+    return (['nat', 'filter'] as const).map((table) => ({
+      table,
+      total: total[table],
+      written: this.#sent[table],
+    }));
+  }
+
+  async packetCounts(): Promise<PacketCounts> {
+    const layout = this.#model?.layout;
+    return layout === undefined
+      ? { invalidDropped: undefined, toLocalhost: undefined }
+      : await packetCounts(this.#own.spawn, this.variant, layout);
   }
 
   describe(key: DecisionKey): readonly string[] {

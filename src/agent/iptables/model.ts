@@ -12,10 +12,12 @@
  */
 import type { Decision, DecisionKey } from '../decision.ts';
 import type { ChainId, Delta } from './delta.ts';
-import { nodeChains, nodeMembers, type Layout } from './layout.ts';
+import { jumps, nodeChains, nodeMembers, type Layout, type Table } from './layout.ts';
 import { chain, type SetName } from './names.ts';
+import { bits, depth, destination, entries, place, rankOf } from './place.ts';
 import { goAhead } from './quick.ts';
-import { compile, portEntries, type Claim, type Compiled } from './service.ts';
+import { compile, type Claim, type Compiled } from './service.ts';
+import type { RulesByTable } from './text.ts';
 
 interface Owned {
   readonly key: DecisionKey;
@@ -42,10 +44,14 @@ export class Model {
   readonly #exceptions = new Map<string, readonly string[]>();
   readonly #members = new Map<SetName, Map<string, number>>();
   readonly #fixed: ReturnType<typeof nodeChains>;
+  /** Rules in all chains, the jumps into them and what ends the chains of drops included. */
+  readonly #rules: Record<Table, number> = { nat: 0, filter: 2 };
 
   constructor(layout: Layout) {
     this.layout = layout;
     this.#fixed = nodeChains(layout);
+    for (const { table } of jumps) this.#rules[table] += 1;
+    for (const { table, rules } of this.#fixed.values()) this.#rules[table] += rules.length;
     for (const [set, entry] of nodeMembers(layout)) this.#count(set, entry, 1, undefined);
   }
 
@@ -64,6 +70,7 @@ export class Model {
     if (delta !== undefined) chainsOf(old, fresh, delta);
     for (const [set, entry] of fresh?.members ?? []) this.#count(set, entry, 1, delta);
     for (const [set, entry] of old?.members ?? []) this.#count(set, entry, -1, delta);
+    this.#rules.nat += rulesIn(fresh) - rulesIn(old);
     this.#claim(key, old?.claims ?? [], fresh?.claims ?? [], delta);
     if (after === undefined) this.decisions.delete(key);
     else this.decisions.set(key, after);
@@ -110,6 +117,7 @@ export class Model {
     if (!same(before, after)) {
       if (after.length === 0) this.#exceptions.delete(id);
       else this.#exceptions.set(id, after);
+      this.#rules.filter += after.length - before.length;
       this.#touch(`filter ${id.startsWith(':') ? chain.dropPorts : chain.drop}`, delta);
     }
   }
@@ -120,7 +128,7 @@ export class Model {
     let leaf = this.#leaves.get(name);
     if (text === undefined) {
       if (leaf === undefined) return;
-      leaf.rules.delete(id);
+      if (leaf.rules.delete(id)) this.#rules.nat -= 1;
       if (leaf.rules.size === 0) {
         this.#leaves.delete(name);
         this.#unlink(branch, name, delta);
@@ -131,6 +139,7 @@ export class Model {
         this.#leaves.set(name, leaf);
         this.#link(branch, name, delta);
       }
+      if (!leaf.rules.has(id)) this.#rules.nat += 1;
       leaf.rules.set(id, text);
     }
     this.#touch(`nat ${name}`, delta);
@@ -141,20 +150,28 @@ export class Model {
     if (leaves === undefined) {
       leaves = new Set();
       this.#branches.set(branch, leaves);
-      if (branch !== chain.nodePorts) this.#touch(`nat ${chain.dispatch}`, delta);
+      this.#turn(branch, 1, delta);
     }
     leaves.add(leaf);
+    this.#rules.nat += 1;
     this.#touch(`nat ${branch}`, delta);
   }
 
   #unlink(branch: string, leaf: string, delta: Delta | undefined): void {
     const leaves = this.#branches.get(branch);
-    leaves?.delete(leaf);
+    if (leaves?.delete(leaf) === true) this.#rules.nat -= 1;
     if (leaves?.size === 0) {
       this.#branches.delete(branch);
-      if (branch !== chain.nodePorts) this.#touch(`nat ${chain.dispatch}`, delta);
+      this.#turn(branch, -1, delta);
     }
     this.#touch(`nat ${branch}`, delta);
+  }
+
+  /** A branch has (`by` 1) or loses (-1) its rule at the root; node ports are reached otherwise. */
+  #turn(branch: string, by: 1 | -1, delta: Delta | undefined): void {
+    if (branch === chain.nodePorts) return;
+    this.#rules.nat += by;
+    this.#touch(`nat ${chain.dispatch}`, delta);
   }
 
   /** The chain's text is made when the delta is complete: see `finish`. */
@@ -212,6 +229,11 @@ export class Model {
     const noted = into.get(set);
     if (noted === undefined) into.set(set, new Set([entry]));
     else noted.add(entry);
+  }
+
+  /** How many rules the kernel should hold, kept up with each change. */
+  get rules(): RulesByTable {
+    return this.#rules;
   }
 
   /** Entries that a set should hold. */
@@ -294,6 +316,10 @@ function ownChains({ chains }: Compiled): OwnChains {
   return chains.map(([name, rules]) => [`nat ${name}`, rules] as const);
 }
 
+function rulesIn(compiled: Compiled | undefined): number {
+  return (compiled?.chains ?? []).reduce((sum, [, rules]) => sum + rules.length, 0);
+}
+
 /** Own chains of a decision that differ. */
 function chainsOf(old: Compiled | undefined, fresh: Compiled | undefined, delta: Delta): void {
   const before = new Map(old?.chains);
@@ -313,72 +339,4 @@ function chainsOf(old: Compiled | undefined, fresh: Compiled | undefined, delta:
 
 function same(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((text, index) => text === b[index]);
-}
-
-function rankOf({ at }: Claim): number {
-  return at.kind === 'address' ? at.rank : 0;
-}
-
-/** Sorts as text the way the dispatch is to be ordered. */
-function destination({ at, protocol, port }: Claim): string {
-  const padded = String(port).padStart(5, '0');
-  return at.kind === 'address' ? `${at.address} ${protocol} ${padded}` : `:${protocol} ${padded}`;
-}
-
-/** Set entries of a destination. */
-function entries(claim: Claim, layout: Layout): readonly (readonly [SetName, string])[] {
-  const { at, protocol, port, refuse } = claim;
-  if (at.kind === 'address') {
-    const entry = `${at.address},${protocol}:${port}`;
-    const refusal = refuse === undefined ? [] : [[refuse === 'drop' ? 'DRP' : 'REJ', entry] as const];
-    return [...refusal, ['DST', entry]];
-  }
-  const refusal = refuse === undefined ? undefined : refuse === 'drop' ? 'NPD' : 'NPR';
-  return portEntries(layout.family, protocol, port).flatMap((entry): (readonly [SetName, string])[] => [
-    ...(refusal === undefined ? [] : [[refusal, entry] as const]),
-    ...(claim.rule === undefined ? [] : [['NP', entry] as const]),
-  ]);
-}
-
-const portsInLeaf = 64;
-
-/** Where in the tree a destination's rule stands. */
-function place({ at, protocol, port }: Claim): { readonly branch: string; readonly leaf: string } {
-  if (at.kind === 'node-port') {
-    const first = Math.floor(port / portsInLeaf) * portsInLeaf;
-    return { branch: chain.nodePorts, leaf: `SLUICE-NP-${protocol}-${String(first).padStart(5, '0')}` };
-  }
-  const byte = lastByte(at.address).toString(16).padStart(2, '0').toUpperCase();
-  return { branch: `SLUICE-DST-${byte.charAt(1)}`, leaf: `SLUICE-DST-${byte}` };
-}
-
-function lastByte(address: string): number {
-  const text = address.slice(Math.max(address.lastIndexOf('.'), address.lastIndexOf(':')) + 1);
-  if (address.includes('.')) return Number(text);
-  return text === '' ? 0 : Number.parseInt(text, 16) & 0xff;
-}
-
-/** The match that leads into a chain of the tree. */
-function bits({ family }: Layout, name: string): string {
-  const ports = /^SLUICE-NP-([a-z]+)-(\d+)$/.exec(name);
-  if (ports !== null) {
-    const [, protocol = '', from = ''] = ports;
-    const first = Number(from);
-    return `-p ${protocol} -m ${protocol} --dport ${first}:${first + portsInLeaf - 1}`;
-  }
-  const digits = name.slice('SLUICE-DST-'.length);
-  const value = Number.parseInt(digits, 16);
-  const mask = digits.length === 1 ? 0x0f : 0xff;
-  return family === 'IPv4'
-    ? `-d 0.0.0.${value}/0.0.0.${mask}`
-    : `-d ::${value === 0 ? '' : value.toString(16)}/::${mask.toString(16)}`;
-}
-
-/** How far from the root of the dispatch a chain stands, 0 where it is no part of it. */
-function depth(id: ChainId): number {
-  const name = id.slice(id.indexOf(' ') + 1);
-  if (name === chain.dispatch || name === chain.nodePorts || name === chain.drop || name === chain.dropPorts)
-    return 1;
-  if (/^SLUICE-DST-.$/.test(name)) return 2;
-  return /^SLUICE-(DST|NP)-/.test(name) ? 3 : 0;
 }

@@ -9,7 +9,7 @@ import type { ChainId } from './delta.ts';
 import type { Model } from './model.ts';
 import type { Variant } from './programs.ts';
 import type { SavedTables } from './saved.ts';
-import { RestoreText } from './text.ts';
+import { noRules, RestoreText, sumOf, type RulesByTable } from './text.ts';
 
 /** Services for each COMMIT of the first load: the tool's own cost grows with the square of it. */
 export const servicesInCommit = 50;
@@ -27,6 +27,7 @@ export class Planner {
   #text = new RestoreText();
   #services = 0;
   #operations = 0;
+  #rules = noRules;
 
   constructor(saved: SavedTables, variant: Variant) {
     this.#saved = saved;
@@ -37,6 +38,11 @@ export class Planner {
   /** Chains and rules in what has been given. */
   get operations(): number {
     return this.#operations;
+  }
+
+  /** Rules in what has been given. */
+  get rules(): RulesByTable {
+    return this.#rules;
   }
 
   /**
@@ -111,6 +117,7 @@ export class Planner {
     const text = this.#text;
     this.#text = new RestoreText();
     this.#operations += text.operations;
+    this.#rules = sumOf(this.#rules, text.rules);
     yield text.toString();
   }
 }

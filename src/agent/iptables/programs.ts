@@ -11,6 +11,7 @@ import { pipeline } from 'node:stream/promises';
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
+import { pipesOf } from '../tool.ts';
 import { RestoreSession } from './session.ts';
 
 /** Starts a program; its three standard streams are pipes. A test puts it into a network namespace. */
@@ -49,10 +50,7 @@ export async function run(
   { onOut, signal }: Reading = {},
 ): Promise<Finished> {
   const child = spawn(name, args);
-  const { stdin, stdout, stderr } = child;
-  if (stdin === null || stdout === null || stderr === null) {
-    throw new SluiceError('bug', `${name} was started without pipes`, { code: 'NoPipes' });
-  }
+  const { stdin, stdout, stderr } = pipesOf(child, name);
   const out: string[] = [];
   const error: string[] = [];
   stdout.setEncoding('utf8').on('data', onOut ?? ((text: string) => void out.push(text)));

@@ -6,7 +6,8 @@
  * and no new connection waits for the walk. Until the chain is written anew the shares of the other endpoints are uneven.
  *
  * Invariant: a rule that takes whatever the others left stays, so every packet still finds an endpoint. For that, a chain
- * of more than one endpoint ends with two such rules, to different endpoints: either may go.
+ * ends with several such rules, to different endpoints: any may go while one stays. Where all of them lead to endpoints that
+ * are gone, the last one stays, and only it, until the chain is written anew: all other endpoints lose their rules.
  */
 import type { Table } from './layout.ts';
 
@@ -16,16 +17,19 @@ const toEndpoint = /-j (?:DNAT --to-destination (\S+)|(SLUICE-SEP-\S+))$/u;
 /** What a rule that takes only some of the packets asks for. */
 const asks = / ?-m (?:statistic|bpf|recent) /u;
 
-/** Rules of a chain that may go ahead of its rewriting: none where no rule for all packets would be left. */
+/** Rules of a chain that may go ahead of its rewriting; never all for all packets, and none where no endpoint stays. */
 export function goAhead(before: readonly string[], after: readonly string[]): readonly string[] {
   const kept = new Set(after.map(endpointOf));
   const goes = (rule: string): boolean => {
     const endpoint = endpointOf(rule);
     return endpoint !== undefined && !kept.has(endpoint);
   };
-  const stays = before.filter((rule) => !goes(rule));
-  const last = stays.at(-1);
-  return last === undefined || asks.test(last) ? [] : before.filter(goes);
+  const gone = before.filter(goes);
+  const last = before.findLast((rule) => !goes(rule));
+  if (last === undefined) return [];
+  if (!asks.test(last)) return gone;
+  const rest = gone.findLast((rule) => !asks.test(rule));
+  return rest === undefined ? [] : gone.filter((rule) => rule !== rest);
 }
 
 function endpointOf(rule: string): string | undefined {

@@ -32,12 +32,13 @@ test('an unnamed port has no colon in what is hashed', () => {
   expect(names.firewall.length).toBeLessThanOrEqual(28);
 });
 
-test('each rule takes its part of what is left, as the kernel counts it, and the last one takes the rest, with a spare', () => {
+test('each rule takes its part of what is left, as the kernel counts it, and the last one takes the rest, with spares', () => {
   expect(rulesOf(aDecision(1, { endpoints: 3, from: 1 }), /SVC/)).toEqual([
     '-p tcp -m statistic --mode random --probability 0.33333333349 -j DNAT --to-destination 10.244.0.1:8080',
     '-p tcp -m statistic --mode random --probability 0.50000000000 -j DNAT --to-destination 10.244.0.2:8080',
     '-p tcp -j DNAT --to-destination 10.244.0.3:8080',
     '-p tcp -j DNAT --to-destination 10.244.0.1:8080',
+    '-p tcp -j DNAT --to-destination 10.244.0.2:8080',
   ]);
 });
 

@@ -10,10 +10,9 @@
  * Invariant: a text is only called done when its own comment has come back, or the tool has ended with success.
  */
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
-import type { Spawn } from '../tool.ts';
+import { closed, pipesOf, type Spawn } from '../tool.ts';
 
 /** The tool takes lines of up to 10,240 characters. */
 const line = '.'.repeat(4_096 + 64);
@@ -107,8 +106,7 @@ export class RestoreSession {
   async close(): Promise<void> {
     const child = this.#child;
     this.#retire();
-    if (child !== undefined && child.exitCode === null && child.signalCode === null)
-      await once(child, 'close');
+    await closed(child);
   }
 
   #retire(): void {
@@ -118,10 +116,7 @@ export class RestoreSession {
 
   #begin(): ChildProcess {
     const child = this.#spawn(this.#program, this.#args);
-    const { stdin, stdout, stderr } = child;
-    if (stdin === null || stdout === null || stderr === null) {
-      throw new SluiceError('bug', `${this.#program} was started without pipes`, { code: 'NoPipes' });
-    }
+    const { stdin, stdout, stderr } = pipesOf(child, this.#program);
     this.#lines = 0;
     this.#texts = 0;
     this.#error = '';

@@ -17,6 +17,15 @@ export function nameOf(id: ChainId): string {
   return id.slice(id.indexOf(' ') + 1);
 }
 
+/** Numbers of rules. */
+export type RulesByTable = Readonly<Record<Table, number>>;
+
+export const noRules: RulesByTable = { nat: 0, filter: 0 };
+
+export function sumOf(a: RulesByTable, b: RulesByTable): RulesByTable {
+  return { nat: a.nat + b.nat, filter: a.filter + b.filter };
+}
+
 /** Lines of a restore, with what each belongs to for error messages. */
 export class RestoreText {
   readonly #tables: Record<Table, { declare: string[]; append: string[]; remove: string[] }> = {
@@ -24,6 +33,7 @@ export class RestoreText {
     nat: { declare: [], append: [], remove: [] },
   };
   #operations = 0;
+  readonly #rules: Record<Table, number> = { nat: 0, filter: 0 };
 
   chain(id: ChainId, rules: readonly string[] | undefined): this {
     const { declare, append, remove } = this.#tables[tableOf(id)];
@@ -32,6 +42,7 @@ export class RestoreText {
     if (rules === undefined) remove.push(`-X ${name}`);
     else for (const rule of rules) append.push(`-A ${name} ${rule}`);
     this.#operations += 1 + (rules?.length ?? 0);
+    this.#rules[tableOf(id)] += rules?.length ?? 0;
     return this;
   }
 
@@ -39,12 +50,18 @@ export class RestoreText {
   line(table: Table, line: string): this {
     this.#tables[table].append.push(line);
     this.#operations += 1;
+    if (line.startsWith('-I')) this.#rules[table] += 1;
     return this;
   }
 
   /** Chains and rules in it. */
   get operations(): number {
     return this.#operations;
+  }
+
+  /** Rules that it adds. */
+  get rules(): RulesByTable {
+    return this.#rules;
   }
 
   get size(): number {

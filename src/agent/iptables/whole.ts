@@ -18,7 +18,7 @@ import { beforeRules, setNames } from './names.ts';
 import { isSaved, lineAt, Planner, servicesInCommit } from './plan.ts';
 import type { Refusal, Tools } from './programs.ts';
 import { rightType, type SavedTables } from './saved.ts';
-import { createSet, editSet, RestoreText } from './text.ts';
+import { createSet, editSet, noRules, RestoreText, type RulesByTable } from './text.ts';
 
 export interface WholeOptions {
   /** Empty so far. */
@@ -45,6 +45,7 @@ interface Try {
   before: readonly string[];
   after: readonly string[];
   operations: number;
+  rules: RulesByTable;
   refused: Quarantined | undefined;
   failed: unknown;
 }
@@ -56,12 +57,18 @@ export class WholeWrite {
   readonly #decisions: Iterator<Decision>;
   readonly #quarantined: Quarantined[] = [];
   #left: readonly Left[] | undefined;
+  #rules = noRules;
 
   constructor({ model, decisions, tools, read }: WholeOptions) {
     this.#model = model;
     this.#tools = tools;
     this.#read = read;
     this.#decisions = decisions[Symbol.iterator]();
+  }
+
+  /** Rules that the last try has sent. */
+  get rules(): RulesByTable {
+    return this.#rules;
   }
 
   /** @throws SluiceError where nobody's decision is at fault; what the kernel holds then is not known. */
@@ -76,10 +83,12 @@ export class WholeWrite {
         before: [],
         after: [],
         operations: 0,
+        rules: noRules,
         refused: undefined,
         failed: undefined,
       };
       const refused = await this.#try(made);
+      this.#rules = made.rules;
       if (refused === undefined)
         return { operations: made.operations, quarantined: this.#quarantined, left: this.#left ?? [] };
       this.#model.put(refused.key, undefined, undefined);
@@ -200,6 +209,7 @@ export class WholeWrite {
       made.sent.push(text);
       yield text;
     }
+    made.rules = planner.rules;
     made.operations += before.length + after.length + planner.operations;
   }
 

@@ -8,8 +8,9 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Clock } from '../../core/clock.ts';
 import type { ForeignChange } from '../backend.ts';
+import { pipesOf } from '../tool.ts';
 import { markSet } from './marks.ts';
-import { pipesOf, type SpawnPiped } from './process.ts';
+import type { SpawnPiped } from './process.ts';
 import { TextLines } from './text-lines.ts';
 import { tableName } from './words.ts';
 
@@ -59,7 +60,7 @@ export class Monitor {
   #begin(): void {
     const child = this.#start('nft', ['monitor']);
     this.#child = child;
-    const { stdout, stderr } = pipesOf(child);
+    const { stdout, stderr } = pipesOf(child, 'nft');
     stdout.setEncoding('utf8').on('data', (text: string) => {
       if (this.#child === child) for (const reader of this.#readers.values()) reader.push(text);
     });

@@ -8,7 +8,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { SluiceError } from '../../core/errors.ts';
-import { systemSpawn, type Spawn } from '../tool.ts';
+import { closed, pipesOf, systemSpawn, type Spawn } from '../tool.ts';
 
 /**
  * Starts a program with all three streams on pipes. Tests hand in one that starts it inside a network namespace.
@@ -59,7 +59,7 @@ export class NftRun {
     { onOut = () => undefined, onTaken = () => undefined }: NftRunOptions = {},
   ) {
     const child = start('nft', args);
-    const { stdin, stdout, stderr } = pipesOf(child);
+    const { stdin, stdout, stderr } = pipesOf(child, 'nft');
     this.#child = child;
     this.#stdin = stdin;
     stdout.setEncoding('utf8').on('data', onOut);
@@ -159,8 +159,7 @@ export class Session {
   async close(): Promise<void> {
     const child = this.#child;
     this.#retire();
-    if (child !== undefined && child.exitCode === null && child.signalCode === null)
-      await once(child, 'close');
+    await closed(child);
   }
 
   #retire(): void {
@@ -182,7 +181,7 @@ export class Session {
 
   #begin(): ChildProcess {
     const child = this.#start('nft', ['-i']);
-    const { stdin, stdout, stderr } = pipesOf(child);
+    const { stdin, stdout, stderr } = pipesOf(child, 'nft');
     stdin.on('error', () => undefined);
     stdout.resume();
     stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -227,18 +226,6 @@ export class Session {
     this.#waiting = undefined;
     waiting?.reject(error);
   }
-}
-
-export function pipesOf(child: ChildProcess): {
-  stdin: NodeJS.WritableStream & { readonly writable: boolean };
-  stdout: NodeJS.ReadableStream;
-  stderr: NodeJS.ReadableStream;
-} {
-  const { stdin, stdout, stderr } = child;
-  if (stdin === null || stdout === null || stderr === null) {
-    throw new SluiceError('bug', 'nft was started without pipes', { code: 'NoPipes' });
-  }
-  return { stdin, stdout, stderr };
 }
 
 function notStarted(cause: NodeJS.ErrnoException): SluiceError {

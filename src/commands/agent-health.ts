@@ -1,27 +1,19 @@
 /** `/healthz` and `/livez` of the agent, at a port of their own that balancers and the kubelet ask. */
 import { createServer } from 'node:http';
-import { SluiceError } from '../../core/errors.ts';
-import { healthzAnswer, livezAnswer, type HttpAnswer, type ProxyHealth } from './answer.ts';
+import { healthzAnswer, livezAnswer, type HttpAnswer, type ProxyHealth } from '../agent/health/answer.ts';
+import { httpLimits, listening, type Listening, type ListenAt } from '../observe/listening.ts';
 
-export interface HealthServerOptions {
-  readonly host: string | undefined;
-  readonly port: number;
+export interface HealthServerOptions extends ListenAt {
   readonly health: () => ProxyHealth & { readonly live: boolean };
   /** Milliseconds since the epoch. */
   readonly wall: () => number;
   readonly onAnswer: (path: 'healthz' | 'livez', status: number) => void;
 }
 
-export interface HealthServer {
-  /** The port in use: of interest when 0 was asked for. */
-  readonly port: number;
-  close(): Promise<void>;
-}
-
 /** Starts listening. Errors: `conflict` when the address is taken. */
-export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
+export function startHealthServer(options: HealthServerOptions): Promise<Listening> {
   const { host, port, health, wall, onAnswer } = options;
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+  const server = createServer(httpLimits, (request, response) => {
     const path = (request.url ?? '/').replace(/\?.*$/u, '');
     const send = ({ status, headers, body }: HttpAnswer): void => {
       response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) });
@@ -43,21 +35,10 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
       response.end('known are /healthz and /livez\n');
     }
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const where = `${host ?? ''}:${port}`;
-      const message = `cannot listen on ${where} for health checks: ${cause.message}; choose another address with --health-bind`;
-      reject(new SluiceError('conflict', message, { code: cause.code ?? 'ListenFailed', cause }));
-    });
-    server.listen({ host, port }, resolve);
-  });
-  const address = server.address();
-  return {
-    port: typeof address === 'object' && address !== null ? address.port : 0,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return listening(
+    server,
+    { host, port },
+    (why) =>
+      `cannot listen on ${host ?? ''}:${port} for health checks: ${why}; choose another address with --health-bind`,
+  );
 }
