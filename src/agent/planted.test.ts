@@ -210,7 +210,10 @@ const iptablesBugs: readonly PlantedText[] = [
   { name: 'the dispatch of node ports is empty', change: without(/^-A SLUICE-NODEPORTS/u) },
   {
     name: 'node ports answer at every address',
-    change: replaced(/ -m set --match-set SLUICE-\d-NODE dst/gu, ''),
+    change: replaced(
+      / -m set --match-set SLUICE-\d-NODE dst|^-A SLUICE-SERVICES .*-OUR dst -j RETURN$/gmu,
+      '',
+    ),
   },
   {
     name: 'node ports go before addresses',

@@ -1,7 +1,9 @@
 /** Of all rules of a Service port, those that one packet meets: the backends' own texts, cut to one way. */
 import { describe, expect, test } from 'vitest';
+import { aDecision, aNodeDecision } from '../../../test/packets/iptables-bench.ts';
 import { Recorder, standIn } from '../../commands/stand-in.ts';
 import type { AgentSettings } from '../decide/settings.ts';
+import { render } from '../iptables/render.ts';
 import { ask, testAround, testPicture, testSettings } from './fixtures.ts';
 import { answerPacket } from './packet-answer.ts';
 import type { Question } from './resolve.ts';
@@ -131,8 +133,26 @@ describe('iptables', () => {
   test('an address that nobody has', async () => {
     expect(await rules('iptables', nobody)).toMatchInlineSnapshot(`
       [
-        "-A SLUICE-UNKNOWN -d 10.96.0.0/16 -j DROP",
+        "-A SLUICE-FORWARD -d 10.96.0.0/16 -m set ! --match-set SLUICE-4-OUR dst -m conntrack ! --ctstate INVALID,RELATED,ESTABLISHED,UNTRACKED,DNAT -j DROP",
       ]
     `);
+  });
+  test.each([
+    ['from outside', { kind: 'interface', name: 'eth0' } as const, '10.96.0.99', 'FORWARD'],
+    ['from a process', { kind: 'process' } as const, '10.96.0.99', 'OUTPUT'],
+    ['where another port of it is somebody’s', { kind: 'process' } as const, '10.96.0.7', 'UNKNOWN'],
+  ])('an address in a service range, %s, is dropped in one chain', (_, from, destination, chain) => {
+    const decision = aDecision(1, { endpoints: 1, some: { externalIPs: ['10.96.0.7'] } });
+    const { sets, rules: written } = render(aNodeDecision(), [decision]);
+    const packet = {
+      family: 'IPv4',
+      protocol: 'TCP',
+      source: '192.0.2.9',
+      destination,
+      port: 81,
+      from,
+    } as const;
+    const met = generalRules('iptables', sets + written, { packet, branch: 'unallocated' });
+    expect(met.map((line) => line.split(' ')[1])).toEqual([`SLUICE-${chain}`]);
   });
 });

@@ -44,11 +44,21 @@ export function generalRules(
       ...rule.map((line) => `${table} ${line.trim()}`),
     ];
   }
+  const ours = `add SLUICE-${packet.family === 'IPv4' ? 4 : 6}-OUR ${packet.destination}`;
   const wanted =
     branch === 'undefined-port'
       ? /^-A SLUICE-UNKNOWN .*-CIP dst|^add SLUICE-\d-CIP /
-      : /^-A SLUICE-UNKNOWN -d .*-j DROP/;
+      : unallocated(lines.includes(ours), process);
   return lines.filter((line) => wanted.test(line));
+}
+
+/** Where the iptables backend drops what is sent to an address of a service range: another rule for each way there. */
+function unallocated(ours: boolean, process: boolean): RegExp {
+  // Another port of it is somebody's.
+  if (ours) return /^-A SLUICE-UNKNOWN (?:-d \S+ )?-j DROP/;
+  return process
+    ? /^-A SLUICE-OUTPUT (?:-d \S+ )?-j DROP/
+    : /^-A SLUICE-FORWARD .*! --match-set SLUICE-\d-OUR dst .*-j DROP/;
 }
 
 interface NftElement {

@@ -88,9 +88,11 @@ export function endpointChain(
 export type SetName =
   /** Address, protocol and port of every destination but node ports: what the nat rules look at. */
   | 'DST'
-  /** Those of them where some or all packets are dropped. */
+  /** All their addresses, all cluster IPs, and the addresses at which node ports answer, where it is not all. */
+  | 'OUR'
+  /** Destinations where some or all packets are dropped. */
   | 'DRP'
-  /** Those of them that are rejected. */
+  /** Destinations that are rejected. */
   | 'REJ'
   /** Cluster IPs. */
   | 'CIP'
@@ -111,6 +113,7 @@ export type SetName =
 
 const setTypes: Readonly<Record<SetName, string>> = {
   DST: 'hash:ip,port',
+  OUR: 'hash:ip',
   DRP: 'hash:ip,port',
   REJ: 'hash:ip,port',
   CIP: 'hash:ip',
@@ -152,6 +155,7 @@ export function lower(protocol: TransportProtocol): 'tcp' | 'udp' | 'sctp' {
 
 /** Sets whose entries only ever refuse or allow something: they go before the rules, the others after. */
 export const beforeRules: ReadonlySet<SetName> = new Set([
+  'OUR',
   'DRP',
   'REJ',
   'NPD',

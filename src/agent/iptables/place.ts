@@ -25,7 +25,7 @@ export function entries(claim: Claim, layout: Layout): readonly (readonly [SetNa
   if (at.kind === 'address') {
     const entry = `${at.address},${protocol}:${port}`;
     const refusal = refuse === undefined ? [] : [[refuse === 'drop' ? 'DRP' : 'REJ', entry] as const];
-    return [...refusal, ['DST', entry]];
+    return [...refusal, ['OUR', at.address], ['DST', entry]];
   }
   const refusal = refuse === undefined ? undefined : refuse === 'drop' ? 'NPD' : 'NPR';
   return portEntries(layout.family, protocol, port).flatMap((entry): (readonly [SetName, string])[] => [

@@ -278,7 +278,7 @@ function members(
   layout: Layout,
 ): (readonly [SetName, string])[] {
   const found: (readonly [SetName, string])[] = [];
-  if (decision.clusterIP !== undefined) found.push(['CIP', decision.clusterIP]);
+  if (decision.clusterIP !== undefined) found.push(['CIP', decision.clusterIP], ['OUR', decision.clusterIP]);
   if (decision.healthCheckNodePort !== 0) {
     found.push(
       ...portEntries(layout.family, 'tcp', decision.healthCheckNodePort).map(

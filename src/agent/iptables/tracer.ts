@@ -304,6 +304,7 @@ function inState(name: string, state: State): boolean {
     case 'INVALID':
     case 'RELATED':
     case 'ESTABLISHED':
+    case 'UNTRACKED':
       return false;
     default:
       throw bug(`connection state ${name}`);
