@@ -13,8 +13,9 @@ import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../dec
 import { shapeMap, type Chain } from './chains.ts';
 import { differences, mend, sameFrame } from './compare.ts';
 import { diagnose } from './diagnose.ts';
-import { Draft } from './draft.ts';
-import { elements, layoutOf, type Layout } from './layout.ts';
+import { Draft, mostReaders } from './draft.ts';
+import { Fifos, type FifoOptions } from './fifo.ts';
+import { layoutOf, unwritable } from './layout.ts';
 import { leftBehind } from './left.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
 import { refused, TableKernel } from './kernel.ts';
@@ -33,6 +34,8 @@ export interface NftablesOptions {
   readonly clock?: Clock;
   /** One for all families; default: one of its own. */
   readonly monitor?: Monitor;
+  /** Where named pipes for loads may be. */
+  readonly fifos?: FifoOptions;
 }
 
 /** Chains that no decision leads to any more go when nothing was written for so long. */
@@ -53,12 +56,14 @@ export class NftablesBackend implements Backend {
   readonly #clock: Clock;
   readonly #kernel: TableKernel;
   readonly #monitor: Monitor;
+  readonly #fifoOptions: FifoOptions;
   #features: Features = allFeatures;
   #held: Held | undefined;
   #ahead: { readonly at: number; readonly listed: Promise<Listed | undefined> } | undefined;
   /** The first load as it is foretold; only before the first write. */
   #draft: Draft | undefined;
   #mayDraft = false;
+  #fifos: Fifos | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
   /** How many writes have been asked for, and how often chains were removed: what a look must not cross. */
@@ -70,7 +75,9 @@ export class NftablesBackend implements Backend {
     start = spawnPiped,
     clock = systemClock,
     monitor = new Monitor(start, clock),
+    fifos = {},
   }: NftablesOptions) {
+    this.#fifoOptions = fifos;
     this.#monitor = monitor;
     this.family = family;
     this.#clock = clock;
@@ -81,19 +88,20 @@ export class NftablesBackend implements Backend {
   prepare(): void {
     const listed = this.#inTurn(() => this.#kernel.list());
     this.#ahead = { at: this.#clock.now(), listed };
-    listed.then(
-      (found) => {
-        this.#mayDraft = found === undefined;
-      },
-      // Whoever needs it asks again, and tells.
-      () => undefined,
-    );
+    listed
+      .then(async (found) => {
+        if (found !== undefined) return;
+        this.#fifos = await Fifos.make(mostReaders, this.#fifoOptions);
+        this.#mayDraft = this.#writes === 0;
+      })
+      // Whoever needs the listing asks again, and tells.
+      .catch(() => undefined);
   }
 
   /** Only where there is no table yet: one that is there is mended, and what it needs is not known before all is. */
   foretell(node: NodeDecision, decisions: readonly Decision[]): void {
     if (!this.#mayDraft || decisions.length === 0) return;
-    this.#draft ??= new Draft({ start: this.#start, node, features: this.#features });
+    this.#draft ??= new Draft({ start: this.#start, node, features: this.#features, fifos: this.#fifos });
     this.#draft.foretell(decisions);
   }
 
@@ -185,6 +193,7 @@ export class NftablesBackend implements Backend {
     this.#cancelReap?.();
     this.#endDrafting()?.abandon();
     await this.#queue;
+    await this.#removeFifos();
     await this.#kernel.close();
   }
 
@@ -207,6 +216,7 @@ export class NftablesBackend implements Backend {
     const shape = tableShape(node, this.#features);
     this.#held = undefined;
     const drafted = await this.#finishDraft(node, decisions);
+    void this.#removeFifos();
     if (drafted !== undefined) return drafted;
     const listed = await this.#list();
     if (listed === undefined) return this.#load(node, decisions);
@@ -258,6 +268,11 @@ export class NftablesBackend implements Backend {
     this.#draft = undefined;
     this.#mayDraft = false;
     return draft;
+  }
+
+  async #removeFifos(): Promise<void> {
+    await this.#fifos?.close();
+    this.#fifos = undefined;
   }
 
   async #list(): Promise<Listed | undefined> {
@@ -382,14 +397,5 @@ export class NftablesBackend implements Backend {
       ...names.map((name) => `delete chain ${table} ${name}`),
     ];
     return (await this.#kernel.write(lines)) === '';
-  }
-}
-
-function unwritable(layout: Layout, decision: Decision): string {
-  try {
-    elements(layout, decision, undefined, () => undefined);
-    return '';
-  } catch (error) {
-    return asSluiceError(error).message;
   }
 }
