@@ -14,7 +14,7 @@ const backend = new NftablesBackend({
     if (args[0] === '-f') drafts += 1;
     return spawn('ip', ['netns', 'exec', namespace, program, ...args], { stdio: 'pipe' });
   },
-  ...(withoutFifos === undefined ? {} : { makeFifos: (count: number) => Fifos.make(count, { folders: [] }) }),
+  ...(withoutFifos === undefined ? {} : { fifos: { folders: [] } }),
 });
 backend.prepare();
 const decisions = manyDecisions(2000, 3);

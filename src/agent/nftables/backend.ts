@@ -46,7 +46,7 @@ interface Held {
   readonly ledger: Ledger;
 }
 
-/** What was read ahead is used for so long. Whatever came between is found by the first look of the writer. */
+/** What was read ahead is used for so long; what came between is found by the first look of the writer. */
 const freshMs = 10_000;
 
 export class NftablesBackend implements Backend {
@@ -94,8 +94,7 @@ export class NftablesBackend implements Backend {
         this.#fifos = await Fifos.make(mostReaders, this.#fifoOptions);
         this.#mayDraft = this.#writes === 0;
       })
-      // Whoever needs the listing asks again, and tells.
-      .catch(() => undefined);
+      .catch(() => undefined); // Whoever needs the listing asks again, and tells.
   }
 
   /** Only where there is no table yet: one that is there is mended, and what it needs is not known before all is. */
