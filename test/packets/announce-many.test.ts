@@ -1,5 +1,5 @@
 /** A thousand addresses at once. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import {
   announcerOf,
   Bed,
@@ -26,6 +26,11 @@ afterAll(() => bed.remove());
 test('a thousand addresses are up, told and answering within 1.5 seconds of a crash', async () => {
   const [one, two] = [announcerOf(bed, 'n1'), announcerOf(bed, 'n2')];
   const heard = newHeard();
+  onTestFinished(async () => {
+    await two.stop('release');
+    await one.stop('release');
+    await port(bed, 'n1', 'up');
+  });
   await one.start(newHeard().events);
   await two.start(heard.events);
   const all = addresses.map((address) => holding(address));
@@ -65,6 +70,4 @@ test('a thousand addresses are up, told and answering within 1.5 seconds of a cr
   await pause(2_000);
   const { user, system } = process.cpuUsage(cpu);
   console.log(`renewing them costs this process ${Math.round((user + system) / 20_000)} % of a core`);
-  await two.stop('release');
-  await one.stop('release');
 });

@@ -51,11 +51,16 @@ interface Told {
   readonly note: string;
   readonly regarding: { readonly kind: string; readonly name: string };
   readonly series?: object;
+  readonly reportingController?: string;
 }
 
+/** Those of agents: the API server's own allocators write events on Services too. */
 async function events(): Promise<readonly Told[]> {
   const list = await cluster.api.request('GET', '/apis/events.k8s.io/v1/namespaces/default/events');
-  return (list as { items: readonly Told[] }).items.filter(({ regarding }) => regarding.kind === 'Service');
+  return (list as { items: readonly Told[] }).items.filter(
+    ({ regarding, reportingController }) =>
+      regarding.kind === 'Service' && reportingController === 'sluice.dev/agent',
+  );
 }
 
 /** How often an agent wanted to write an event that was there already. */
