@@ -1,12 +1,12 @@
 /**
  * A program that has told a backend of many Services before its first write, says so, and waits: to be killed by a test.
- * Its first argument is the network namespace; with a second, loads go through standard input.
+ * Its argument is the network namespace.
  */
 import { spawn } from 'node:child_process';
 import { NftablesBackend } from '../../src/agent/nftables/backend.ts';
 import { manyDecisions, variedNode } from './nftables-world.ts';
 
-const [namespace = '', withoutFifos] = process.argv.slice(2);
+const [namespace = ''] = process.argv.slice(2);
 let drafts = 0;
 const backend = new NftablesBackend({
   family: 'IPv4',
@@ -14,7 +14,6 @@ const backend = new NftablesBackend({
     if (args[0] === '-f') drafts += 1;
     return spawn('ip', ['netns', 'exec', namespace, program, ...args], { stdio: 'pipe' });
   },
-  ...(withoutFifos === undefined ? {} : { fifos: { folders: [] } }),
 });
 backend.prepare();
 const decisions = manyDecisions(2000, 3);

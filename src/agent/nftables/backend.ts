@@ -13,9 +13,8 @@ import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../dec
 import { shapeMap, type Chain } from './chains.ts';
 import { differences, mend, sameFrame } from './compare.ts';
 import { diagnose } from './diagnose.ts';
-import { Draft, mostReaders } from './draft.ts';
-import { Fifos, type FifoOptions } from './fifo.ts';
-import { layoutOf, unwritable } from './layout.ts';
+import { Draft } from './draft.ts';
+import { elements, layoutOf, type Layout } from './layout.ts';
 import { leftBehind } from './left.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
 import { refused, TableKernel } from './kernel.ts';
@@ -34,8 +33,6 @@ export interface NftablesOptions {
   readonly clock?: Clock;
   /** One for all families; default: one of its own. */
   readonly monitor?: Monitor;
-  /** Where named pipes for loads may be. */
-  readonly fifos?: FifoOptions;
 }
 
 /** Chains that no decision leads to any more go when nothing was written for so long. */
@@ -46,7 +43,7 @@ interface Held {
   readonly ledger: Ledger;
 }
 
-/** What was read ahead is used for so long; what came between is found by the first look of the writer. */
+/** What was read ahead is used for so long. Whatever came between is found by the first look of the writer. */
 const freshMs = 10_000;
 
 export class NftablesBackend implements Backend {
@@ -56,14 +53,12 @@ export class NftablesBackend implements Backend {
   readonly #clock: Clock;
   readonly #kernel: TableKernel;
   readonly #monitor: Monitor;
-  readonly #fifoOptions: FifoOptions;
   #features: Features = allFeatures;
   #held: Held | undefined;
   #ahead: { readonly at: number; readonly listed: Promise<Listed | undefined> } | undefined;
   /** The first load as it is foretold; only before the first write. */
   #draft: Draft | undefined;
   #mayDraft = false;
-  #fifos: Fifos | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
   /** How many writes have been asked for, and how often chains were removed: what a look must not cross. */
@@ -75,9 +70,7 @@ export class NftablesBackend implements Backend {
     start = spawnPiped,
     clock = systemClock,
     monitor = new Monitor(start, clock),
-    fifos = {},
   }: NftablesOptions) {
-    this.#fifoOptions = fifos;
     this.#monitor = monitor;
     this.family = family;
     this.#clock = clock;
@@ -88,19 +81,19 @@ export class NftablesBackend implements Backend {
   prepare(): void {
     const listed = this.#inTurn(() => this.#kernel.list());
     this.#ahead = { at: this.#clock.now(), listed };
-    listed
-      .then(async (found) => {
-        if (found !== undefined) return;
-        this.#fifos = await Fifos.make(mostReaders, this.#fifoOptions);
-        this.#mayDraft = this.#writes === 0;
-      })
-      .catch(() => undefined); // Whoever needs the listing asks again, and tells.
+    listed.then(
+      (found) => {
+        this.#mayDraft = found === undefined;
+      },
+      // Whoever needs it asks again, and tells.
+      () => undefined,
+    );
   }
 
   /** Only where there is no table yet: one that is there is mended, and what it needs is not known before all is. */
   foretell(node: NodeDecision, decisions: readonly Decision[]): void {
     if (!this.#mayDraft || decisions.length === 0) return;
-    this.#draft ??= new Draft({ start: this.#start, node, features: this.#features, fifos: this.#fifos });
+    this.#draft ??= new Draft({ start: this.#start, node, features: this.#features });
     this.#draft.foretell(decisions);
   }
 
@@ -192,7 +185,6 @@ export class NftablesBackend implements Backend {
     this.#cancelReap?.();
     this.#endDrafting()?.abandon();
     await this.#queue;
-    await this.#removeFifos();
     await this.#kernel.close();
   }
 
@@ -215,7 +207,6 @@ export class NftablesBackend implements Backend {
     const shape = tableShape(node, this.#features);
     this.#held = undefined;
     const drafted = await this.#finishDraft(node, decisions);
-    void this.#removeFifos();
     if (drafted !== undefined) return drafted;
     const listed = await this.#list();
     if (listed === undefined) return this.#load(node, decisions);
@@ -267,11 +258,6 @@ export class NftablesBackend implements Backend {
     this.#draft = undefined;
     this.#mayDraft = false;
     return draft;
-  }
-
-  async #removeFifos(): Promise<void> {
-    await this.#fifos?.close();
-    this.#fifos = undefined;
   }
 
   async #list(): Promise<Listed | undefined> {
@@ -396,5 +382,14 @@ export class NftablesBackend implements Backend {
       ...names.map((name) => `delete chain ${table} ${name}`),
     ];
     return (await this.#kernel.write(lines)) === '';
+  }
+}
+
+function unwritable(layout: Layout, decision: Decision): string {
+  try {
+    elements(layout, decision, undefined, () => undefined);
+    return '';
+  } catch (error) {
+    return asSluiceError(error).message;
   }
 }

@@ -2,18 +2,18 @@
  * A first load that is begun while the lists are still on their way: several nft read the text of decisions that are
  * likely, and what turns out otherwise is corrected at the end.
  *
- * nft acts only when its input has ended. So elements are shared out among as many as there are processors, which read
- * while the text is made: first one writes the frame (sets, and chains that nothing leads to yet), then the others write
- * their elements at the same time, and last one writes the hooked chains. Until that moment nothing serves: what is
- * half-loaded does nothing, and whoever finds it loads anew. Until `finish` every input stands inside an open brace:
- * should this process be killed, each nft finds a text that breaks off, and writes nothing.
+ * nft acts only when its input has ended, and most of its time goes by then: so elements are shared out among as many as
+ * there are processors. First one writes the frame (sets, and chains that nothing leads to yet), then all the rest write
+ * elements at the same time, and last one writes the hooked chains. Until that moment nothing serves: what is half-loaded
+ * does nothing, and whoever finds it loads anew. Until `finish` every input stands inside an open brace: should this
+ * process be killed, each nft finds a text that breaks off, and writes nothing.
  */
 import { availableParallelism } from 'node:os';
+import { asSluiceError } from '../../core/errors.ts';
 import type { Quarantined } from '../backend.ts';
 import { sameDecision } from '../decide/changes.ts';
 import type { Decision, DecisionKey, NodeDecision } from '../decision.ts';
-import type { Fifos } from './fifo.ts';
-import { layoutOf, unwritable } from './layout.ts';
+import { elements, layoutOf } from './layout.ts';
 import { Ledger, type Wish } from './ledger.ts';
 import { NftRun, type Finished, type SpawnPiped } from './process.ts';
 import { tableShape, type Features, type TableShape } from './table.ts';
@@ -21,9 +21,6 @@ import { chunks, tableText, TableText, type Piece } from './text.ts';
 
 /** More would only queue up before the kernel, which takes one transaction at a time. */
 const mostLanes = 4;
-
-/** Those who read while the text is made: the one with the frame, and the lanes. */
-export const mostReaders = 1 + mostLanes;
 
 /** By which a transaction of ours is known. */
 export interface Mark {
@@ -38,8 +35,6 @@ export interface DraftOptions {
   readonly features: Features;
   /** How many nft share the elements. */
   readonly lanes?: number;
-  /** Named pipes through which they read while the text is still being made; without them all reading comes at the end. */
-  readonly fifos?: Pick<Fifos, 'take'> | undefined;
   /** So many of a set go out together. */
   readonly elementsInCommand?: number;
 }
@@ -49,7 +44,6 @@ export class Draft {
   readonly shape: TableShape;
   readonly ledger: Ledger;
   readonly #start: SpawnPiped;
-  readonly #fifos: Pick<Fifos, 'take'> | undefined;
   #mostLanes: number;
   readonly #text: TableText;
   readonly #frame: NftRun;
@@ -59,23 +53,15 @@ export class Draft {
   /** What all lanes were too busy for so far. */
   #queue: Decision[] = [];
 
-  constructor({
-    start,
-    node,
-    features,
-    lanes = availableParallelism(),
-    fifos,
-    elementsInCommand,
-  }: DraftOptions) {
+  constructor({ start, node, features, lanes = availableParallelism(), elementsInCommand }: DraftOptions) {
     this.node = node;
     this.shape = tableShape(node, features);
     this.ledger = new Ledger(layoutOf(node));
     this.#start = start;
-    this.#fifos = fifos;
     this.#mostLanes = Math.min(lanes, mostLanes);
     const refused = (one: Quarantined): unknown => this.#refused.set(one.key, one);
     this.#text = new TableText(this.shape, this.ledger, refused, elementsInCommand);
-    this.#frame = NftRun.load(start, fifos?.take());
+    this.#frame = new NftRun(start, ['-f', '-']);
     this.#frame.write(`${[...this.#text.head()].join('')}${this.#open()}`);
   }
 
@@ -108,7 +94,7 @@ export class Draft {
     this.#mostLanes = this.#lanes.length;
     await this.#share(this.#text.rest());
     const tail = chunks(this.#tail(wishes, late));
-    const last = this.#lanes.length === 0 ? this.#frame : NftRun.load(this.#start, undefined);
+    const last = this.#lanes.length === 0 ? this.#frame : new NftRun(this.#start, ['-f', '-']);
     try {
       if (this.#lanes.length > 0) {
         const framed = await this.#end(this.#frame, mark());
@@ -157,7 +143,7 @@ export class Draft {
   }
 
   #newLane(): Lane {
-    const run = NftRun.load(this.#start, this.#fifos?.take(), { onTaken: () => this.#send() });
+    const run = new NftRun(this.#start, ['-f', '-'], { onTaken: () => this.#send() });
     run.write(this.#open());
     return { run, given: 0 };
   }
@@ -190,10 +176,13 @@ export class Draft {
   }
 
   #writable(decision: Decision): Decision | undefined {
-    const message = unwritable(this.ledger.layout, decision);
-    if (message === '') return decision;
-    this.#refused.set(decision.key, { key: decision.key, message });
-    return undefined;
+    try {
+      elements(this.ledger.layout, decision, undefined, () => undefined);
+      return decision;
+    } catch (error) {
+      this.#refused.set(decision.key, { key: decision.key, message: asSluiceError(error).message });
+      return undefined;
+    }
   }
 
   #open(): string {

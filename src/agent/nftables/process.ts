@@ -7,10 +7,8 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { Writable } from 'node:stream';
 import { SluiceError } from '../../core/errors.ts';
 import { closed, pipesOf, systemSpawn, type Spawn } from '../tool.ts';
-import { fifoInput } from './fifo.ts';
 
 /**
  * Starts a program with all three streams on pipes. Tests hand in one that starts it inside a network namespace.
@@ -44,14 +42,12 @@ export interface NftRunOptions {
   readonly onOut?: (text: string) => void;
   /** It was blocked, and has taken what was written. */
   readonly onTaken?: () => void;
-  /** What it reads instead of its standard input. */
-  readonly input?: Writable | undefined;
 }
 
 /** An nft whose input comes piece by piece. */
 export class NftRun {
   readonly #child: ChildProcess;
-  readonly #input: ReturnType<typeof pipesOf>['stdin'];
+  readonly #stdin: ReturnType<typeof pipesOf>['stdin'];
   readonly #ended: Promise<number | undefined>;
   readonly #gone: Promise<unknown>;
   #error = '';
@@ -60,24 +56,19 @@ export class NftRun {
   constructor(
     start: SpawnPiped,
     args: readonly string[],
-    { onOut = () => undefined, onTaken = () => undefined, input }: NftRunOptions = {},
+    { onOut = () => undefined, onTaken = () => undefined }: NftRunOptions = {},
   ) {
     const child = start('nft', args);
     const { stdin, stdout, stderr } = pipesOf(child, 'nft');
     this.#child = child;
-    this.#input = input ?? stdin;
-    if (input !== undefined) {
-      stdin.on('error', () => undefined).end();
-      // Nobody else would hear that there is no reader any more.
-      child.once('close', () => input.destroy());
-    }
+    this.#stdin = stdin;
     stdout.setEncoding('utf8').on('data', onOut);
     stderr.setEncoding('utf8').on('data', (text: string) => {
       if (this.#error.length < 16_384) this.#error += text;
     });
     // A child that ends early closes its pipe: its exit code and words say why.
-    this.#input.on('error', () => undefined);
-    this.#input.on('drain', () => {
+    stdin.on('error', () => undefined);
+    stdin.on('drain', () => {
       this.#blocked = false;
       onTaken();
     });
@@ -88,37 +79,27 @@ export class NftRun {
     this.#gone = this.#ended.catch(() => undefined);
   }
 
-  /** One that carries out a text; it reads the text as it comes where it can have a named pipe. */
-  static load(
-    start: SpawnPiped,
-    fifo: string | undefined,
-    options: Pick<NftRunOptions, 'onTaken'> = {},
-  ): NftRun {
-    if (fifo === undefined) return new NftRun(start, ['-f', '-'], options);
-    return new NftRun(start, ['-f', fifo], { ...options, input: fifoInput(fifo) });
-  }
-
   /** Whether it has still to take what was written. */
   get blocked(): boolean {
     return this.#blocked;
   }
 
   write(text: string): void {
-    if (this.#input.writable && !this.#input.write(text)) this.#blocked = true;
+    if (this.#stdin.writable && !this.#stdin.write(text)) this.#blocked = true;
   }
 
   /** Writes as fast as it is taken. */
   async feed(input: Iterable<string>): Promise<void> {
     for (const text of input) {
-      if (!this.#input.writable) break;
+      if (!this.#stdin.writable) break;
       this.write(text);
-      if (this.#blocked) await Promise.race([once(this.#input, 'drain').catch(() => undefined), this.#gone]);
+      if (this.#blocked) await Promise.race([once(this.#stdin, 'drain').catch(() => undefined), this.#gone]);
     }
   }
 
   /** Ends the input, and waits for the end of the child. */
   async end(): Promise<Finished> {
-    this.#input.end();
+    this.#stdin.end();
     return { code: await this.#ended, error: this.#error.trim() };
   }
 
