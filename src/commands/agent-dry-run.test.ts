@@ -158,3 +158,10 @@ test('an annotation that nobody knows is noted with the one that was meant', asy
     'default/web: metadata.annotations["sluice.dev/wieghts"]: this annotation is not known and has no effect; did you mean "sluice.dev/weights"?',
   );
 });
+
+test('a node that the files lack is noted with where to get it', async () => {
+  const { code, err } = await dryRun('--node-name', 'n9');
+  expect(code).toBe(0);
+  expect(err).toContain('there is no Node n9 in the files');
+  expect(err).toContain('`kubectl get node n9 -o yaml` prints it for them');
+});

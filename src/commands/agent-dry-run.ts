@@ -34,9 +34,13 @@ export async function dryRun(flags: AgentFlags, choice: AgentChoice, shell: Shel
   const { node, services, slices } = picture;
   const note = (text: string): void => shell.err(`${paint(shell, 'yellow', 'note:')} ${text}\n`);
   if (node === undefined) {
-    const where = flags.filename.length > 0 ? 'in the files' : 'in the cluster';
+    const { nodeName } = choice.settings;
+    const [where, cure] =
+      flags.filename.length > 0
+        ? ['in the files', `\`kubectl get node ${nodeName} -o yaml\` prints it for them`]
+        : ['in the cluster', 'name one that is there with --node-name'];
     note(
-      `there is no Node ${choice.settings.nodeName} ${where}, so no endpoint is local and node ports have no primary address; name one with --node-name`,
+      `there is no Node ${nodeName} ${where}, so no endpoint is local and node ports have no primary address; ${cure}`,
     );
   }
   const settings: AgentSettings = {

@@ -167,7 +167,7 @@ describe('what cannot be asked', () => {
       'a node, and none was read',
       ask('10.244.1.9', 'svc/web', { node: 'n1' }),
       testPicture({}, { nodes: [] }),
-      'there is no Node n1; what was read has no Node object at all',
+      'there is no Node n1; what was read has no Node object at all: `kubectl get node n1 -o yaml` prints it for the files',
     ],
     [
       'no node named',

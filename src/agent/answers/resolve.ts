@@ -157,7 +157,7 @@ function chooseNode(
       near !== undefined
         ? `; did you mean ${near}?`
         : nodes.length === 0
-          ? '; what was read has no Node object at all'
+          ? `; what was read has no Node object at all: \`kubectl get node ${node} -o yaml\` prints it for the files`
           : `; there is ${list(nodes.map(({ name }) => name))}`;
     throw mistake('NoSuchNode', `there is no Node ${node}${hint}`);
   }
