@@ -2,6 +2,7 @@
  * The life of a Service on a real API server, with the controller as its own process under its own Role and
  * the simulated account over the wire: what a user does, and what they see.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { merge } from '../../src/sandbox/demo/patch.ts';
 import { condition, statusOf, until, untilService } from '../../src/sandbox/demo/stage.ts';
@@ -17,6 +18,8 @@ import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
 
 let sandbox: Sandbox;
 let count = 0;
+/** What the running test put there, for `afterEach` to take away where the test failed before it could. */
+const applied: Manifest[] = [];
 
 beforeAll(async () => {
   sandbox = await startSandbox({ awsSettings: { rates: { read: 1_000, register: 1_000, modify: 1_000 } } });
@@ -28,6 +31,12 @@ afterAll(async () => {
 });
 
 afterEach(async () => {
+  for (const object of applied.splice(0).toReversed()) {
+    await remove(sandbox.api, object);
+    await until(`${object.kind} ${object.metadata?.name} to go`, async () =>
+      (await read(sandbox.api, object)) === undefined ? true : undefined,
+    );
+  }
   // Every test leaves the account as it found it: I1.
   const { loadBalancers, targetGroups } = await sandbox.aws.control.dump();
   expect({ loadBalancers, targetGroups }).toEqual({ loadBalancers: [], targetGroups: [] });
@@ -62,10 +71,15 @@ function serviceManifest({ spec, annotations }: Shape = {}): Manifest {
   };
 }
 
+async function put(object: Manifest): Promise<void> {
+  applied.push(object);
+  await apply(sandbox.api, object);
+}
+
 /** Applies and waits for the address. */
 async function served(shape: Shape = {}): Promise<Manifest> {
   const service = serviceManifest(shape);
-  await apply(sandbox.api, service);
+  await put(service);
   await untilService(sandbox.api, service, 'gets an address', (live) => statusOf(live).address !== '');
   return service;
 }
@@ -124,7 +138,7 @@ describe('the life of a Service', () => {
 
   test('a Service of another class is never touched', async () => {
     const service = serviceManifest({ spec: { loadBalancerClass: 'example.com/other' } });
-    await apply(sandbox.api, service);
+    await put(service);
     const mine = await served();
     const live = await read(sandbox.api, service);
     expect(finalizersOf(live)).toEqual([]);
@@ -153,7 +167,7 @@ describe('the life of a Service', () => {
 
   test('a node that joins becomes a target; one whose label excludes it leaves', async () => {
     const service = await served();
-    await apply(sandbox.api, node(4));
+    await put(node(4));
     await until('four targets', async () => ((await targets()).length === 4 ? true : undefined));
     await merge(sandbox.api, node(4), {
       metadata: { labels: { 'node.kubernetes.io/exclude-from-external-load-balancers': 'true' } },
@@ -169,10 +183,18 @@ describe('the life of a Service', () => {
     const service = serviceManifest({ spec: { externalTrafficPolicy: 'Local' } });
     const name = service.metadata?.name ?? '';
     const slice = sliceManifest('default', name, { name: 'http', port: 80 }, ['node-1']);
-    await apply(sandbox.api, slice);
-    await apply(sandbox.api, service);
+    await put(slice);
+    await put(service);
     await untilService(sandbox.api, service, 'gets an address', (live) => statusOf(live).address !== '');
-    expect((await targets()).map(({ Id }) => Id)).toEqual(['i-00000000000000001']);
+    // Slices are watched on a connection of their own: the address may be told before the endpoint is heard of.
+    await until('the one node with an endpoint to be the target', async () =>
+      isDeepStrictEqual(
+        (await targets()).map(({ Id }) => Id),
+        ['i-00000000000000001'],
+      )
+        ? true
+        : undefined,
+    );
     const [group] = (await sandbox.aws.control.dump()).targetGroups;
     const live = (await read(sandbox.api, service))?.['spec'] as { healthCheckNodePort: number };
     expect(group).toMatchObject({
@@ -192,7 +214,7 @@ describe('the life of a Service', () => {
         'service.beta.kubernetes.io/aws-load-balancer-healthcheck-timeout': 'soon',
       },
     });
-    await apply(sandbox.api, service);
+    await put(service);
     const { value: live } = await untilService(
       sandbox.api,
       service,
@@ -217,7 +239,7 @@ describe('the life of a Service', () => {
       (one) => condition(one, 'InSync')?.reason === 'Paused',
     );
     const before = (await sandbox.aws.control.calls()).calls.length;
-    await apply(sandbox.api, node(5));
+    await put(node(5));
     await merge(sandbox.api, service, { spec: { ports: [{ name: 'http', port: 81 }] } });
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     const made = (await sandbox.aws.control.calls()).calls.slice(before).filter(({ mutating }) => mutating);
@@ -232,7 +254,7 @@ describe('the life of a Service', () => {
 
   test('in plan-only mode the plan is shown and nothing is made', async () => {
     const service = serviceManifest({ annotations: { 'sluice.dev/plan-only': 'true' } });
-    await apply(sandbox.api, service);
+    await put(service);
     const { value: live } = await untilService(
       sandbox.api,
       service,
