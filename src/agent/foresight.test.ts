@@ -1,5 +1,5 @@
 import { fc, test as property } from '@fast-check/vitest';
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
 import { agentWorld, changed, worldChange } from '../../test/support/agent-worlds.ts';
 import type { AgentWorld } from '../../test/support/agent-worlds.ts';
 import type { DecisionKey } from './decision.ts';
@@ -55,3 +55,25 @@ property.prop([agentWorld, fc.array(worldChange, { maxLength: 8 }), fc.integer({
     expect(tracker.conflicts()).toStrictEqual(cold.conflicts);
   },
 );
+
+test('nothing is foretold before the addresses of the node are known', () => {
+  const [world] = fc
+    .sample(agentWorld, { numRuns: 200, seed: 4 })
+    .filter(({ services, node }) => services.length > 1 && node !== undefined);
+  if (world === undefined) throw new Error('no such world');
+  let addresses: ReadonlySet<string> = new Set();
+  const told: number[] = [];
+  const foresight = new Foresight({
+    view: viewOf(world),
+    tracker: new DecisionTracker(world.settings),
+    addresses: () => addresses,
+    tell: (_node, decisions) => told.push(decisions.length),
+    inOneGo: 1,
+  });
+  const [first, second] = world.services;
+  if (first !== undefined) foresight.service(first);
+  expect(told).toEqual([]);
+  addresses = new Set(['172.31.0.11']);
+  if (second !== undefined) foresight.service(second);
+  expect(told.length).toBeGreaterThan(0);
+});

@@ -15,7 +15,7 @@ const usuallyInOneGo = 512;
 export interface ForesightOptions {
   readonly view: AgentView;
   readonly tracker: DecisionTracker;
-  /** Addresses of the node's interfaces, as of now. */
+  /** Addresses of the node's interfaces, as of now; none while they are not known. */
   readonly addresses: () => ReadonlySet<string>;
   readonly tell: (node: NodeDecision, decisions: readonly Decision[]) => void;
   /** Objects that are decided in one go. */
@@ -65,9 +65,11 @@ export class Foresight implements Foreteller {
     if (this.#count < inOneGo) return;
     if (!this.#nodeKnown) {
       const node = view.node();
-      if (node === undefined) return;
+      const known = addresses();
+      // Every node has an address: as long as there is none, they have not been read.
+      if (node === undefined || known.size === 0) return;
       this.#nodeKnown = true;
-      tracker.setAddresses(addresses());
+      tracker.setAddresses(known);
       tracker.setNode(node);
     }
     this.#count = 0;

@@ -25,7 +25,7 @@ import { eligibility } from '../core/nodes.ts';
 import type { NodeObject } from '../core/objects.ts';
 import { EventRecorder } from '../kube/events.ts';
 import type { Log } from '../observe/log.ts';
-import { collectWhenIdle } from '../observe/collect.ts';
+import { collectWhenIdle, growFreely } from '../observe/collect.ts';
 import type { Listening } from '../observe/listening.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { parseListen, startServer } from '../observe/server.ts';
@@ -55,6 +55,7 @@ export interface AgentRun {
 const bindRetryMs = 1_000;
 
 export async function runAgent({ flags, choice, settings, kit, log, stop }: AgentRun): Promise<void> {
+  const growAsUsual = growFreely();
   const clock = systemClock;
   const random = Math.random;
   const run = toolRunner(systemSpawn);
@@ -173,6 +174,10 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
   const { host, port } = parseListen(choice.healthBind);
   const closers: (() => Promise<void>)[] = [];
   try {
+    // The lists are asked for before anything else is begun: the API server works on them meanwhile.
+    closers.push(() => door.stop());
+    const listed = door.start(agent.prepare());
+    listed.catch(() => undefined);
     const server = await startServer(flags.listen, {
       ...agentView({ door, agent, announce, clock }).server,
       counters: async () => countsReport(settings.nodeName, mode, await agent.counters()),
@@ -208,7 +213,6 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     });
     await addresses.start();
     closers.push(() => addresses.stop());
-    closers.push(() => door.stop());
     if (announce !== undefined) {
       // Ends before the readers: addresses are handed over, or kept for the next agent; rules stay anyway.
       const begun = announce.start();
@@ -219,7 +223,7 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     }
     closers.push(() => agent.stop());
     await untilStopped(
-      door.start(agent.prepare()).then(() => doorReady.resolve()),
+      listed.then(() => doorReady.resolve()),
       stop,
     );
     await nodeKnown(door, settings, log, stop);
@@ -244,7 +248,10 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
       closers.push(async () => endCollecting());
       log.info('serving', { services: [...door.services()].length });
       await untilStopped(
-        agent.written().then(() => leaveOthers(kit, mode, log)),
+        agent.written().then(() => {
+          growAsUsual();
+          return leaveOthers(kit, mode, log);
+        }),
         stop,
       );
       await untilStopped(new Promise(() => undefined), stop);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { collectWhenIdle } from './collect.ts';
@@ -77,4 +78,22 @@ test('the collector of this very process takes what nobody holds', async () => {
   await clock.advance(10_000);
   expect(unheld.deref()).toBeUndefined();
   end();
+});
+
+test('a heap that may grow freely is collected less while much is kept, and about as before afterwards', () => {
+  const collections = (before: string): number => {
+    const script = `
+      import { growFreely } from ${JSON.stringify(new URL('./collect.ts', import.meta.url).href)};
+      ${before}
+      const kept = [];
+      for (let at = 0; at < 300_000; at += 1) kept.push([at, at, at, at]);
+      console.log(kept.length);`;
+    const args = ['--trace-gc', '--max-semi-space-size=16', '--input-type=module', '--eval', script];
+    const out = execFileSync(process.execPath, args, { encoding: 'utf8' });
+    expect(out).toContain('300000');
+    return out.split('\n').filter((line) => line.includes('Scavenge')).length;
+  };
+  const freely = collections('growFreely();');
+  expect(freely).toBeLessThan(collections(''));
+  expect(freely).toBeLessThan(collections('growFreely()();'));
 });

@@ -179,9 +179,16 @@ function bigVarint(bytes: Buffer, from: number, to: number): bigint {
   return value;
 }
 
+/** The last one: what is listed together was often made together. */
+let told = { seconds: Number.NaN, text: '' };
+
 function rfc3339(seconds: number): string {
-  const date = new Date(seconds * 1000);
-  return Number.isNaN(date.getTime()) ? '' : `${date.toISOString().slice(0, 19)}Z`;
+  if (seconds !== told.seconds) {
+    const date = new Date(seconds * 1000);
+    const text = Number.isNaN(date.getTime()) ? '' : `${date.toISOString().slice(0, 19)}Z`;
+    told = { seconds, text };
+  }
+  return told.text;
 }
 
 function parsed(json: string): unknown {
