@@ -4,8 +4,6 @@
  * What is made for one Service is found by our tag with its name, so that tests can share a sandbox and run
  * side by side. Calls are told apart by who made them and by the Service that they touched.
  */
-import { readFile } from 'node:fs/promises';
-import type { ManagedProcess } from '../../src/sandbox/processes.ts';
 import { merge } from '../../src/sandbox/demo/patch.ts';
 import { condition, statusOf, until, untilService } from '../../src/sandbox/demo/stage.ts';
 import { apply, nodeManifest, read, remove, type Manifest } from '../../src/sandbox/objects.ts';
@@ -17,6 +15,7 @@ import {
 } from '../../src/sandbox/sandbox.ts';
 import type { RecordedCall } from '../../providers/aws/simulator/record.ts';
 import type { AccountDump } from '../../providers/aws/simulator/dump.ts';
+import type { Settings } from '../../providers/aws/simulator/settings.ts';
 import { refusals, shippedPolicy } from './policy.ts';
 
 /** Prefix of the annotations that AWS users write. */
@@ -25,6 +24,8 @@ export const finalizer = 'sluice.dev/balancer';
 
 export interface ServiceShape {
   readonly name?: string;
+  /** Default: `default`. */
+  readonly namespace?: string;
   readonly spec?: object;
   readonly annotations?: Readonly<Record<string, string>>;
 }
@@ -69,19 +70,31 @@ export function instanceOf(index: number): string {
   return `i-${String(index).padStart(17, '0')}`;
 }
 
+/** How long is waited for what comes in a moment on a machine that is not busy. */
+const patienceMs = 60_000;
+
 export class Ground {
   readonly sandbox: Sandbox;
+  /** Of the cloud, as they were at first. */
+  readonly #settings: Settings;
+  readonly #nodes: number;
+  /** A controller is to run after each test. */
+  readonly #served: boolean;
+  /** Services of the running test. */
+  #made: Manifest[] = [];
   #count = 0;
 
-  private constructor(sandbox: Sandbox) {
+  private constructor(sandbox: Sandbox, settings: Settings, nodes: number) {
     this.sandbox = sandbox;
+    this.#settings = settings;
+    this.#nodes = nodes;
+    this.#served = sandbox.controllers.length > 0;
   }
 
   /** A sandbox with `nodes` nodes. */
   static async open(options: SandboxOptions = {}, nodes = 3): Promise<Ground> {
-    const ground = new Ground(
-      await startSandbox({ ...options, awsSettings: { ...fastAws, ...options.awsSettings } }),
-    );
+    const sandbox = await startSandbox({ ...options, awsSettings: { ...fastAws, ...options.awsSettings } });
+    const ground = new Ground(sandbox, await sandbox.aws.control.settings(), nodes);
     for (let index = 1; index <= nodes; index += 1) await apply(ground.api, nodeOf(index));
     return ground;
   }
@@ -108,14 +121,58 @@ export class Ground {
     }
   }
 
+  /**
+   * Takes away what a test left that failed half-way, so that the tests after it and its own second try find what they
+   * expect. For `afterEach`; for `afterAll` of tests that run side by side. Services go the ordinary way, through the
+   * controller: what that leaves in the account is still there to be seen.
+   */
+  async tidy(): Promise<void> {
+    const { controllers } = this.sandbox;
+    for (const { process } of controllers) process.signal('SIGCONT');
+    await this.cloud.clearFaults();
+    await this.cloud.configure(this.#settings);
+    if (this.#served && controllers.every(({ process }) => process.ended() !== undefined))
+      await this.sandbox.startController();
+    const left: Manifest[] = [];
+    for (const made of this.#made.splice(0)) if (await this.live(made)) left.push(made);
+    for (const service of left) {
+      for (const { LoadBalancerArn } of (await this.held(service)).balancers)
+        await this.cloud.call('ModifyLoadBalancerAttributes', {
+          LoadBalancerArn,
+          Attributes: [{ Key: 'deletion_protection.enabled', Value: 'false' }],
+        });
+      await remove(this.api, service);
+    }
+    for (const service of left) await this.sees(service, 'goes', (live) => live === undefined);
+    if (this.#nodes === 0) return;
+    const { items } = (await this.api.request('GET', '/api/v1/nodes')) as {
+      readonly items: readonly { readonly metadata: { readonly name: string } }[];
+    };
+    for (const { metadata } of items) {
+      const index = Number(/^node-(\d+)$/u.exec(metadata.name)?.[1] ?? 0);
+      if (index > this.#nodes) await remove(this.api, nodeOf(index));
+    }
+  }
+
+  /** What was made so far stays for the tests to come. */
+  keep(): void {
+    this.#made = [];
+  }
+
+  /** Ends the controller that was started last, in order: it gives its Lease back. */
+  async stopController(): Promise<void> {
+    // It ends at once where the machine lets it; one that is killed would leave its Lease behind for the next test.
+    await this.sandbox.controllers.at(-1)?.process.stop(patienceMs);
+  }
+
   /** A Service that nobody has applied yet. */
-  service({ name, spec, annotations }: ServiceShape = {}): Manifest {
+  service({ name, namespace = 'default', spec, annotations }: ServiceShape = {}): Manifest {
     this.#count += 1;
-    return {
+    const service: Manifest = {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: {
-        namespace: 'default',
+        namespace,
         name: name ?? `web-${this.#count}`,
         ...(annotations ? { annotations } : {}),
       },
@@ -127,10 +184,12 @@ export class Ground {
         ...spec,
       },
     };
+    this.#made.push(service);
+    return service;
   }
 
   /** Applies a Service and waits until all of it is in force. */
-  async served(shape: ServiceShape | Manifest = {}, limitMs = 30_000): Promise<Manifest> {
+  async served(shape: ServiceShape | Manifest = {}, limitMs = patienceMs): Promise<Manifest> {
     const service = 'kind' in shape ? shape : this.service(shape);
     await apply(this.api, service);
     await this.sees(
@@ -167,7 +226,7 @@ export class Ground {
     service: Manifest,
     awaited: string,
     test: (live: Manifest | undefined) => boolean,
-    limitMs = 30_000,
+    limitMs = patienceMs,
   ): Promise<Manifest | undefined> {
     return (await untilService(this.api, service, awaited, test, { limitMs })).value;
   }
@@ -182,7 +241,7 @@ export class Ground {
   }
 
   /** Deletes the Service and waits until it is gone; nothing of it is left in the account. */
-  async gone(service: Manifest, limitMs = 30_000): Promise<void> {
+  async gone(service: Manifest, limitMs = patienceMs): Promise<void> {
     await remove(this.api, service);
     await this.sees(service, 'goes', (live) => live === undefined, limitMs);
     const { balancers, groups } = await this.held(service);
@@ -210,7 +269,7 @@ export class Ground {
     service: Manifest,
     awaited: string,
     test: (held: Held) => boolean,
-    limitMs = 30_000,
+    limitMs = patienceMs,
   ): Promise<Held> {
     let last: Held | undefined;
     const { value } = await until(
@@ -282,14 +341,16 @@ export class Ground {
 
   /** Waits for an event about the object; its note. */
   async warned(object: Manifest, reason: string): Promise<string> {
-    const { value } = await until(`event ${reason}`, async () =>
-      (await this.events(object)).find((event) => event.reason === reason),
+    const { value } = await until(
+      `event ${reason}`,
+      async () => (await this.events(object)).find((event) => event.reason === reason),
+      { limitMs: patienceMs },
     );
     return value.note;
   }
 
   /** Waits until the cloud has not been called for `ms`. */
-  async quiet(ms = 1_000, limitMs = 30_000): Promise<void> {
+  async quiet(ms = 1_000, limitMs = patienceMs): Promise<void> {
     let last = await this.mark();
     let since = performance.now();
     await until(
@@ -314,20 +375,6 @@ export async function metric(controller: RunningController, name: string, where 
     .split('\n')
     .filter((line) => line.startsWith(name) && line.includes(where))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
-}
-
-/** Stops a process in its tracks, and waits until it has: signals travel by way of the watchdog. */
-export async function freeze(process: ManagedProcess): Promise<void> {
-  process.signal('SIGSTOP');
-  await frozen(process.pid);
-}
-
-/** Waits until the process with this id has stopped in its tracks. */
-export async function frozen(pid: number): Promise<void> {
-  await until(`process ${pid} to be frozen`, async () => {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T') || undefined;
-  });
 }
 
 export function targetsOf(group: Group): readonly Target[] {
