@@ -2,12 +2,17 @@
  * Whose a balancer is, on a real API server: Services that change their type or class, things in the account that
  * others made, and Services that are made anew under their name, with the controller up, hung and down.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { statusOf, until } from '../../src/sandbox/demo/stage.ts';
 import { apply, remove } from '../../src/sandbox/objects.ts';
-import { finalizersOf, freeze, Ground, targetsOf, type Balancer } from './ground.ts';
+import { freeze } from './freeze.ts';
+import { finalizersOf, Ground, targetsOf, type Balancer } from './ground.ts';
 
 let ground: Ground;
+/** Names that somebody else took: each try one of its own. */
+let names = 0;
+/** Deletes the groups and balancers that tests made by hand, where they could not. */
+const byHand: (() => Promise<unknown>)[] = [];
 
 beforeAll(async () => {
   // The shortest survey that the settings allow: strays are seen, and seen again, within the test.
@@ -68,13 +73,14 @@ describe.concurrent('what is not ours', () => {
     const { balancers } = await ground.held(service);
     const arn = balancers[0]?.['LoadBalancerArn'];
     const { TargetGroups } = (await ground.cloud.call('CreateTargetGroup', {
-      Name: 'by-hand',
+      Name: `by-hand-${service.metadata?.name ?? ''}`,
       Protocol: 'TCP',
       Port: 9_999,
       VpcId: 'vpc-1',
       TargetType: 'instance',
     })) as { readonly TargetGroups: readonly { readonly TargetGroupArn: string }[] };
     const group = TargetGroups[0]?.TargetGroupArn;
+    byHand.push(() => ground.cloud.call('DeleteTargetGroup', { TargetGroupArn: group }));
     await ground.cloud.call('CreateListener', {
       LoadBalancerArn: arn,
       Protocol: 'TCP',
@@ -96,28 +102,38 @@ describe.concurrent('what is not ours', () => {
   });
 
   test('a balancer of the wanted name that somebody else made is refused and never touched', async () => {
+    const name = `taken-${(names += 1)}`;
     await ground.cloud.call('CreateLoadBalancer', {
-      Name: 'taken',
+      Name: name,
       Type: 'network',
       Scheme: 'internal',
       Subnets: ['subnet-c', 'subnet-d'],
     });
     const find = async (): Promise<Balancer | undefined> =>
-      (await ground.cloud.dump()).loadBalancers.find((one) => one['LoadBalancerName'] === 'taken');
+      (await ground.cloud.dump()).loadBalancers.find((one) => one['LoadBalancerName'] === name);
     const before = await find();
+    const LoadBalancerArn = before?.['LoadBalancerArn'];
+    byHand.push(() => ground.cloud.call('DeleteLoadBalancer', { LoadBalancerArn }));
     const service = ground.service({
-      annotations: { 'service.beta.kubernetes.io/aws-load-balancer-name': 'taken' },
+      annotations: { 'service.beta.kubernetes.io/aws-load-balancer-name': name },
     });
     await apply(ground.api, service);
     const message = await ground.tells(service, 'Accepted', 'False', 'NameConflict');
-    expect(message).toContain('taken');
+    expect(message).toContain(name);
     await ground.gone(service);
     expect(await find()).toEqual(before);
-    await ground.cloud.call('DeleteLoadBalancer', { LoadBalancerArn: before?.['LoadBalancerArn'] });
+    await ground.cloud.call('DeleteLoadBalancer', { LoadBalancerArn });
   });
 });
 
 describe('a Service made anew under its name', () => {
+  // What ran side by side is through: what failed ones left goes.
+  beforeAll(async () => {
+    await ground.tidy();
+    for (const end of byHand) await end().catch(() => undefined);
+  });
+  afterEach(() => ground.tidy());
+
   test('while the controller is up: the old balancer goes, a new one comes', async () => {
     const service = await ground.served();
     const { balancers } = await ground.held(service);
@@ -157,7 +173,7 @@ describe('a Service made anew under its name', () => {
   test('while the controller is down, by force: the old goes by its UID, the new is served', async () => {
     const service = await ground.served();
     const { balancers, groups } = await ground.held(service);
-    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
+    await ground.stopController();
     await ground.change(service, { metadata: { finalizers: null } });
     await remove(ground.api, service);
     await apply(ground.api, service);
@@ -170,7 +186,8 @@ describe('a Service made anew under its name', () => {
       (held) =>
         held.balancers.length === 1 &&
         held.balancers[0]?.['LoadBalancerArn'] !== old &&
-        held.groups.length === groups.length,
+        held.groups.length === groups.length &&
+        held.targets.length === 3,
       60_000,
     );
     expect(after.groups.flatMap(targetsOf).length).toBe(3);
@@ -180,7 +197,7 @@ describe('a Service made anew under its name', () => {
   test('a finalizer taken off while the controller is down: what is left is found and swept', async () => {
     const service = await ground.served();
     const kept = await ground.served();
-    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
+    await ground.stopController();
     await ground.change(service, { metadata: { finalizers: null } });
     await remove(ground.api, service);
     expect(await ground.live(service)).toBeUndefined();
