@@ -3,7 +3,7 @@
  * much. No healthy target is ever deregistered for it, nothing is made twice, and afterwards everything is in
  * force.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { condition, statusOf, until } from '../../src/sandbox/demo/stage.ts';
 import { apply, remove, type Manifest } from '../../src/sandbox/objects.ts';
 import type { RunningController } from '../../src/sandbox/sandbox.ts';
@@ -40,7 +40,10 @@ describe('the API server', () => {
     services = await Promise.all([1, 2, 3].map(() => ground.served()));
     // Until then they are looked at now and again.
     for (const service of services) await ground.tells(service, 'TargetsReady', 'True', 'TargetsHealthy');
+    ground.keep();
   }, 600_000);
+
+  afterEach(() => ground.tidy());
 
   afterAll(async () => {
     await ground?.close();
@@ -48,7 +51,7 @@ describe('the API server', () => {
 
   /** A controller whose readers have not yet learnt patience from an outage before. */
   async function fresh(): Promise<RunningController> {
-    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
+    await ground.stopController();
     const controller = await ground.sandbox.startController();
     await settled(ground, services);
     await ground.quiet();
@@ -92,7 +95,7 @@ describe('the API server', () => {
     await remove(ground.api, nodeOf(4));
     for (const service of services)
       await ground.holds(service, 'three targets', ({ targets }) => targets.length === 3);
-    expect(await metric(controller, 'sluice_lease_held')).toBe(1);
+    await expect.poll(() => metric(controller, 'sluice_lease_held'), { timeout: 60_000 }).toBe(1);
   });
 
   test('has forgotten the past (compaction): one new list of a kind at most, and nothing is taken away', async () => {
@@ -131,8 +134,12 @@ describe('the API server', () => {
     const controller = await fresh();
     const mark = await ground.mark();
     await ground.sandbox.controlPlane.apiServer.stop('kill');
-    await pause(12_000);
-    await ground.sandbox.controlPlane.apiServer.start();
+    try {
+      await pause(12_000);
+    } finally {
+      // What comes after needs it, a second try too.
+      await ground.sandbox.controlPlane.apiServer.start();
+    }
     const late = await ground.served({}, 60_000);
     expect(takings(await ground.writesSince(mark))).toEqual([]);
     expect(await controller.process.tail(500)).toContain('lease lost: all work is ended');
@@ -163,6 +170,8 @@ describe('the API server serves three requests at a time', () => {
       },
     });
   }, 600_000);
+
+  afterEach(() => ground.tidy());
 
   afterAll(async () => {
     await ground?.close();
