@@ -5,7 +5,7 @@
  *
  * The Services of the first part live side by side on one controller.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { condition, statusOf } from '../../src/sandbox/demo/stage.ts';
 import { apply, remove, sliceManifest, type Manifest } from '../../src/sandbox/objects.ts';
 import {
@@ -20,6 +20,8 @@ import {
 } from './ground.ts';
 
 let ground: Ground;
+/** Node ports that were asked for: each try one of its own. */
+let asked = 30_020;
 
 beforeAll(async () => {
   // The shortest survey that the settings allow: strays are seen, and seen again, within the test.
@@ -99,18 +101,24 @@ describe.concurrent('a change of the spec', () => {
     const service = await ground.served();
     const before = await ground.held(service);
     const old = before.targets[0]?.Port;
+    const nodePort = (asked += 1);
+    // The new ones stay unhealthy until both have been seen.
+    await ground.cloud.setHealth(
+      { port: nodePort },
+      { kind: 'unhealthy', reason: 'Target.FailedHealthChecks' },
+    );
     const mark = await ground.mark();
-    await ground.change(service, withPorts({ name: 'http', port: 80, nodePort: 30_021 }));
-    // For a while both are there.
+    await ground.change(service, withPorts({ name: 'http', port: 80, nodePort }));
     const both = await ground.holds(
       service,
       'the new targets',
-      ({ targets }) => targets.filter(({ Port }) => Port === 30_021).length === 3,
+      ({ targets }) => targets.filter(({ Port }) => Port === nodePort).length === 3,
     );
     expect(both.targets.filter(({ Port }) => Port === old).length).toBe(3);
     expect(await ground.tells(service, 'InSync', 'False', 'HandingOver')).toContain('stay until');
+    await ground.cloud.setHealth({ port: nodePort }, { kind: 'healthy' });
     const after = await ground.holds(service, 'only the new targets', ({ targets }) => targets.length === 3);
-    expect(after.targets.every(({ Port }) => Port === 30_021)).toBe(true);
+    expect(after.targets.every(({ Port }) => Port === nodePort)).toBe(true);
     expect(after.groups.map((group) => group['TargetGroupArn'])).toEqual(
       before.groups.map((group) => group['TargetGroupArn']),
     );
@@ -190,7 +198,10 @@ describe.concurrent('a change of the spec', () => {
     const port = String(specOf(await ground.live(service))['healthCheckNodePort']);
     expect(local.groups[0]).toMatchObject({ HealthCheckPort: port, HealthCheckPath: '/healthz' });
     // Nodes without an endpoint may still serve connections: they stay for the grace period.
-    expect(await ground.tells(service, 'InSync', 'False', 'HandingOver')).toContain('grace period');
+    await ground.sees(service, 'says that they stay', (live) => {
+      const inSync = condition(live, 'InSync');
+      return inSync?.reason === 'HandingOver' && inSync.message.includes('grace period');
+    });
     expect(local.targets.length).toBe(3);
     const mark = await ground.mark();
     await ground.change(service, { spec: { externalTrafficPolicy: 'Cluster' } });
@@ -334,9 +345,15 @@ describe.concurrent('a change of annotations', () => {
 });
 
 describe('what changes nothing', () => {
+  // What ran side by side is through: what failed ones left goes.
+  beforeAll(() => ground.tidy());
+  afterEach(() => ground.tidy());
+
   test('labels, selectors, annotations of others, status and heartbeats cost no cloud call', async () => {
     const service = await ground.served();
     const node = nodeOf(1);
+    // Until its targets are seen healthy it is looked at now and again.
+    await ground.tells(service, 'TargetsReady', 'True', 'TargetsHealthy');
     await ground.quiet();
     const mark = await ground.mark();
     await ground.change(service, { metadata: { labels: { team: 'shop' } } });
