@@ -3,7 +3,8 @@
  * each evaluated as AWS would, with the tags that stood at that moment. The other cluster tests check their
  * records in the same way when they end (`Ground.close`).
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../../src/sandbox/demo/stage.ts';
 import { apply, remove, type Manifest } from '../../src/sandbox/objects.ts';
 import { Ground, nodeOf } from './ground.ts';
 import { actionsOf, allows, refusals, shippedPolicy, type Policy } from './policy.ts';
@@ -26,6 +27,8 @@ const certificate = (id: number): string =>
 const prefix = 'service.beta.kubernetes.io/aws-load-balancer-';
 
 describe('the policy for AWS', () => {
+  afterEach(() => ground.tidy());
+
   test('a life with every kind of change is allowed in full', async () => {
     const service = await ground.served({
       spec: {
@@ -46,8 +49,10 @@ describe('the policy for AWS', () => {
     const settled = async (change: Readonly<Record<string, string | null>>): Promise<void> => {
       const before = await ground.mark();
       await ground.annotate(service, change);
+      await until(`a write for ${JSON.stringify(change)}`, async () =>
+        (await ground.writesSince(before)).length > 0 ? true : undefined,
+      );
       await ground.quiet(600);
-      expect((await ground.writesSince(before)).length, JSON.stringify(change)).toBeGreaterThan(0);
       await ground.tells(service, 'Accepted', 'True', 'Accepted');
     };
     await settled({ 'ssl-cert': `${certificate(1)},${certificate(3)}` });
@@ -65,7 +70,7 @@ describe('the policy for AWS', () => {
     await remove(ground.api, four);
     await ground.holds(service, 'three targets', ({ targets }) => targets.length === 3);
     // What nobody remembers is read in full.
-    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
+    await ground.stopController();
     await ground.sandbox.startController();
     await settled({ 'healthcheck-interval': null });
     await ground.gone(service);
