@@ -7,7 +7,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { statusOf, until } from '../../src/sandbox/demo/stage.ts';
 import {
   apply,
@@ -22,6 +22,8 @@ import type { AuditEntry } from '../../src/sandbox/api-server.ts';
 import { finalizersOf, Ground } from './ground.ts';
 
 let ground: Ground;
+/** Who asked so far: each try by users of its own, whose requests are told apart. */
+let users = 0;
 
 const account = 'system:serviceaccount:sluice-system:sluice-controller';
 
@@ -36,6 +38,13 @@ beforeAll(async () => {
 afterAll(async () => {
   await ground?.close();
 });
+
+afterEach(() => ground.tidy());
+
+/** No controller of a test before, or of a try before, is left. */
+async function alone(): Promise<void> {
+  for (const { process } of ground.sandbox.controllers) await process.stop(60_000);
+}
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -99,6 +108,7 @@ async function requests(): Promise<readonly AuditEntry[]> {
 
 describe('the Role of the controller', () => {
   test('a whole life of Services is refused nothing', async () => {
+    await alone();
     const controller = await ground.sandbox.startController();
     const local = ground.service({ spec: { externalTrafficPolicy: 'Local' } });
     const slice = sliceManifest('default', local.metadata?.name ?? '', { name: 'http', port: 80 }, [
@@ -128,17 +138,17 @@ describe('the Role of the controller', () => {
     await remove(ground.api, service);
     // What is left of a Service whose finalizer was taken off is found by the survey and removed.
     const stray = await ground.served();
-    await controller.process.stop(5_000);
+    await controller.process.stop(60_000);
     await ground.change(stray, { metadata: { finalizers: null } });
     await remove(ground.api, stray);
     const next = await ground.sandbox.startController();
     await ground.holds(stray, 'the stray to go', ({ balancers }) => balancers.length === 0, 60_000);
     await ground.gone(typo);
-    await next.process.stop(5_000);
+    const before = (await requests()).filter(({ resource }) => resource === 'leases').length;
+    await next.process.stop(60_000);
+    // The Lease is given back with the last one; what was asked is written down a moment after it was answered.
     await until('the last request', async () =>
-      (await requests()).some(({ resource, verb }) => resource === 'leases' && verb === 'patch')
-        ? true
-        : undefined,
+      (await requests()).filter(({ resource }) => resource === 'leases').length > before ? true : undefined,
     );
     const refused = (await requests()).filter(({ status }) => status === 403 || status === 401);
     expect(refused).toEqual([]);
@@ -149,8 +159,13 @@ describe('the Role of the controller', () => {
     const seen = new Set((await requests()).map((entry) => used(entry, rights)));
     // Every request found its rule: what is not in the Role would have been refused.
     expect([...seen]).not.toContain(undefined);
-    const unused = rights.filter((one) => !seen.has(one));
-    expect(unused).toEqual(['list services', 'list nodes', 'list endpointslices.discovery.k8s.io']);
+    const unused = async (): Promise<readonly string[]> => {
+      const found = new Set((await requests()).map((entry) => used(entry, rights)));
+      return rights.filter((one) => !found.has(one));
+    };
+    await expect
+      .poll(unused, { timeout: 30_000 })
+      .toEqual(['list services', 'list nodes', 'list endpointslices.discovery.k8s.io']);
   });
 
   test('against a server without streaming lists it is refused nothing either, and the rest is used', async () => {
@@ -163,15 +178,19 @@ describe('the Role of the controller', () => {
       { namespace: 'sluice-system', name: 'sluice-controller' },
       old,
     );
+    await alone();
     await ground.sandbox.startController({ args: ['--kubeconfig', access.path] });
     const service = await ground.served();
     await ground.gone(service);
-    const entries = (await old.audit()).filter(({ user, resource }) => user === account && resource !== '');
-    expect(entries.filter(({ status }) => status === 403 || status === 401)).toEqual([]);
+    const entries = async (): Promise<readonly AuditEntry[]> =>
+      (await old.audit()).filter(({ user, resource }) => user === account && resource !== '');
     const rights = await granted();
-    const seen = new Set(entries.map((entry) => used(entry, rights)));
+    const seen = async (): Promise<readonly unknown[]> => [
+      ...new Set((await entries()).map((entry) => used(entry, rights))),
+    ];
     for (const one of ['list services', 'list nodes', 'list endpointslices.discovery.k8s.io'])
-      expect([...seen]).toContain(one);
+      await expect.poll(seen, { timeout: 30_000 }).toContain(one);
+    expect((await entries()).filter(({ status }) => status === 403 || status === 401)).toEqual([]);
   });
 });
 
@@ -206,6 +225,7 @@ describe('a user of one namespace', () => {
   }
 
   test('with the right to view can ask sluice explain, and is told of a right that is missing', async () => {
+    const user = `jane-${(users += 1)}`;
     const view: Manifest = {
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'RoleBinding',
@@ -216,14 +236,28 @@ describe('a user of one namespace', () => {
         kind: 'ClusterRole',
         name: 'system:aggregate-to-view',
       },
-      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'jane' }],
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
     };
     await apply(ground.api, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
     await apply(ground.api, view);
-    const service: Manifest = { ...ground.service(), metadata: { namespace, name: 'till' } };
+    const service = ground.service({ namespace, name: 'till' });
     await apply(ground.api, service);
     await ground.sees(service, 'is served', (live) => statusOf(live).address !== '');
-    const jane = await ground.sandbox.controlPlane.addUser({ user: 'jane' });
+    await ground.warned(service, 'EnsuredLoadBalancer');
+    const jane = await ground.sandbox.controlPlane.addUser({ user });
+    // Rights reach the authorizer a moment later. Asked as somebody else: what she asks herself is counted below.
+    const review = {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      spec: { user, resourceAttributes: { namespace, verb: 'get', resource: 'services' } },
+    };
+    await until(`${user} to be let in`, async () => {
+      const path = '/apis/authorization.k8s.io/v1/subjectaccessreviews';
+      const answer = (await ground.api.request('POST', path, { body: review })) as {
+        readonly status?: { readonly allowed?: boolean };
+      };
+      return answer.status?.allowed === true ? true : undefined;
+    });
     const answer = await explain('till', jane.path);
     expect(answer.text).toContain('shop/till');
     expect(answer.text).toContain(statusOf(await ground.live(service)).address);
@@ -231,9 +265,11 @@ describe('a user of one namespace', () => {
     expect(answer.text).toContain('EnsuredLoadBalancer');
     // Nodes are not, and that is said in passing.
     expect(answer.text).toMatch(/^Not read: nodes \(no right to list nodes\)$/mu);
-    const before = await ground.sandbox.controlPlane.apiServer.audit();
-    const refused = before.filter(({ user, status }) => user === 'jane' && status === 403);
-    expect(refused.map(({ verb, resource }) => `${verb} ${resource}`)).toEqual(['list nodes']);
+    const refused = async (): Promise<readonly string[]> =>
+      (await ground.sandbox.controlPlane.apiServer.audit())
+        .filter((entry) => entry.user === user && entry.status === 403)
+        .map(({ verb, resource }) => `${verb} ${resource}`);
+    await expect.poll(refused, { timeout: 30_000 }).toEqual(['list nodes']);
 
     const joe = await ground.sandbox.controlPlane.addUser({ user: 'joe' });
     const denied = await explain('till', joe.path);
