@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { statusOf, until } from '../../src/sandbox/demo/stage.ts';
 import { apply, remove } from '../../src/sandbox/objects.ts';
 import { packageRoot } from '../../src/sandbox/sandbox.ts';
@@ -19,6 +19,8 @@ describe('on a cluster', () => {
   beforeAll(async () => {
     ground = await Ground.open({ aws: { delays: { provisioningMs: 200 } } });
   }, 600_000);
+
+  afterEach(() => ground.tidy());
 
   afterAll(async () => {
     await ground?.close();
@@ -40,7 +42,7 @@ describe('on a cluster', () => {
     expect(quiet.out).toContain(`default/${name}  on aws: no changes`);
 
     // A controller that is down leaves work to plan.
-    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
+    await ground.stopController();
     await ground.change(service, {
       spec: {
         ports: [
@@ -93,6 +95,7 @@ describe('on a cluster', () => {
     const service = await ground.served();
     const { name = '' } = service.metadata ?? {};
     await ground.tells(service, 'Provisioned', 'True', 'Active');
+    await ground.warned(service, 'EnsuredLoadBalancer');
     const { address } = statusOf(await ground.live(service));
     const healthy = await until('a healthy answer', async () => {
       const answer = await run('explain', `svc/${name}`);
@@ -188,7 +191,7 @@ describe('on a cluster', () => {
     });
     await Promise.race([waits.promise, kept]);
     expect(finalizersOf(await ground.live(asked))).toEqual([finalizer]);
-    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
+    await ground.stopController();
     const answer = await kept;
     expect(answer).toMatchObject({ code: 0 });
     expect(answer.err).toContain('to give the Lease up');
@@ -205,7 +208,7 @@ describe('on a cluster', () => {
     expect(after.balancers.map((one) => one['LoadBalancerArn'])).toEqual(
       before.balancers.map((one) => one['LoadBalancerArn']),
     );
-    await ground.sandbox.controllers.at(-1)?.process.stop(5_000);
+    await ground.stopController();
 
     const second = ground.service();
     await apply(ground.api, second);

@@ -39,7 +39,7 @@ export function sluice(
     const child = execFile(
       process.execPath,
       [program, ...args],
-      { env: environment(env), maxBuffer: 50_000_000, timeout: 120_000 },
+      { env: environment(env), maxBuffer: 50_000_000, timeout: 240_000 },
       (error, out, err) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
         // Whatever goes wrong, a user is never shown our insides.
