@@ -2,23 +2,26 @@
  * `sluice sandbox` and `sluice demo` as a user runs them: exit codes, words, and that nothing is left of them, however
  * they end.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../src/sandbox/demo/stage.ts';
 import { environment, program, sluice } from './program.ts';
 
 describe('sandbox and demo', () => {
+  /** Of one try of one test: what a failed one leaves is not taken for the next one's. */
   let folder: string;
+  const children: ChildProcess[] = [];
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'slc-'));
   });
 
-  afterAll(async () => {
-    await rm(folder, { recursive: true, force: true });
+  afterEach(async () => {
+    for (const child of children.splice(0)) child.kill('SIGKILL');
+    await rm(folder, { recursive: true, force: true, maxRetries: 50 });
   });
 
   /** What a sandbox that has ended may leave in its temporary folder: nothing. */
@@ -78,12 +81,13 @@ exit 7
         env: environment({ TMPDIR: folder }),
         stdio: ['ignore', 'pipe', 'ignore'],
       });
+      children.push(child);
       let said = '';
       child.stdout.on('data', (chunk: Buffer) => {
         said += chunk.toString();
       });
       await until('the sandbox to be ready', () => Promise.resolve(said.includes('Ctrl-C') || undefined), {
-        limitMs: 60_000,
+        limitMs: 200_000,
       });
       const [, kubeconfig = ''] = /KUBECONFIG=(\S+)/u.exec(said) ?? [];
       expect(kubeconfig.startsWith(folder)).toBe(true);
@@ -107,19 +111,21 @@ exit 7
       env: environment({ TMPDIR: folder }),
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    children.push(child);
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => {
       said += chunk.toString();
     });
+    // Not before all that it said has been read.
     const ended = new Promise<number | null>((resolve) => {
-      child.on('exit', resolve);
+      child.on('close', resolve);
     });
     // What is written once it is up.
     await until(
       'the sandbox to be ready',
       async () => (await leftovers()).find((file) => file.endsWith('.json')),
       {
-        limitMs: 60_000,
+        limitMs: 200_000,
       },
     );
     const isServer = (line: readonly string[]): boolean =>
