@@ -10,7 +10,7 @@ import { connect } from '../../src/kube/connection.ts';
 import type { Connection } from '../../src/kube/connection.ts';
 import { EventRecorder } from '../../src/kube/events.ts';
 import { byService, endpointSlices, nodes, services } from '../../src/kube/kinds.ts';
-import { Elector } from '../../src/kube/lease.ts';
+import { Elector, leaseTimings } from '../../src/kube/lease.ts';
 import type { Term } from '../../src/kube/lease.ts';
 import { Reader } from '../../src/kube/reader.ts';
 import type { ReaderReport } from '../../src/kube/reader-report.ts';
@@ -205,14 +205,17 @@ describe('writer', () => {
   });
 });
 
-test('the lease passes on within two seconds of a clean stop', async () => {
+test('the lease passes on with a clean stop, and nobody waits for its end', async () => {
+  // Each try has a Lease of its own.
+  made += 1;
+  const name = `sluice-door-${made}`;
   const stops = [new AbortController(), new AbortController()] as const;
   const began: number[] = [];
   const terms: Term[] = [];
   const runs = stops.map((stop, index) =>
     new Elector({
       api: connection,
-      lease: { namespace: 'default', name: 'sluice-door' },
+      lease: { namespace: 'default', name },
       identity: `contender-${index}`,
     }).run(async (term) => {
       began[index] = performance.now();
@@ -222,6 +225,10 @@ test('the lease passes on within two seconds of a clean stop', async () => {
       });
     }, stop.signal),
   );
+  cleanups.push(async () => {
+    for (const stop of stops) stop.abort();
+    await Promise.all(runs);
+  });
   await until(() => expect(began.filter((at) => at !== undefined)).toHaveLength(1));
   const first = began[0] === undefined ? 1 : 0;
   const second = 1 - first;
@@ -229,7 +236,8 @@ test('the lease passes on within two seconds of a clean stop', async () => {
   stops[first]?.abort();
   const stoppedAt = performance.now();
   await until(() => expect(began[second]).toBeDefined());
-  expect((began[second] ?? Infinity) - stoppedAt).toBeLessThan(2_000);
+  // How soon that is on a machine of one's own stands beside the lease (src/kube/lease.test.ts): two seconds.
+  expect((began[second] ?? Infinity) - stoppedAt).toBeLessThan(leaseTimings.durationMs / 2);
   stops[second]?.abort();
   await Promise.all(runs);
 });
