@@ -14,6 +14,7 @@ import {
   sliceManifest,
   type Manifest,
 } from '../../src/sandbox/objects.ts';
+import { leaseTimings } from '../../src/kube/lease.ts';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
 
 let sandbox: Sandbox;
@@ -31,6 +32,8 @@ afterAll(async () => {
 });
 
 afterEach(async () => {
+  if (sandbox.controllers.every(({ process }) => process.ended() !== undefined))
+    await sandbox.startController();
   for (const object of applied.splice(0).toReversed()) {
     await remove(sandbox.api, object);
     await until(`${object.kind} ${object.metadata?.name} to go`, async () =>
@@ -76,11 +79,16 @@ async function put(object: Manifest): Promise<void> {
   await apply(sandbox.api, object);
 }
 
-/** Applies and waits for the address. */
+/** Applies and waits until all of it is in force. */
 async function served(shape: Shape = {}): Promise<Manifest> {
   const service = serviceManifest(shape);
   await put(service);
-  await untilService(sandbox.api, service, 'gets an address', (live) => statusOf(live).address !== '');
+  await untilService(
+    sandbox.api,
+    service,
+    'is served',
+    (live) => statusOf(live).address !== '' && condition(live, 'InSync')?.status === 'True',
+  );
   return service;
 }
 
@@ -290,7 +298,7 @@ describe('the life of a Service', () => {
 describe('while the controller is down', () => {
   test('a Service deleted meanwhile is cleaned up when it comes back', async () => {
     const service = await served();
-    await sandbox.controllers.at(-1)?.process.stop(5_000);
+    await sandbox.controllers.at(-1)?.process.stop(60_000);
     await remove(sandbox.api, service);
     expect(finalizersOf(await read(sandbox.api, service))).toEqual(['sluice.dev/balancer']);
     await sandbox.startController();
@@ -299,7 +307,7 @@ describe('while the controller is down', () => {
 
   test('a restart changes nothing in the account', async () => {
     const service = await served();
-    await sandbox.controllers.at(-1)?.process.stop(5_000);
+    await sandbox.controllers.at(-1)?.process.stop(60_000);
     const before = (await sandbox.aws.control.calls()).calls.length;
     await sandbox.startController();
     await until('the restarted controller to look', async () =>
@@ -311,15 +319,18 @@ describe('while the controller is down', () => {
     await gone(service);
   });
 
-  test('the next leader starts within two seconds of a clean stop', async () => {
+  test('the next leader starts with a clean stop of the first, and does not wait for the end of its lease', async () => {
+    const first = sandbox.controllers.at(-1);
     const second = await sandbox.startController();
     const service = await served();
-    const first = sandbox.controllers.at(-2);
-    const started = performance.now();
-    await first?.process.stop(5_000);
+    await first?.process.stop(60_000);
+    const stopped = performance.now();
+    await until('the next to lead', async () =>
+      /sluice_lease_held\S* 1/u.test(await (await fetch(`${second.url}/metrics`)).text()) ? true : undefined,
+    );
+    // How soon that is on a machine of one's own stands beside the lease (src/kube/lease.test.ts): two seconds.
+    expect(performance.now() - stopped).toBeLessThan(leaseTimings.durationMs / 2);
     const other = await served();
-    expect(performance.now() - started).toBeLessThan(4_000);
-    expect(await (await fetch(`${second.url}/metrics`)).text()).toMatch(/lease\S* 1/u);
     await gone(service);
     await gone(other);
   });
