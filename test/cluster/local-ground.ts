@@ -9,6 +9,9 @@ import { nodeOf } from './ground.ts';
 
 const addresses = '/apis/sluice.dev/v1alpha1/serviceaddresses';
 
+/** How long is waited for what comes in a moment on a machine that is not busy. */
+const patience = { limitMs: 60_000 };
+
 /** What the link says of an address: nothing, that it is free, or who has it. */
 export type Link = (
   address: string,
@@ -19,6 +22,8 @@ export class LocalGround {
   #count = 0;
   #playing = true;
   #agent: Promise<void> = Promise.resolve();
+  /** Of the running test. */
+  readonly #made: Manifest[] = [];
 
   private constructor(sandbox: Sandbox) {
     this.sandbox = sandbox;
@@ -39,6 +44,29 @@ export class LocalGround {
     await this.sandbox.stop();
   }
 
+  /**
+   * Takes away what a test left, for `afterEach`: Services, then pools. A test that failed half-way is then in the way
+   * neither of the others nor of its own second try.
+   *
+   * @param how.forget also the objects of addresses, which are remembered for Services that are gone.
+   */
+  async tidy({ forget = false }: { readonly forget?: boolean } = {}): Promise<void> {
+    if (this.sandbox.controllers.every(({ process }) => process.ended() !== undefined))
+      await this.sandbox.startController();
+    const made = this.#made.splice(0);
+    const services = made.filter(({ kind }) => kind === 'Service');
+    for (const service of services) await remove(this.api, service);
+    for (const service of services) await this.gone(service);
+    for (const object of made) await remove(this.api, object);
+    if (!forget) return;
+    for (const { name } of await this.addresses())
+      await remove(this.api, {
+        apiVersion: 'sluice.dev/v1alpha1',
+        kind: 'ServiceAddress',
+        metadata: { name },
+      });
+  }
+
   /** Plays the agents: answers every open question, and holds what is free and published. */
   playAgent(link: Link): void {
     this.#playing = true;
@@ -52,7 +80,8 @@ export class LocalGround {
 
   async #play(link: Link): Promise<void> {
     while (this.#playing) {
-      for (const object of await this.addresses()) {
+      // Where the server does not answer for once, the next turn asks again.
+      for (const object of await this.addresses().catch(() => [])) {
         const { probeAfter, probe } = object;
         const asked =
           probeAfter !== undefined && (probe === undefined || Date.parse(probe.at) <= Date.parse(probeAfter));
@@ -98,19 +127,28 @@ export class LocalGround {
   async pool(name: string, spec: object): Promise<Manifest> {
     const pool = { apiVersion: 'sluice.dev/v1alpha1', kind: 'AddressPool', metadata: { name }, spec };
     await apply(this.api, pool);
+    this.#made.push(pool);
     return pool;
   }
 
   service(
-    change: { readonly name?: string; readonly spec?: object; readonly annotations?: object } = {},
+    change: {
+      readonly name?: string;
+      /** Default: `default`. */
+      readonly namespace?: string;
+      readonly labels?: Readonly<Record<string, string>>;
+      readonly spec?: object;
+      readonly annotations?: object;
+    } = {},
   ): Manifest {
     this.#count += 1;
-    return {
+    const service: Manifest = {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: {
-        namespace: 'default',
+        namespace: change.namespace ?? 'default',
         name: change.name ?? `web-${this.#count}`,
+        labels: change.labels ?? {},
         annotations: (change.annotations ?? {}) as Record<string, string>,
       },
       spec: {
@@ -121,6 +159,8 @@ export class LocalGround {
         ...change.spec,
       },
     };
+    this.#made.push(service);
+    return service;
   }
 
   async applied(change: Parameters<LocalGround['service']>[0] = {}): Promise<Manifest> {
@@ -136,6 +176,7 @@ export class LocalGround {
       service,
       `shows ${ips.join(', ') || 'nothing'}`,
       (live) => ipsOf(live).join() === ips.join(),
+      patience,
     );
   }
 
@@ -146,6 +187,7 @@ export class LocalGround {
       service,
       `says ${type} ${reason}`,
       (live) => condition(live, type)?.reason === reason,
+      patience,
     );
     return condition(value, type)?.message ?? '';
   }
@@ -153,7 +195,7 @@ export class LocalGround {
   /** Waits for an event about a Service; its words. */
   async told(service: Manifest, reason: string): Promise<string> {
     const { namespace = '', name = '' } = service.metadata ?? {};
-    const { value } = await until(`an event ${reason} about ${name}`, async () => {
+    const find = async (): Promise<string | undefined> => {
       const list = (await this.api.request(
         'GET',
         `/apis/events.k8s.io/v1/namespaces/${namespace}/events`,
@@ -165,8 +207,20 @@ export class LocalGround {
         }[];
       };
       return list.items.find((one) => one.reason === reason && one.regarding?.name === name)?.note;
-    });
-    return value;
+    };
+    return (await until(`an event ${reason} about ${name}`, find, patience)).value;
+  }
+
+  /** Waits until the object of an address passes `test`. */
+  async object(
+    address: string,
+    awaited: string,
+    test: (object: ServiceAddressObject) => boolean,
+  ): Promise<ServiceAddressObject> {
+    const seen = async (): Promise<string> => JSON.stringify(await this.addresses());
+    const find = async (): Promise<ServiceAddressObject | undefined> =>
+      (await this.addresses()).find((one) => one.address === address && test(one));
+    return (await until(`${address} ${awaited}`, find, { ...patience, seen })).value;
   }
 
   async addressOf(service: Manifest): Promise<string> {
@@ -175,13 +229,14 @@ export class LocalGround {
       service,
       'has an address',
       (live) => ipsOf(live).length > 0,
+      patience,
     );
     return ipsOf(value)[0] ?? '';
   }
 
   async gone(service: Manifest): Promise<void> {
     await remove(this.api, service);
-    await untilService(this.api, service, 'goes', (live) => live === undefined);
+    await untilService(this.api, service, 'goes', (live) => live === undefined, patience);
   }
 
   /** Waits until the status of a pool passes `test`. */
@@ -197,7 +252,7 @@ export class LocalGround {
         const status = (live?.['status'] ?? {}) as PoolStatusView;
         return test(status) ? status : undefined;
       },
-      { seen: async () => JSON.stringify(await read(this.api, pool)) },
+      { ...patience, seen: async () => JSON.stringify(await read(this.api, pool)) },
     );
     return value;
   }

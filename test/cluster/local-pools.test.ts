@@ -3,14 +3,13 @@
  * mistake is told once, with a reason and a cure, and nothing else suffers.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { serviceAddressName } from '../../src/core/address-objects.ts';
 import { condition, untilService } from '../../src/sandbox/demo/stage.ts';
 import { apply, read, remove, type Manifest } from '../../src/sandbox/objects.ts';
 import { LocalGround } from './local-ground.ts';
 
 let ground: LocalGround;
-const pools: Manifest[] = [];
-const services: Manifest[] = [];
+/** Namespaces so far: each try has its own, whose labels are what it gave them. */
+let spaces = 0;
 
 beforeAll(async () => {
   ground = await LocalGround.open({
@@ -24,22 +23,11 @@ afterAll(async () => {
   await ground?.close();
 });
 
-afterEach(async () => {
-  for (const made of services.splice(0)) await ground.gone(made);
-  for (const made of pools.splice(0)) await remove(ground.api, made);
-});
+afterEach(() => ground.tidy());
 
-async function pool(name: string, spec: object): Promise<Manifest> {
-  const made = await ground.pool(name, spec);
-  if (!pools.some(({ metadata }) => metadata?.name === name)) pools.push(made);
-  return made;
-}
+const pool = (name: string, spec: object): Promise<Manifest> => ground.pool(name, spec);
 
-async function service(as: Parameters<LocalGround['applied']>[0] = {}): Promise<Manifest> {
-  const made = await ground.applied(as);
-  services.push(made);
-  return made;
-}
+const service = (as: Parameters<LocalGround['applied']>[0] = {}): Promise<Manifest> => ground.applied(as);
 
 async function change(of: Manifest, body: object): Promise<void> {
   await ground.api.request('PATCH', pathOf(of), { contentType: 'application/merge-patch+json', body });
@@ -138,14 +126,13 @@ describe('sharing', () => {
     const [one, two] = [await service(shared(80)), await service(shared(443))];
     await ground.shows(one, '192.0.2.0');
     await ground.shows(two, '192.0.2.0');
-    const object = (await ground.addresses()).find(({ name }) => name === serviceAddressName('192.0.2.0'));
-    expect(object?.services.map(({ key }) => key).toSorted()).toEqual(
+    const object = await ground.object('192.0.2.0', 'has both', (of) => of.services.length === 2);
+    expect(object.services.map(({ key }) => key).toSorted()).toEqual(
       [one, two].map(({ metadata }) => `default/${metadata?.name ?? ''}`).toSorted(),
     );
     // One goes: the other keeps it.
     await remove(ground.api, one);
     await untilService(ground.api, one, 'goes', (live) => live === undefined);
-    services.splice(services.indexOf(one), 1);
     await stays(two, '192.0.2.0');
   });
 
@@ -225,16 +212,8 @@ describe('which pool', () => {
       serviceSelectors: [{ matchExpressions: [{ key: 'tier', operator: 'In', values: ['gold'] }] }],
       priority: 1,
     });
-    const placed = async (namespace: string, labels: object): Promise<Manifest> => {
-      const base = ground.service();
-      const made = {
-        ...base,
-        metadata: { ...base.metadata, namespace, labels: labels as Record<string, string> },
-      };
-      await apply(ground.api, made);
-      services.push(made);
-      return made;
-    };
+    const placed = (namespace: string, labels: Readonly<Record<string, string>>): Promise<Manifest> =>
+      ground.applied({ namespace, labels });
     await ground.shows(await placed('default', {}), '192.0.2.16');
     await ground.shows(await placed('lab', {}), '192.0.2.32');
     await ground.shows(await placed('shop', {}), '192.0.2.48');
@@ -251,24 +230,23 @@ describe('which pool', () => {
 test('a namespace gets the labels of a pool: its Services that wait are served, others wait on', async () => {
   const label = (name: string, team: string): Promise<void> =>
     apply(ground.api, { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { team } } });
-  await label('pools3-a', 'none');
-  await label('pools3-b', 'none');
+  spaces += 1;
+  const [labelledSpace, otherSpace] = [`labelled-${spaces}`, `other-${spaces}`];
+  await label(labelledSpace, 'none');
+  await label(otherSpace, 'none');
   const labelled = await pool('for-labelled', {
     addresses: ['192.0.2.0/31'],
     namespaceSelectors: [{ matchLabels: { team: 'web' } }],
   });
   const placed = async (namespace: string): Promise<Manifest> => {
-    const base = ground.service();
-    const made = { ...base, metadata: { ...base.metadata, namespace } };
-    await apply(ground.api, made);
-    services.push(made);
+    const made = await ground.applied({ namespace });
     await ground.tells(made, 'Provisioned', 'NoPool');
     return made;
   };
-  const elsewhere = await placed('pools3-b');
+  const elsewhere = await placed(otherSpace);
   const all: Manifest[] = [];
-  for (let index = 0; index < 3; index += 1) all.push(await placed('pools3-a'));
-  await label('pools3-a', 'web');
+  for (let index = 0; index < 3; index += 1) all.push(await placed(labelledSpace));
+  await label(labelledSpace, 'web');
   // They may have waited since the same second, so which of them is served is not said here.
   const told = await ground.poolShows(labelled, 'has one who waits', ({ waiting }) => waiting === 1);
   const waits = all.find(({ metadata }) => told.firstWaiting?.[0]?.endsWith(`/${metadata?.name ?? ''}`));
@@ -277,7 +255,7 @@ test('a namespace gets the labels of a pool: its Services that wait are served, 
   expect(await ground.tells(waits, 'Provisioned', 'PoolExhausted')).toContain('for-labelled');
   await ground.tells(elsewhere, 'Provisioned', 'NoPool');
   // The labels go: nobody loses what it has, and who waits has no pool any more.
-  await label('pools3-a', 'none');
+  await label(labelledSpace, 'none');
   await ground.tells(waits, 'Provisioned', 'NoPool');
   for (const one of all) if (one !== waits) await ground.addressOf(one);
 });
@@ -352,7 +330,6 @@ describe('neighbours', () => {
       metadata: { ...base.metadata, annotations: { 'sluice.dev/provider': 'nobody' } },
     };
     await apply(ground.api, made);
-    services.push(made);
     await ground.api.request('PATCH', `${pathOf(made)}${status ? '/status' : ''}`, {
       query: { fieldManager: manager },
       contentType: 'application/merge-patch+json',
@@ -388,7 +365,6 @@ describe('neighbours', () => {
       await ground.shows(later);
       // The neighbour goes, and what waited is served.
       await remove(ground.api, theirs);
-      services.splice(services.indexOf(theirs), 1);
       await ground.shows(later, '192.0.2.2');
     },
   );

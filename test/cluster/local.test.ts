@@ -5,23 +5,32 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { serviceAddressName } from '../../src/core/address-objects.ts';
 import { isSluiceError } from '../../src/core/errors.ts';
+import { until } from '../../src/sandbox/demo/stage.ts';
 import { apply, remove } from '../../src/sandbox/objects.ts';
 import { packageRoot } from '../../src/sandbox/sandbox.ts';
-import { LocalGround } from './local-ground.ts';
+import { LocalGround, type Link } from './local-ground.ts';
 
 let ground: LocalGround;
 const taken = new Map<string, string>();
 
+function link(address: string): ReturnType<Link> {
+  const mac = taken.get(address);
+  return mac === undefined ? 'free' : { mac };
+}
+
 beforeAll(async () => {
   ground = await LocalGround.open({ local: { noAgentAfter: '1s', rest: '1m' } });
-  ground.playAgent((address) => {
-    const mac = taken.get(address);
-    return mac === undefined ? 'free' : { mac };
-  });
 }, 600_000);
+
+beforeEach(() => ground.playAgent(link));
+
+afterEach(async () => {
+  await ground.tidy({ forget: true });
+  await ground.stopAgent();
+});
 
 afterAll(async () => {
   await ground?.close();
@@ -42,14 +51,13 @@ test('a pool and a Service applied: once an agent found the address free it stan
   await ground.hold('192.0.2.10');
   await ground.tells(service, 'TargetsReady', 'TargetsHealthy');
   await ground.poolShows(pool, 'counts it', ({ ipv4 }) => ipv4?.inUse === 1 && ipv4.free === 1);
-  const metrics = await figures();
-  expect(metrics).toContain('sluice_pool_addresses{pool="first",ip_family="IPv4",state="in-use"} 1');
-  expect(metrics).toContain('sluice_pool_addresses{pool="first",ip_family="IPv4",state="free"} 1');
+  await counts('sluice_pool_addresses{pool="first",ip_family="IPv4",state="in-use"} 1');
+  await counts('sluice_pool_addresses{pool="first",ip_family="IPv4",state="free"} 1');
   // Who does not hear of pools any more is not well.
-  expect(metrics).toContain('sluice_reader_synced{kind="addresspools"} 1');
+  await counts('sluice_reader_synced{kind="addresspools"} 1');
   await ground.gone(service);
   await ground.poolShows(pool, 'has it back', ({ ipv4 }) => ipv4?.inUse === 0);
-  const [kept] = await ground.addresses();
+  const kept = await ground.object('192.0.2.10', 'is remembered', (one) => one.rememberedFor !== undefined);
   expect(kept).toMatchObject({
     services: [],
     rememberedFor: { key: `default/${service.metadata?.name ?? ''}` },
@@ -93,7 +101,7 @@ test('something on the link has the address: another is given, and the condition
   const service = await ground.applied();
   await ground.shows(service, '192.0.2.21');
   expect(await ground.tells(service, 'Accepted', 'AddressTaken')).toContain('02:aa:bb:cc:dd:ee');
-  const bad = (await ground.addresses()).find(({ address }) => address === '192.0.2.20');
+  const bad = await ground.object('192.0.2.20', 'is nobody’s', ({ services }) => services.length === 0);
   expect(bad).toMatchObject({ services: [], probe: { outcome: 'taken', mac: '02:aa:bb:cc:dd:ee' } });
   const asks = await ground.applied({ spec: { loadBalancerIP: '192.0.2.20' } });
   expect(await ground.tells(asks, 'Provisioned', 'AddressTaken')).toContain('02:aa:bb:cc:dd:ee');
@@ -127,8 +135,8 @@ test('a pool of one: who waits is named, keeps the place over a restart of the c
   await ground.tells(second, 'Provisioned', 'PoolExhausted');
   const names = [first, second].map(({ metadata }) => `default/${metadata?.name ?? ''}`);
   await ground.poolShows(pool, 'names them', ({ firstWaiting }) => firstWaiting?.join() === names.join());
-  expect(await figures()).toContain('sluice_pool_waiting{pool="tiny"} 2');
-  await ground.sandbox.controllers[0]?.process.stop(5_000);
+  await counts('sluice_pool_waiting{pool="tiny"} 2');
+  await ground.sandbox.controllers.at(-1)?.process.stop(60_000);
   await ground.sandbox.startController();
   await ground.poolShows(
     pool,
@@ -212,8 +220,8 @@ test('two share an address and one gets policy Local: no node could serve both, 
   });
   await ground.shows(leaves, '203.0.113.81');
   await ground.shows(stays, '203.0.113.80');
-  const object = (await ground.addresses()).find(({ address }) => address === '203.0.113.80');
-  expect(object?.services.map(({ key }) => key)).toEqual([`default/${stays.metadata?.name ?? ''}`]);
+  const object = await ground.object('203.0.113.80', 'has one Service', (one) => one.services.length === 1);
+  expect(object.services.map(({ key }) => key)).toEqual([`default/${stays.metadata?.name ?? ''}`]);
   for (const one of [stays, leaves]) await ground.gone(one);
   await remove(ground.api, pool);
 });
@@ -335,17 +343,22 @@ test('explain blames no address before somebody who may not list nodes', async (
   });
   const jill = await ground.sandbox.controlPlane.addUser({ user: 'jill' });
   const access = ['--kubeconfig', jill.path, '-n', 'default'];
-  const { out } = await sluice('explain', ...access, `svc/${service.metadata?.name ?? ''}`);
+  // Rights reach the API server's authorizer a moment after they are written.
+  const { value: out } = await until('jill to be let in', async () => {
+    const answer = await sluice('explain', ...access, `svc/${service.metadata?.name ?? ''}`);
+    return answer.out.includes('(no right to list nodes); ') ? answer.out : undefined;
+  });
   expect(out).toContain('Not read: nodes (no right to list nodes); the way of each address');
   expect(out).not.toContain('the cluster has no nodes');
   await ground.gone(service);
   await remove(ground.api, pool);
 });
 
-/** The metrics of the controller. */
-async function figures(): Promise<string> {
-  const [controller] = ground.sandbox.controllers;
-  return await (await fetch(`${controller?.url ?? ''}/metrics`)).text();
+/** Waits for a line in the metrics of the controller, which are counted beside the status. */
+async function counts(line: string): Promise<void> {
+  const figures = async (): Promise<string> =>
+    await (await fetch(`${ground.sandbox.controllers.at(-1)?.url ?? ''}/metrics`)).text();
+  await expect.poll(figures, { timeout: 60_000 }).toContain(line);
 }
 
 async function sluice(...args: readonly string[]): Promise<{ readonly code: number; readonly out: string }> {
