@@ -15,7 +15,8 @@ import type { LocalRow } from '../../src/commands/local-table.ts';
 import { connect as connectApi, type Connection } from '../../src/kube/connection.ts';
 import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-plane.ts';
 import { until } from '../../src/sandbox/demo/stage.ts';
-import { apply, read, type Manifest } from '../../src/sandbox/objects.ts';
+import { merge } from '../../src/sandbox/demo/patch.ts';
+import { apply, read, remove, type Manifest } from '../../src/sandbox/objects.ts';
 
 const root = new URL('../../', import.meta.url);
 
@@ -65,7 +66,7 @@ export async function udpEcho(address: string, port: number, name: string): Prom
 }
 
 /** What a server says on a new connection, up to its end or `limitMs`; undefined where it cannot be reached. */
-export function ask(address: string, port: number, say = '', limitMs = 3_000): Promise<string | undefined> {
+export function ask(address: string, port: number, say = '', limitMs = 10_000): Promise<string | undefined> {
   return new Promise((resolve) => {
     let heard = '';
     const socket = connect({ host: address, port, timeout: limitMs });
@@ -87,7 +88,7 @@ export function askUdp(
   address: string,
   port: number,
   say: string,
-  limitMs = 1_000,
+  limitMs = 10_000,
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = createSocket('udp4');
@@ -148,6 +149,7 @@ export class LaptopGround {
   readonly api: Connection;
   readonly state: string;
   readonly #locals: Local[] = [];
+  readonly #made: Manifest[] = [];
   #count = 0;
 
   readonly #program: string;
@@ -167,13 +169,21 @@ export class LaptopGround {
     return new LaptopGround(plane, api, await mkdtemp(join(tmpdir(), 'sluice-laptop-')), program);
   }
 
-  /** Whatever a failed test left running. */
-  async killAll(): Promise<void> {
+  /**
+   * Whatever a failed test left running, and the Services that it made, with nobody there to take the finalizer off: a
+   * second try makes the same ones.
+   */
+  async tidy(): Promise<void> {
     for (const local of this.#locals.splice(0)) await local.end('SIGKILL');
+    for (const made of this.#made.splice(0)) {
+      if ((await read(this.api, made)) === undefined) continue;
+      await merge(this.api, made, { metadata: { finalizers: null } });
+      await remove(this.api, made);
+    }
   }
 
   async close(): Promise<void> {
-    await this.killAll();
+    await this.tidy();
     await this.api.close();
     await this.plane.stop();
     await rm(this.state, { recursive: true, force: true });
@@ -218,7 +228,7 @@ export class LaptopGround {
 
   service(spec: object, name?: string): Manifest {
     this.#count += 1;
-    return {
+    const service: Manifest = {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { namespace: 'default', name: name ?? `web-${this.#count}` },
@@ -229,10 +239,12 @@ export class LaptopGround {
         ...spec,
       },
     };
+    this.#made.push(service);
+    return service;
   }
 
   async slice(service: string, endpoints: readonly object[], port = 8080): Promise<void> {
-    await apply(this.api, {
+    const slice: Manifest = {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
       metadata: {
@@ -243,7 +255,9 @@ export class LaptopGround {
       addressType: 'IPv4',
       ports: [{ name: '', protocol: 'TCP', port }],
       endpoints,
-    });
+    };
+    this.#made.push(slice);
+    await apply(this.api, slice);
   }
 
   /** The node port that the API server gave. */
@@ -265,7 +279,7 @@ export class LaptopGround {
     service: string,
     awaited: string,
     test: (row: LocalRow) => boolean,
-    limitMs = 20_000,
+    limitMs = 60_000,
   ): Promise<LocalRow> {
     const { value } = await until(
       `default/${service} ${awaited}`,

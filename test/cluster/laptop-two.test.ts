@@ -32,18 +32,19 @@ beforeAll(async () => {
   await ground.node('n1', '127.75.0.1');
 });
 
+// What a test leaves behind must not be in the way of the next one, or of its second try.
 afterEach(async () => {
-  await ground.killAll();
+  await ground.tidy();
+  for (const echo of echoes.splice(0)) await echo.close();
 });
 
 afterAll(async () => {
-  for (const echo of echoes) await echo.close();
   await ground.close();
   await rm(second, { recursive: true, force: true });
 });
 
 const ready = (local: Local, name: string) =>
-  ground.shows(local, name, 'is ready', ({ state }) => state === 'ready', 30_000);
+  ground.shows(local, name, 'is ready', ({ state }) => state === 'ready');
 const elsewhere = (local: Local, name: string) =>
   ground.shows(local, name, 'is elsewhere', ({ state }) => state === 'elsewhere');
 
@@ -116,7 +117,8 @@ test('--take-over: the other lets go of it and leaves it alone; what it ends wit
   // It is one machine in this test, so the port is free only once the first has let go.
   const row = await ready(there, 'moves');
   expect(row.addresses).toEqual(addresses);
-  expect(there.err).toContain('Taken over: default/moves from ');
+  // What is said and the table come by two pipes.
+  await expect.poll(() => there.err, { timeout: 60_000 }).toContain('Taken over: default/moves from ');
   expect(await ask(addresses[0] ?? '', 11_203)).toBe('n1\n');
   expect(await here.end()).toBe(0);
   const left = await read(ground.api, service);
@@ -195,6 +197,7 @@ test('a machine that died: another one serves its Services by itself once its cl
     expect(performance.now() - begun).toBeGreaterThan(claims.expiredMs);
     expect(row.addresses).toEqual(addresses);
     const from = before?.metadata?.annotations?.[mark] ?? '';
+    await expect.poll(() => taken.length, { timeout: 60_000 }).toBeGreaterThan(0);
     expect(taken).toEqual([
       expect.stringMatching(
         new RegExp(`^default/left from ${from}, of which nothing was heard for \\d+ s$`, 'u'),

@@ -19,7 +19,7 @@ beforeAll(async () => {
 
 // What a test leaves behind must not be in the way of the next one, or of its second try.
 afterEach(async () => {
-  await ground.killAll();
+  await ground.tidy();
   for (const echo of echoes.splice(0)) await echo.close();
 });
 
@@ -33,13 +33,23 @@ test('a Service gets an address of this machine, answers on it, and is left as i
   const nodePort = await ground.nodePort(service, 8081);
   echoes.push(await tcpEcho('127.77.0.1', nodePort, 'n1'), await tcpEcho('127.77.0.2', nodePort, 'n2'));
   const local = ground.local();
-  const row = await ground.shows(local, 'plain', 'is ready', ({ state }) => state === 'ready');
+  const row = await ground.shows(
+    local,
+    'plain',
+    'is ready, with both nodes',
+    ({ state, ports }) => state === 'ready' && ports[0]?.healthy === 2,
+  );
   const [address = ''] = row.addresses;
   expect(address).toMatch(/^127\.(8\d|9[0-5])\./u);
   const answers = new Set<string | undefined>();
   for (let i = 0; i < 6; i += 1) answers.add(await ask(address, 8081, 'hello'));
   expect(answers).toEqual(new Set(['n1\nhello', 'n2\nhello']));
-  const live = await read(ground.api, service);
+  const { value: live } = await untilService(
+    ground.api,
+    service,
+    'shows the address',
+    (one) => statusOf(one).address !== '',
+  );
   expect(statusOf(live).address).toBe(address);
   expect(live?.['status']).toMatchObject({ loadBalancer: { ingress: [{ ip: address, ipMode: 'Proxy' }] } });
   expect(await local.end()).toBe(0);
@@ -92,7 +102,7 @@ test('TCP and UDP on one number; ports come, go and change without cutting other
     local,
     'dns',
     'has the new port',
-    (one) => one.ports.length === 3 && one.ports.every(({ listenPort }) => listenPort !== undefined),
+    (one) => one.ports.length === 3 && one.state === 'ready',
   );
   expect(await ask(address, 5354, 'x')).toMatch(/^n[12]-more\nx$/u);
   const first = ports[0];
@@ -104,11 +114,17 @@ test('TCP and UDP on one number; ports come, go and change without cutting other
       ],
     },
   });
-  await ground.shows(local, 'dns', 'has the changed port', (one) =>
-    one.ports.some(({ port, listenPort }) => port === 5355 && listenPort === 5355),
+  await ground.shows(
+    local,
+    'dns',
+    'has the changed port',
+    ({ ports: [, changed], ...one }) =>
+      one.state === 'ready' && changed?.port === 5355 && changed.listenPort === 5355,
   );
   expect(await ask(address, 5355, 'x')).toMatch(/^n[12]-more\nx$/u);
-  expect(await ask(address, 5354)).toBeUndefined();
+  await until('the old port is shut', async () =>
+    (await ask(address, 5354)) === undefined ? true : undefined,
+  );
   expect(await askUdp(address, 5353, 'q', 300)).toBeUndefined();
   // What stood through all of it still stands.
   standing.write('still');
@@ -156,7 +172,13 @@ test('a port that another program holds is named in the condition, and opened on
   await apply(ground.api, service);
   const local = ground.local();
   await ground.shows(local, 'blocked', 'fails', ({ state }) => state === 'failed');
-  const live = await read(ground.api, service);
+  const { value: live } = await untilService(
+    ground.api,
+    service,
+    'says so',
+    (one) =>
+      condition(one, 'InSync')?.status === 'False' && condition(one, 'Provisioned')?.status === 'False',
+  );
   for (const type of ['InSync', 'Provisioned'])
     expect(condition(live, type)).toMatchObject({ status: 'False', reason: 'PortInUse' });
   expect(condition(live, 'InSync')?.message).toContain(':7010/TCP is taken by another program');
@@ -175,6 +197,12 @@ test('after a crash the next one adopts; a second one beside it stands by and ta
   echoes.push(await tcpEcho('127.77.0.1', 30_030, 'n1'), await tcpEcho('127.77.0.2', 30_030, 'n2'));
   const first = ground.local();
   const row = await ground.shows(first, 'adopted', 'is ready', ({ state }) => state === 'ready');
+  await untilService(
+    ground.api,
+    service,
+    'shows the address',
+    (live) => statusOf(live).address === row.addresses[0],
+  );
   await first.end('SIGKILL');
   expect(statusOf(await read(ground.api, service)).address).toBe(row.addresses[0]);
   const second = ground.local();
