@@ -10,7 +10,7 @@ import { parseAllDocuments } from 'yaml';
 import type { Announcer, AnnouncerEvents, Holding } from '../../src/agent/announce/announcer.ts';
 import { AnnouncePart } from '../../src/agent/announce/part.ts';
 import { serviceAddressName } from '../../src/core/address-objects.ts';
-import type { SluiceError } from '../../src/core/errors.ts';
+import { isSluiceError, type SluiceError } from '../../src/core/errors.ts';
 import type { NodeName } from '../../src/core/objects.ts';
 import { addressesPath, poolsPath } from '../../src/kube/address-kinds.ts';
 import { connect, type Connection } from '../../src/kube/connection.ts';
@@ -20,11 +20,12 @@ import { steadyClock } from '../support/steady-clock.ts';
 import { watchedClock, type WatchedClock } from '../support/watched-clock.ts';
 
 /** How long is waited for what comes in a moment on a machine that is not busy. */
-export const waitMs = 30_000;
+export const waitMs = 60_000;
 
 export const namespace = 'sluice-system';
 const leaseNamespace = 'sluice-agent';
-export const secretPath = `/api/v1/namespaces/${namespace}/secrets/sluice-heartbeat`;
+const wholePool = ['192.0.2.0/25'];
+const secretPath = `/api/v1/namespaces/${namespace}/secrets/sluice-heartbeat`;
 
 /** A key of heartbeats, as the Secret holds it. */
 export function keyOf(number: number): string {
@@ -111,6 +112,8 @@ export class AnnounceGround {
   readonly writer: Writer;
   readonly clock = steadyClock();
   readonly #running: StandIn[] = [];
+  /** Paths of what the running test made. */
+  readonly #made: string[] = [];
 
   private constructor(plane: ControlPlane, api: Connection) {
     this.plane = plane;
@@ -153,7 +156,7 @@ export class AnnounceGround {
         apiVersion: 'sluice.dev/v1alpha1',
         kind: 'AddressPool',
         metadata: { name: 'office' },
-        spec: { addresses: ['192.0.2.0/25'] },
+        spec: { addresses: wholePool },
       });
     }, waitMs);
   }
@@ -217,6 +220,7 @@ export class AnnounceGround {
   /** Makes the object of an address; its name. */
   async address(address: string, service: string, more: object = {}): Promise<string> {
     const name = serviceAddressName(address);
+    this.#made.push(`${addressesPath}/${name}`);
     await this.writer.create(addressesPath, {
       apiVersion: 'sluice.dev/v1alpha1',
       kind: 'ServiceAddress',
@@ -228,6 +232,7 @@ export class AnnounceGround {
 
   /** Makes a Service with addresses in its status. */
   async service(name: string, addresses: readonly string[], spec: object = {}): Promise<void> {
+    this.#made.push(`/api/v1/namespaces/default/services/${name}`);
     await this.writer.create('/api/v1/namespaces/default/services', {
       metadata: { name },
       spec: { type: 'LoadBalancer', loadBalancerClass: 'sluice.dev/local', ports: [{ port: 80 }], ...spec },
@@ -247,9 +252,27 @@ export class AnnounceGround {
     return this.address(address, name);
   }
 
-  /** Ends every agent, after a test. */
+  /** Sets the key of heartbeats. */
+  async key(data: { readonly key: string; readonly previous: string | null }): Promise<void> {
+    await this.writer.patch(secretPath, { data });
+  }
+
+  /** Sets the addresses of the one pool. */
+  async pool(addresses: readonly string[]): Promise<void> {
+    await this.writer.patch(`${poolsPath}/office`, { spec: { addresses } });
+  }
+
+  /**
+   * Ends every agent, after a test, and takes away what the test made and changed: a second try of it makes the same.
+   */
   async rest(): Promise<void> {
     await Promise.all(this.#running.splice(0).map((one) => one.end('release')));
+    for (const path of this.#made.splice(0))
+      await this.api.request('DELETE', path).catch((error: unknown) => {
+        if (!isSluiceError(error) || error.kind !== 'gone') throw error;
+      });
+    await this.key({ key: keyOf(1), previous: null });
+    await this.pool(wholePool);
   }
 
   async stop(): Promise<void> {

@@ -1,12 +1,14 @@
 /** Announcing while what it leans on changes or fails: the key of the heartbeats, the API server, agents for good. */
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { memberId } from '../../src/agent/announce/rank.ts';
 import { Registry } from '../../src/agent/announce/registry.ts';
 import type { NodeName } from '../../src/core/objects.ts';
 import { scaledClock } from '../support/scaled-clock.ts';
-import { AnnounceGround, holders, keyOf, secretPath, waitMs } from './announce-ground.ts';
+import { AnnounceGround, holders, keyOf, waitMs } from './announce-ground.ts';
 
 let ground: AnnounceGround;
+/** Tries at retiring an agent: each has a namespace of its own. */
+let retirements = 0;
 
 beforeAll(async () => {
   ground = await AnnounceGround.start();
@@ -30,8 +32,9 @@ test('a new key is rolled out in three steps: nobody is lost from sight, no addr
     { key: keyOf(2), previous: keyOf(1) },
     { key: keyOf(2), previous: null },
   ]) {
-    await ground.writer.patch(secretPath, { data });
-    await ground.clock.pause(1_500);
+    await ground.key(data);
+    // Long enough for the API server to tell everybody, busy or not: the promise is that of rolling it out in steps.
+    await ground.clock.pause(3_000);
     for (const { part } of agents) expect(part.standing.seen).toBe(3);
   }
   expect(agents.flatMap(({ moves }) => moves)).toEqual([]);
@@ -46,7 +49,7 @@ test('a key that is exchanged at once costs moments, and one holder is left', as
   await ground.announced('fifth', '192.0.2.14');
   const agents = await ground.three();
   await vi.waitFor(() => expect(holders('192.0.2.14', agents)).toHaveLength(1), waitMs);
-  await ground.writer.patch(secretPath, { data: { key: keyOf(3), previous: null } });
+  await ground.key({ key: keyOf(3), previous: null });
   await ground.clock.pause(2_000);
   await vi.waitFor(() => {
     for (const { part } of agents) expect(part.standing).toMatchObject({ right: { kind: 'majority' } });
@@ -88,10 +91,12 @@ test('the API server goes away for longer than registrations last: nothing moves
 
 test('an agent of which nothing is heard for five minutes is retired, and counts again when it is back', async () => {
   const clock = scaledClock(60, ground.clock);
+  retirements += 1;
+  const namespace = `retire-${retirements}`;
   const registry = async (name: string): Promise<Registry> => {
     const made = new Registry({
       api: ground.api,
-      namespace: 'retire',
+      namespace,
       nodeName: name as NodeName,
       node: () => undefined,
       heartbeat: () => ({ host: '127.0.0.1', port: 10_272 }),
@@ -101,10 +106,11 @@ test('an agent of which nothing is heard for five minutes is retired, and counts
       report: () => undefined,
       failed: () => undefined,
     });
+    onTestFinished(() => made.stop('stays'));
     await made.start();
     return made;
   };
-  await ground.writer.create('/api/v1/namespaces', { metadata: { name: 'retire' } });
+  await ground.writer.create('/api/v1/namespaces', { metadata: { name: namespace } });
   const [one, two] = [await registry('node-1'), await registry('node-2')];
   const [first, second] = [memberId('node-1' as NodeName), memberId('node-2' as NodeName)];
   await vi.waitFor(() => expect(one.known().members).toEqual(new Set([first, second])), waitMs);

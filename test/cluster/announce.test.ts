@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { announceTimings } from '../../src/agent/announce/timings.ts';
 import { SluiceError } from '../../src/core/errors.ts';
-import { addressesPath, poolsPath } from '../../src/kube/address-kinds.ts';
+import { addressesPath } from '../../src/kube/address-kinds.ts';
 import { AnnounceGround, FakeAnnouncer, holders, ports, waitMs } from './announce-ground.ts';
 
 let ground: AnnounceGround;
@@ -136,9 +136,7 @@ test('an address of the other family that comes later stands beside the first; n
   await ground.address(second, 'grows');
   await vi.waitFor(() => expect(holders(second, agents)).toHaveLength(1), waitMs);
   const both = [first, second].map((address) => holders(address, agents));
-  const shrink = (addresses: readonly string[]): Promise<unknown> =>
-    ground.writer.patch(`${poolsPath}/office`, { spec: { addresses } });
-  await shrink(['192.0.2.0/28']);
+  await ground.pool(['192.0.2.0/28']);
   // Something that every agent hears of after the pool.
   await ground.announced('later', '192.0.2.9');
   await vi.waitFor(() => expect(holders('192.0.2.9', agents)).toHaveLength(1), waitMs);
@@ -146,5 +144,4 @@ test('an address of the other family that comes later stands beside the first; n
   expect(holders(first, agents)).toEqual(held);
   for (const { moves } of agents)
     expect(moves.filter((move) => move.includes(first) || move.includes(second))).toEqual([]);
-  await shrink(['192.0.2.0/25']);
 });
