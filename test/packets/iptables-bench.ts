@@ -91,8 +91,9 @@ export async function open(
   space: Namespace,
   variant: Variant,
   family: IpFamily = 'IPv4',
+  pollMs = 200,
 ): Promise<IptablesBackend> {
-  const { backend } = await openIptables({ family, spawn: space.spawn, variant, pollMs: 200 });
+  const { backend } = await openIptables({ family, spawn: space.spawn, variant, pollMs });
   return backend;
 }
 

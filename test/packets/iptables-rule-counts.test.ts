@@ -4,8 +4,9 @@ import { describe, expect, test } from 'vitest';
 import type { IptablesBackend } from '../../src/agent/iptables/backend.ts';
 import { program, type Variant } from '../../src/agent/iptables/programs.ts';
 import type { IpFamily } from '../../src/core/objects.ts';
-import { agentWorld, changed, decided, worldChange } from '../support/agent-worlds.ts';
+import { agentWorld, worldChange } from '../support/agent-worlds.ts';
 import { aDecision, aNodeDecision, change, Namespace, open, variants } from './iptables-bench.ts';
+import { history } from './iptables-history.ts';
 
 /** Rules of our chains, and rules of others that lead into them. */
 async function listed(space: Namespace, variant: Variant, family: IpFamily) {
@@ -29,27 +30,15 @@ describe.each(variants)('the %s variant', (variant) => {
     for (const [start, changes] of histories) {
       await using space = await Namespace.open();
       for (const family of ['IPv4', 'IPv6'] as const) {
-        const at = decided(start, family);
-        if (at === undefined) continue;
+        const [first, ...later] = history(start, changes, family);
+        if (first === undefined) continue;
         const backend = await open(space, variant, family);
         expect(backend.ruleCounts()).toEqual([]);
-        await backend.replace(at.node, at.decisions);
+        await backend.replace(first.node, first.decisions);
         expect(counted(backend, 'total')).toEqual(await listed(space, variant, family));
         expect(counted(backend, 'written')).toEqual(counted(backend, 'total'));
-        let world = start;
-        let before = at.decisions;
-        for (const step of changes) {
-          world = changed(world, step);
-          const after = decided(world, family)?.decisions ?? [];
-          const keys = new Set([...before, ...after].map(({ key }) => key));
-          await backend.apply(
-            [...keys].map((key) => ({
-              key,
-              before: before.find((decision) => decision.key === key),
-              after: after.find((decision) => decision.key === key),
-            })),
-          );
-          before = after;
+        for (const { writes } of later) {
+          await backend.apply(writes);
           expect(counted(backend, 'total')).toEqual(await listed(space, variant, family));
         }
         await backend.close();

@@ -22,6 +22,7 @@ backend.watch((change) => heard.push(change), stop.signal);
 await wait(300);
 await backend.replace(aNodeDecision(), decisions);
 looks = 0;
+const begun = performance.now();
 let before = decisions[3];
 for (let turn = 0; turn < 40; turn += 1) {
   const after = aDecision(4, { endpoints: 1 + (turn % 5) });
@@ -33,8 +34,9 @@ for (let turn = 0; turn < 40; turn += 1) {
 await wait(3_000);
 const own = heard.splice(0);
 const spent = looks;
+const ms = performance.now() - begun;
 spawnSync('iptables-nft', ['-t', 'nat', '-F']);
-for (let turn = 0; turn < 100 && heard.length === 0; turn += 1) await wait(20);
-process.stdout.write(`${JSON.stringify({ pid: process.pid, own, looks: spent, foreign: heard })}\n`);
+for (let turn = 0; turn < 3_000 && heard.length === 0; turn += 1) await wait(20);
+process.stdout.write(`${JSON.stringify({ pid: process.pid, own, looks: spent, ms, foreign: heard })}\n`);
 stop.abort();
 await backend.close();
