@@ -36,7 +36,7 @@ await wait(700);
 const own = heard.splice(0);
 
 spawnSync('nft', ['flush', 'ruleset']);
-for (let turn = 0; turn < 100 && heard.length === 0; turn += 1) await wait(20);
+for (let turn = 0; turn < 3_000 && heard.length === 0; turn += 1) await wait(20);
 process.stdout.write(`${JSON.stringify({ pid: process.pid, own, foreign: heard })}\n`);
 stop.abort();
 await backend.close();
