@@ -90,7 +90,8 @@ test.each(families)(
       await bed.ip('n1', 'neigh flush dev eth0');
       const address = `${base}${turn}`;
       await one.hold([holding(address, [{ protocol: 'TCP', port: 9100 }])]);
-      const outcome = await bed.dial('x1', { address, port: 9100 }, { timeoutMs: 500 });
+      // Less than the second after which TCP asks again: the first packet or none.
+      const outcome = await bed.dial('x1', { address, port: 9100 }, { timeoutMs: 900 });
       expect(outcome, address).toMatchObject({ kind: 'answered' });
     }
   },
@@ -151,7 +152,7 @@ test('a guard that somebody removed is written again, and with release nothing o
   await bed.succeed('n1', 'nft', ['delete', 'table', 'inet', 'sluice-guard']);
   const listed = async (): Promise<string> =>
     (await bed.run('n1', 'nft', ['list', 'table', 'inet', 'sluice-guard'])).stdout;
-  await until('the guard is back', async () => (await listed()).includes(vip.IPv4), 8_000);
+  await until('the guard is back', async () => (await listed()).includes(vip.IPv4));
   await one.stop('release');
   expect(await listed()).toBe('');
 });

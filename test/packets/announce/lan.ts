@@ -124,7 +124,7 @@ export async function has(bed: Bed, node: string, address: string): Promise<bool
 export async function until(
   what: string,
   so: () => boolean | Promise<boolean>,
-  limitMs = 5_000,
+  limitMs = 30_000,
 ): Promise<number> {
   const begun = performance.now();
   for (;;) {

@@ -38,9 +38,10 @@ export class Pair {
     return Object.assign(made, { heard });
   }
 
-  /** Ends every announcer and mends every link, after a test. */
+  /** Ends every announcer and mends every link, after a test; takes away the second interface that it may have made. */
   async rest(): Promise<void> {
     await Promise.all(this.#running.splice(0).map((each) => each.stop('release')));
+    await this.bed.run('net', 'ip', ['link', 'del', 'p-n1-b']);
     for (const place of ['n1', 'n2']) await port(this.bed, place, 'up');
   }
 
