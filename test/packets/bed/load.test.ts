@@ -55,11 +55,15 @@ test('a load of thousands of connections a second counts answers by endpoint, an
 test('connections to an endpoint that was marked as away are stale, by endpoint and age', async () => {
   const server = await bed.serveApart('n1-a', { port: 8080, fast: true });
   await balance(one, other);
+  const begun = monotonicUs();
   const load = await bed.load('x1', service, { perSecond: 1_000, threads: 1 });
   await sleep(300);
-  await load.mark({ away: [one], atUs: monotonicUs() });
+  const away = monotonicUs();
+  await load.mark({ away: [one], atUs: away });
   await sleep(300);
   await load.mark({ back: [one] });
+  // On a busy machine it is all longer than was asked for.
+  const awayUs = monotonicUs() - away;
   await sleep(300);
   const { stale, connections, endpoints } = await load.close();
   await server.close();
@@ -69,9 +73,9 @@ test('connections to an endpoint that was marked as away are stale, by endpoint 
   expect(count).toBeGreaterThan(50);
   expect(count).toBeLessThan((endpoints[one] ?? 0) - 50);
   expect(oldestUs).toBeGreaterThan(100_000);
-  expect(oldestUs).toBeLessThan(600_000);
+  expect(oldestUs).toBeLessThan(awayUs + 100_000);
   // It keeps to its pace.
-  expect(connections).toBeLessThan(1_100);
+  expect(connections).toBeLessThan((1.1 * (monotonicUs() - begun)) / 1_000);
 });
 
 test('a load loses connections where packets vanish, and says when', async () => {
