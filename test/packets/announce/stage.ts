@@ -43,6 +43,9 @@ export class AnnounceStage implements AsyncDisposable {
   readonly macs = new Map<string, string>();
   readonly agents = new Map<string, ManagedProcess>();
 
+  /** Nodes whose pods have servers. */
+  readonly #serving = new Set<string>();
+
   private constructor(bed: Bed, cluster: PacketCluster, candidates: readonly string[]) {
     this.bed = bed;
     this.cluster = cluster;
@@ -146,9 +149,11 @@ export class AnnounceStage implements AsyncDisposable {
     for (const slice of this.#slices(name, on)) await this.patch(slice, { endpoints: slice['endpoints'] });
   }
 
-  /** Starts servers in the pods of these nodes, which call themselves by the pod. */
+  /** Starts servers in the pods of these nodes, which call themselves by the pod, and stay. */
   async servers(nodes: readonly string[]): Promise<void> {
     for (const node of nodes) {
+      if (this.#serving.has(node)) continue;
+      this.#serving.add(node);
       for (const family of ['IPv4', 'IPv6'] as const) {
         for (const protocol of ['TCP', 'UDP'] as const) {
           await this.bed.serve(`${node}-a`, { port: podPort, protocol, family });
