@@ -13,6 +13,7 @@ import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import { objectKey, type Uid } from '../../src/core/objects.ts';
 import { asCcm, ccmFinalizer, ccmHashLabel } from '../support/alibaba-ccm.ts';
 import { finalizer, finalizersOf, Ground } from './ground.ts';
+import { knowNodes } from './metrics.ts';
 
 const program = fileURLToPath(new URL('bin/sluice.js', packageRoot));
 const classKey = 'service.beta.kubernetes.io/class';
@@ -27,6 +28,7 @@ beforeAll(async () => {
   if (alibaba === undefined) throw new Error('the sandbox has an Alibaba Cloud account');
   cloud = alibaba.control;
   for (const index of [1, 2]) await apply(ground.api, alibabaNode(index));
+  await knowNodes(ground.sandbox, 2);
 }, 600_000);
 
 // What a test leaves that failed half-way is neither in the way of the others nor of its own second try: no Service, and

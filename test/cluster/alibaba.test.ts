@@ -9,6 +9,7 @@ import { merge } from '../../src/sandbox/demo/patch.ts';
 import { condition, statusOf, until, untilService } from '../../src/sandbox/demo/stage.ts';
 import { alibabaNode, apply, remove, type Manifest } from '../../src/sandbox/objects.ts';
 import { packageRoot, startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
+import { knowNodes } from './metrics.ts';
 
 const prefix = 'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-';
 
@@ -19,6 +20,7 @@ const made: Manifest[] = [];
 beforeAll(async () => {
   sandbox = await startSandbox({ alibaba: {} });
   for (const index of [1, 2, 3]) await apply(sandbox.api, alibabaNode(index));
+  await knowNodes(sandbox, 3);
 }, 600_000);
 
 // What a test leaves that failed half-way is neither in the way of the others nor of its own second try.

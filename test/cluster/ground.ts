@@ -7,15 +7,11 @@
 import { merge } from '../../src/sandbox/demo/patch.ts';
 import { condition, statusOf, until, untilService } from '../../src/sandbox/demo/stage.ts';
 import { apply, nodeManifest, read, remove, type Manifest } from '../../src/sandbox/objects.ts';
-import {
-  startSandbox,
-  type RunningController,
-  type Sandbox,
-  type SandboxOptions,
-} from '../../src/sandbox/sandbox.ts';
+import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox.ts';
 import type { RecordedCall } from '../../providers/aws/simulator/record.ts';
 import type { AccountDump } from '../../providers/aws/simulator/dump.ts';
 import type { Settings } from '../../providers/aws/simulator/settings.ts';
+import { knowNodes } from './metrics.ts';
 import { refusals, shippedPolicy } from './policy.ts';
 
 /** Prefix of the annotations that AWS users write. */
@@ -96,6 +92,7 @@ export class Ground {
     const sandbox = await startSandbox({ ...options, awsSettings: { ...fastAws, ...options.awsSettings } });
     const ground = new Ground(sandbox, await sandbox.aws.control.settings(), nodes);
     for (let index = 1; index <= nodes; index += 1) await apply(ground.api, nodeOf(index));
+    await knowNodes(sandbox, nodes);
     return ground;
   }
 
@@ -152,6 +149,7 @@ export class Ground {
       const index = Number(/^node-(\d+)$/u.exec(metadata.name)?.[1] ?? 0);
       if (index > this.#nodes) await remove(this.api, nodeOf(index));
     }
+    await knowNodes(this.sandbox, this.#nodes);
   }
 
   /** What was made so far stays for the tests to come. */
@@ -366,15 +364,6 @@ export class Ground {
       { limitMs },
     );
   }
-}
-
-/** A gauge or counter of a controller, summed over its labels; `where` is text that the line must hold. */
-export async function metric(controller: RunningController, name: string, where = ''): Promise<number> {
-  const text = await (await fetch(`${controller.url}/metrics`)).text();
-  return text
-    .split('\n')
-    .filter((line) => line.startsWith(name) && line.includes(where))
-    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
 
 export function targetsOf(group: Group): readonly Target[] {

@@ -9,7 +9,8 @@ import { statusOf, until } from '../../src/sandbox/demo/stage.ts';
 import { apply } from '../../src/sandbox/objects.ts';
 import type { RunningController } from '../../src/sandbox/sandbox.ts';
 import { freeze } from './freeze.ts';
-import { Ground, metric, pause } from './ground.ts';
+import { Ground, pause } from './ground.ts';
+import { metric } from './metrics.ts';
 
 let ground: Ground;
 /** By access key. */
@@ -62,9 +63,12 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await ground.tidy();
-  for (const { process } of controllers.values()) await process.stop(60_000);
-  controllers.clear();
+  try {
+    await ground.tidy();
+  } finally {
+    for (const { process } of controllers.values()) await process.stop(60_000);
+    controllers.clear();
+  }
 });
 
 afterAll(async () => {

@@ -8,7 +8,11 @@ import { condition, statusOf, until } from '../../src/sandbox/demo/stage.ts';
 import { apply, remove, type Manifest } from '../../src/sandbox/objects.ts';
 import type { RunningController } from '../../src/sandbox/sandbox.ts';
 import type { RecordedCall } from '../../providers/aws/simulator/record.ts';
-import { Ground, metric, nodeOf, pause } from './ground.ts';
+import { Ground, nodeOf, pause } from './ground.ts';
+import { metric } from './metrics.ts';
+
+/** What a controller logs that could not renew its Lease in time. */
+const lost = 'lease lost: all work is ended';
 
 const surveyOperations = ['DescribeLoadBalancers', 'DescribeTags', 'DescribeTargetGroups'];
 
@@ -78,11 +82,18 @@ describe('the API server', () => {
   });
 
   test('is restarted: watches resume, and the account is not read anew', async () => {
-    const controller = await fresh();
-    const mark = await ground.mark();
-    // Killed, as a server that crashed: one that ends in order takes longer than the lease to let its watches go.
-    await ground.sandbox.controlPlane.restartApiServer('kill');
-    await pause(4_000);
+    let controller: RunningController;
+    let mark: number;
+    let tries = 0;
+    do {
+      tries += 1;
+      controller = await fresh();
+      mark = await ground.mark();
+      // Killed, as a server that crashed: one that ends in order takes longer than the lease to let its watches go.
+      await ground.sandbox.controlPlane.restartApiServer('kill');
+      await pause(4_000);
+      // Away for longer than the lease, as on a busy machine it may be, is another story: see below.
+    } while (tries < 3 && (await controller.process.tail(500)).includes(lost));
     // Whatever the reader had to do, unchanged Services cost no call.
     const calls = (await ground.callsSince(mark)).filter(
       ({ operation }) => !surveyOperations.includes(operation),
@@ -142,7 +153,7 @@ describe('the API server', () => {
     }
     const late = await ground.served({}, 60_000);
     expect(takings(await ground.writesSince(mark))).toEqual([]);
-    expect(await controller.process.tail(500)).toContain('lease lost: all work is ended');
+    expect(await controller.process.tail(500)).toContain(lost);
     await ground.gone(late);
   });
 

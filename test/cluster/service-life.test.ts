@@ -16,6 +16,7 @@ import {
 } from '../../src/sandbox/objects.ts';
 import { leaseTimings } from '../../src/kube/lease.ts';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
+import { knowNodes } from './metrics.ts';
 
 let sandbox: Sandbox;
 let count = 0;
@@ -25,6 +26,7 @@ const applied: Manifest[] = [];
 beforeAll(async () => {
   sandbox = await startSandbox({ awsSettings: { rates: { read: 1_000, register: 1_000, modify: 1_000 } } });
   for (const index of [1, 2, 3]) await apply(sandbox.api, node(index));
+  await knowNodes(sandbox, 3);
 }, 600_000);
 
 afterAll(async () => {
@@ -40,6 +42,7 @@ afterEach(async () => {
       (await read(sandbox.api, object)) === undefined ? true : undefined,
     );
   }
+  await knowNodes(sandbox, 3);
   // Every test leaves the account as it found it: I1.
   const { loadBalancers, targetGroups } = await sandbox.aws.control.dump();
   expect({ loadBalancers, targetGroups }).toEqual({ loadBalancers: [], targetGroups: [] });
