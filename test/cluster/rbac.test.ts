@@ -119,7 +119,7 @@ describe('the Role of the controller', () => {
     const typo = ground.service({ annotations: { 'sluice.dev/pausd': 'true' } });
     await apply(ground.api, typo);
     await ground.warned(typo, 'UnknownAnnotation');
-    // Twice the same words about the same Service: the event becomes a series.
+    // Twice the same words about the same Service: the event becomes a series, once it has been written by itself.
     for (const seconds of ['15', '20', '25']) {
       await ground.annotate(service, { 'healthcheck-interval': seconds });
       await ground.holds(
@@ -128,6 +128,11 @@ describe('the Role of the controller', () => {
         ({ groups }) => groups[0]?.['HealthCheckIntervalSeconds'] === Number(seconds),
       );
       await ground.tells(service, 'InSync', 'True', 'InSync');
+      await until('the event of the change', async () =>
+        (await ground.events(service)).some(({ note }) => note.includes('ModifyTargetGroup'))
+          ? true
+          : undefined,
+      );
     }
     await apply(
       ground.api,
