@@ -2,7 +2,7 @@
  * Edges of announcing, with real agents and a real API server: two nodes and the Lease between them, an address that is
  * somebody else's, policy Local, shared addresses, interfaces that are not there, and the death of a whole machine.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { blackout, lost, macOf, pause, port, servicePort, until, vip, watchTraffic } from './announce/lan.ts';
 import { AnnounceStage } from './announce/stage.ts';
 
@@ -75,10 +75,15 @@ describe('two nodes', () => {
 
 test('an address that somebody on the link has is found taken, with his MAC; a free one is found free', async () => {
   const taken = '172.31.0.40';
+  const asked = [taken, '172.31.0.41', 'fd00:172:31::61'];
+  onTestFinished(async () => {
+    for (const address of asked) await stage.forget(address);
+    await stage.bed.run('x1', 'ip', ['addr', 'del', `${taken}/24`, 'dev', 'eth0']);
+  });
   await stage.bed.ip('x1', `addr add ${taken}/24 dev eth0`);
-  for (const address of [taken, '172.31.0.41', 'fd00:172:31::61']) await stage.ask(address);
+  for (const address of asked) await stage.ask(address);
   await until('all are answered', async () => {
-    const all = await Promise.all([taken, '172.31.0.41', 'fd00:172:31::61'].map(statusOf));
+    const all = await Promise.all(asked.map(statusOf));
     return all.every((text) => text.includes('"outcome"'));
   });
   expect(await statusOf(taken)).toContain('"outcome":"taken"');
@@ -86,15 +91,14 @@ test('an address that somebody on the link has is found taken, with his MAC; a f
   for (const address of ['172.31.0.41', 'fd00:172:31::61']) {
     expect(await statusOf(address)).toContain('"outcome":"free"');
   }
-  for (const address of [taken, '172.31.0.41', 'fd00:172:31::61']) {
-    expect(await stage.holders(address)).toEqual([]);
-    await stage.forget(address);
-  }
-  await stage.bed.ip('x1', `addr del ${taken}/24 dev eth0`);
+  for (const address of asked) expect(await stage.holders(address)).toEqual([]);
 });
 
 test('somebody who takes a held address on the wire is told of, and the holder keeps answering', async () => {
   const node = await holderOf(vip.IPv4);
+  onTestFinished(async () => {
+    await stage.bed.run('n3', 'ip', ['addr', 'del', `${vip.IPv4}/32`, 'dev', 'eth0']);
+  });
   await stage.bed.ip('n3', `addr add ${vip.IPv4}/32 dev eth0`);
   // Who takes an address says so.
   await stage.bed.succeed('n3', 'perl', ['-e', announceProgram, vip.IPv4, stage.macs.get('n3') ?? '']);
@@ -109,6 +113,7 @@ test('somebody who takes a held address on the wire is told of, and the holder k
 test('under policy Local the node with the endpoint holds, and the address follows the endpoint', async () => {
   const addresses = ['172.31.0.42', 'fd00:172:31::62'];
   await stage.servers(['n1', 'n2']);
+  onTestFinished(() => stage.unserve('near', addresses));
   await stage.serve('near', addresses, { local: true, on: ['n1'] });
   await stage.settled(addresses);
   for (const address of addresses) expect(await stage.holder(address)).toBe('n1');
@@ -124,18 +129,20 @@ test('under policy Local the node with the endpoint holds, and the address follo
   // Without any endpoint nobody holds it, and the status says why.
   await stage.endpoints('near', []);
   await until('nobody holds it', async () => (await stage.holders('172.31.0.42')).length === 0);
-  await stage.unserve('near', addresses);
 });
 
 test('a port that is no port of the Service is refused on the address, by whichever node holds it', async () => {
   const daemons = await Promise.all(agents.map((node) => stage.bed.serve(node, { port: 9_100 })));
+  onTestFinished(async () => {
+    for (const each of daemons) await each.close();
+  });
   await holderOf(vip.IPv4);
   expect(await stage.bed.dial('x1', { address: vip.IPv4, port: 9_100 })).toMatchObject({ kind: 'refused' });
-  for (const each of daemons) await each.close();
 });
 
 test('an address whose Service is gone is held by nobody, and the guard forgets it', async () => {
   const addresses = ['172.31.0.43', 'fd00:172:31::63'];
+  onTestFinished(() => stage.unserve('short', addresses));
   await stage.serve('short', addresses);
   await stage.settled(addresses);
   await stage.unserve('short', addresses);
@@ -152,8 +159,9 @@ test('an address whose Service is gone is held by nobody, and the guard forgets 
 });
 
 test('an interface of the pool that is on no node is told, and other addresses do not suffer', async () => {
+  onTestFinished(() => stage.pool({ interfaces: ['eth0'] }));
   await stage.pool({ interfaces: ['nosuch0'] });
-  await until('the status says so', async () => (await statusOf(vip.IPv4)).includes('nosuch0'), 15_000);
+  await until('the status says so', async () => (await statusOf(vip.IPv4)).includes('nosuch0'));
   await stage.pool({ interfaces: ['eth0'] });
   await stage.settled();
 });
