@@ -91,6 +91,8 @@ test('TCP and UDP on one number; ports come, go and change without cutting other
 
   const { connect } = await import('node:net');
   const standing = connect(5353, address);
+  // Where the test fails it is cut.
+  standing.on('error', () => undefined);
   let heard = '';
   standing.on('data', (data: Buffer) => {
     heard += data.toString();
@@ -168,7 +170,7 @@ test('policy Local leads to nodes with endpoints only, and follows them', async 
 test('a port that another program holds is named in the condition, and opened once it is free', async () => {
   const service = ground.service({ ports: [{ port: 7010, nodePort: 30_020 }] }, 'blocked');
   const blocker = await tcpEcho('0.0.0.0', 7010, 'somebody');
-  echoes.push(await tcpEcho('127.77.0.1', 30_020, 'n1'));
+  echoes.push(blocker, await tcpEcho('127.77.0.1', 30_020, 'n1'));
   await apply(ground.api, service);
   const local = ground.local();
   await ground.shows(local, 'blocked', 'fails', ({ state }) => state === 'failed');
@@ -285,7 +287,7 @@ test('source ranges are honoured and follow changes; a node that dies is left ou
   await apply(ground.api, service);
   const one = await tcpEcho('127.77.0.1', 30_050, 'n1');
   const two = await tcpEcho('127.77.0.2', 30_050, 'n2');
-  echoes.push(two);
+  echoes.push(one, two);
   const local = ground.local();
   const row = await ground.shows(local, 'guarded', 'is ready', ({ state }) => state === 'ready');
   const [address = ''] = row.addresses;
