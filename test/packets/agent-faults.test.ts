@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { apply, type Manifest } from '../../src/sandbox/objects.ts';
+import { freeze } from '../cluster/freeze.ts';
 import { AgentGround, kinds, notesOf, plainRules, says, service, told, wroteAll } from './agent-ground.ts';
 import { until } from './check.ts';
 
@@ -26,7 +27,7 @@ describe.each(kinds)('with %s', (name, args) => {
     expect(await wroteAll(second)).toEqual([0, 0]);
     expect(await ground.kernel()).toBe(before);
 
-    second.signal('SIGSTOP');
+    await freeze(second);
     await apply(ground.cluster.api, ground.slice(['n1-a', 'n2-a']));
     await sleep(500);
     expect(await ground.kernel()).toBe(before);

@@ -135,9 +135,9 @@ export class AgentGround {
     return agent;
   }
 
-  /** Who answers; undefined where nobody does. */
+  /** Who answers within the second after which TCP would ask again; undefined where nobody does. */
   async who(to: Destination = web, from = 'n1-b'): Promise<string | undefined> {
-    return (await this.bed.dial(from, to, { timeoutMs: 300 })).self;
+    return (await this.bed.dial(from, to, { timeoutMs: 900 })).self;
   }
 
   async serves(agent: ManagedProcess, self: string, to: Destination = web): Promise<void> {

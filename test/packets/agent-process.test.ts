@@ -2,7 +2,7 @@
  * The agent as its own process on a node, fed by a real API server: it serves, follows, repairs, forgets, answers health
  * checks, survives its own end, and goes without a trace. Once for each backend and variant.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { apply, create, remove, type Manifest } from '../../src/sandbox/objects.ts';
 import type { ManagedProcess } from '../../src/sandbox/processes.ts';
 import { cleanUp, debugUrl, healthUrl, logOf, startAgent, type LogLine } from './agent-process.ts';
@@ -86,9 +86,9 @@ async function start(args: readonly string[] = [], more: object = {}): Promise<M
   return agent;
 }
 
-/** Who answers from the node itself; undefined where nobody does. */
+/** Who answers within the second after which TCP would ask again; undefined where nobody does. */
 async function who(to: Destination = web, from = 'n1-b'): Promise<string | undefined> {
-  return (await bed.dial(from, to, { timeoutMs: 300 })).self;
+  return (await bed.dial(from, to, { timeoutMs: 900 })).self;
 }
 
 async function serves(agent: ManagedProcess, self: string): Promise<void> {
@@ -138,11 +138,14 @@ describe.each(kinds)('with %s', (name, args) => {
     await apply(cluster.api, slice('n2-a'));
     const acknowledged = performance.now();
     await serves(agent, 'n2-a');
-    expect(performance.now() - acknowledged).toBeLessThan(1_000);
-    expect(await fetchIn(`${debugUrl}/metrics`)).toMatch(
-      /kubeproxy_sync_partial_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/u,
+    // By the watch: lists are read anew after minutes only. How fast stands in the benchmark.
+    expect(performance.now() - acknowledged).toBeLessThan(30_000);
+    // Counted once it is done, and that is a moment after the first connection of it.
+    const count = /kubeproxy_sync_partial_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/u;
+    await until('it is counted', async () => count.test(await fetchIn(`${debugUrl}/metrics`)));
+    await until('it is healthy', async () =>
+      /^200 .*"nodeEligible":true/u.test(await fetchIn(`${healthUrl}/healthz`)),
     );
-    expect(await fetchIn(`${healthUrl}/healthz`)).toMatch(/^200 .*"nodeEligible":true/u);
   });
 
   test('as many rules are exported as the kernel lists', async () => {
@@ -223,6 +226,9 @@ describe.each(kinds)('with %s', (name, args) => {
     await bed.succeed('n1', 'nft', [
       'add table ip other { chain c { type filter hook forward priority 0; }; }',
     ]);
+    onTestFinished(async () => {
+      await bed.run('n1', 'nft', ['delete', 'table', 'ip', 'other']);
+    });
     const agent = await start(args);
     await serves(agent, 'n1-a');
     await agent.stop(5_000);
@@ -235,7 +241,6 @@ describe.each(kinds)('with %s', (name, args) => {
       'nft list ruleset; iptables-legacy-save; ip6tables-legacy-save; ipset list -n',
     ]);
     expect(left).not.toMatch(/sluice/iu);
-    await bed.succeed('n1', 'nft', ['delete', 'table', 'ip', 'other']);
   });
 });
 
@@ -302,9 +307,11 @@ describe('the agent', () => {
     await serves(agent, 'n1-a');
     const given: Destination = { address: '172.31.7.7', port: nodePort };
     expect(await who(given, 'n1')).toBeUndefined();
+    onTestFinished(async () => {
+      await bed.run('n1', 'ip', ['address', 'del', '172.31.7.7/32', 'dev', 'lo']);
+    });
     await bed.succeed('n1', 'ip', ['address', 'add', '172.31.7.7/32', 'dev', 'lo']);
     await until('the node port answers there', async () => (await who(given, 'n1')) === 'n1-a');
-    await bed.succeed('n1', 'ip', ['address', 'del', '172.31.7.7/32', 'dev', 'lo']);
   });
 
   test('writes nothing under the name of no node, says so, and leaves the rules of before', async () => {

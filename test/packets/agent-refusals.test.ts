@@ -28,6 +28,7 @@ import { until } from './check.ts';
 import { holdLock } from './iptables-bench.ts';
 
 const ground = new AgentGround();
+let users = 0;
 
 describe('the lock of xtables and a refused rule', () => {
   test('a lock that somebody holds for thirty seconds delays a change, and leaves no half of it', async () => {
@@ -39,14 +40,14 @@ describe('the lock of xtables and a refused rule', () => {
     const probers = await ground.watching(7, 20);
     {
       await using _ = await holdLock(ground.bed.lockFile('n1'));
-      const until30 = performance.now() + 30_000;
+      const begun = performance.now();
       await apply(ground.cluster.api, ground.slice(['n2-a']));
       await says(agent, 'lock');
       expect(rulesOf(await ground.bed.succeed('n1', 'iptables-legacy-save', ['-t', 'nat']))).toBe(
         rulesOf(before),
       );
       expect(await ground.who()).toBe('n1-a');
-      while (performance.now() < until30) await sleep(500);
+      while (performance.now() - begun < 30_000) await sleep(500);
       expect(rulesOf(await ground.bed.succeed('n1', 'iptables-legacy-save', ['-t', 'nat']))).toBe(
         rulesOf(before),
       );
@@ -55,7 +56,7 @@ describe('the lock of xtables and a refused rule', () => {
         JSON.stringify(error ?? '').includes('lock'),
       );
       expect(refusals.length).toBeGreaterThan(2);
-      expect(refusals.length).toBeLessThan(8);
+      expect(refusals.length).toBeLessThan(2 + (performance.now() - begun) / 5_000);
     }
     await ground.serves(agent, 'n2-a');
     expect(await probers.lost()).toEqual([]);
@@ -110,13 +111,15 @@ describe('what comes late, and what goes', () => {
     await wroteAll(first);
     await first.stop(0);
     const before = await ground.kernel();
-    // A user who may read Services and nodes, but not slices yet.
-    const access = await ground.cluster.controlPlane.addUser({ user: 'late' });
+    // A user who may read Services and nodes, but not slices yet; each try another one.
+    users += 1;
+    const user = `late-${users}`;
+    const access = await ground.cluster.controlPlane.addUser({ user });
     const may = (...resources: readonly (readonly [string, string])[]): readonly Manifest[] => [
       {
         apiVersion: 'rbac.authorization.k8s.io/v1',
         kind: 'ClusterRole',
-        metadata: { name: 'late' },
+        metadata: { name: user },
         rules: resources.map(([group, resource]) => ({
           apiGroups: [group],
           resources: [resource],
@@ -126,9 +129,9 @@ describe('what comes late, and what goes', () => {
       {
         apiVersion: 'rbac.authorization.k8s.io/v1',
         kind: 'ClusterRoleBinding',
-        metadata: { name: 'late' },
-        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'late' },
-        subjects: [{ kind: 'User', name: 'late', apiGroup: 'rbac.authorization.k8s.io' }],
+        metadata: { name: user },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: user },
+        subjects: [{ kind: 'User', name: user, apiGroup: 'rbac.authorization.k8s.io' }],
       },
     ];
     for (const object of may(['', 'services'], ['', 'nodes'])) await apply(ground.cluster.api, object);

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { packageRoot } from '../../src/sandbox/sandbox.ts';
 import type { Manifest } from '../../src/sandbox/objects.ts';
 import type { ManagedProcess } from '../../src/sandbox/processes.ts';
+import { freeze } from '../cluster/freeze.ts';
 import { cleanUp, debugUrl, logOf, startAgent } from './agent-process.ts';
 import { Bed } from '../../src/sandbox/bed/bed.ts';
 import type { Destination } from '../../src/sandbox/bed/traffic.ts';
@@ -246,7 +247,7 @@ describe.each(kinds)('with %s', (_name, backend) => {
       const verify = ['verify', '--node-name=n1', `--kubeconfig=${cluster.kubeconfig}`, '--settle=300ms'];
       expect((await bed.run('n1', process.execPath, [main, ...verify])).code).toBe(0);
       // Or it would mend that while the other one still looks.
-      agent?.signal('SIGSTOP');
+      if (agent !== undefined) await freeze(agent);
       await bed.succeed('n1', 'nft', ['add', 'rule', 'ip', 'sluice-counters', 'count', 'counter']);
       const found = await bed.run('n1', process.execPath, [main, ...verify]);
       agent?.signal('SIGCONT');
