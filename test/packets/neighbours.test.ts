@@ -94,7 +94,7 @@ describe.each(modes)('kube-proxy in $mode mode beside $backend', ({ mode, backen
         last = JSON.stringify(Object.keys(self).toSorted());
         return last === wanted && kinds.answered === 40;
       },
-      8_000,
+      undefined,
       50,
     ).catch((error: unknown) => {
       throw new Error(`${String(error)}; it reached ${last}`, { cause: error });

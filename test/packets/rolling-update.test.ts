@@ -141,8 +141,8 @@ test.each(backends)('with %s, no connection to a node that is called healthy fai
       pods.set(old, 'leaving').set(young, 'starting');
       await publish();
       await until(`${node} is called ill`, async () => Promise.resolve(!balancer.healthy(node)));
-      // Connections on their way when the balancer made up its mind.
-      await sleep(100);
+      // Connections on their way when the balancer made up its mind: as long as a try of one may take.
+      await sleep(1_000);
       await servers.get(old)?.close();
       pods.delete(old);
       await publish();
