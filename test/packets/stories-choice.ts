@@ -24,10 +24,15 @@ export const choiceStories: readonly Story[] = [
     run: async (scene) => {
       const to = clusterIP(scene, 'sticky');
       const visit = async (): Promise<string> => (await scene.bed.dial('n1-b', to)).self ?? '';
-      // Each visit begins the time anew: six of them take longer than the time-out.
-      const steady = new Set<string>();
-      for (let count = 0; count < 6; count += 1) {
-        steady.add(await visit());
+      // Each visit begins the time anew: six of them take longer than the time-out. One that came too late on a busy
+      // machine is a first one.
+      let steady: readonly string[] = [];
+      let before = performance.now();
+      for (let count = 0; count < 60 && steady.length < 6; count += 1) {
+        const begun = performance.now();
+        const self = await visit();
+        steady = performance.now() - before > 900 ? [self] : [...steady, self];
+        before = begun;
         await sleep(250);
       }
       const seen = new Set<string>();
@@ -37,7 +42,9 @@ export const choiceStories: readonly Story[] = [
         await sleep(1_600);
       }
       return [
-        ...(steady.size === 1 ? [] : [`within the time-out it met ${[...steady].join(' ')}`]),
+        ...(steady.length === 6 && new Set(steady).size === 1
+          ? []
+          : [`within the time-out it met ${steady.join(' ')}`]),
         ...(seen.size > 1 ? [] : [`it was remembered: ${[...seen].join(' ')}`]),
       ];
     },

@@ -111,7 +111,7 @@ async function carried(scene: Scene): Promise<readonly string[]> {
   ] as const) {
     await beginCounting(bed, atlas.place(from, family), family);
     await send(bed, { from, family, to, port, count: 40, patienceSeconds: 0 });
-    const giveUpAt = performance.now() + 5_000;
+    const giveUpAt = performance.now() + 30_000;
     let counts = await counted(bed);
     const sum = (which: 0 | 1): number => counts.reduce((all, one) => all + one[which], 0);
     while (sum(0) < 40 && performance.now() < giveUpAt) {

@@ -5,7 +5,7 @@ import { clusterIP, nodePort, three, udp, without, type Scene, type Story } from
 
 /** What a flow comes to is looked at for so long at a time, and waited for so long at most, on a busy machine too. */
 const lookMs = 300;
-const patienceMs = 10_000;
+const patienceMs = 30_000;
 
 /** What the last half of a list says, as one word where all say the same. */
 function settled(attempts: readonly Attempt[]): string {
