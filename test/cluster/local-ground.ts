@@ -6,6 +6,7 @@ import { condition, until, untilService } from '../../src/sandbox/demo/stage.ts'
 import { apply, read, remove, type Manifest } from '../../src/sandbox/objects.ts';
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox.ts';
 import { nodeOf } from './ground.ts';
+import { know } from './metrics.ts';
 
 const addresses = '/apis/sluice.dev/v1alpha1/serviceaddresses';
 
@@ -58,6 +59,7 @@ export class LocalGround {
     for (const service of services) await remove(this.api, service);
     for (const service of services) await this.gone(service);
     for (const object of made) await remove(this.api, object);
+    await know(this.sandbox, 'addresspools');
     if (!forget) return;
     for (const { name } of await this.addresses())
       await remove(this.api, {
@@ -128,6 +130,8 @@ export class LocalGround {
     const pool = { apiVersion: 'sluice.dev/v1alpha1', kind: 'AddressPool', metadata: { name }, spec };
     await apply(this.api, pool);
     this.#made.push(pool);
+    // Pools are watched on a connection of their own: a Service that is made next may be heard of before.
+    await know(this.sandbox, 'addresspools');
     return pool;
   }
 
@@ -161,6 +165,12 @@ export class LocalGround {
     };
     this.#made.push(service);
     return service;
+  }
+
+  /** A namespace that the controller knows. */
+  async namespace(name: string, labels: Readonly<Record<string, string>>): Promise<void> {
+    await apply(this.api, { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
+    await know(this.sandbox, 'namespaces');
   }
 
   async applied(change: Parameters<LocalGround['service']>[0] = {}): Promise<Manifest> {

@@ -198,7 +198,7 @@ describe('which pool', () => {
       ['shop', { team: 'shop' }],
       ['lab', {}],
     ] as const)
-      await apply(ground.api, { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
+      await ground.namespace(name, labels);
     await pool('any-late', { addresses: ['192.0.2.0/28'], priority: 2 });
     await pool('any-early', { addresses: ['192.0.2.16/28'], priority: 1 });
     await pool('for-lab', { addresses: ['192.0.2.32/28'], namespaces: ['lab'], priority: 1 });
@@ -228,8 +228,7 @@ describe('which pool', () => {
 });
 
 test('a namespace gets the labels of a pool: its Services that wait are served, others wait on', async () => {
-  const label = (name: string, team: string): Promise<void> =>
-    apply(ground.api, { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { team } } });
+  const label = (name: string, team: string): Promise<void> => ground.namespace(name, { team });
   spaces += 1;
   const [labelledSpace, otherSpace] = [`labelled-${spaces}`, `other-${spaces}`];
   await label(labelledSpace, 'none');

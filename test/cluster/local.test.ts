@@ -15,6 +15,7 @@ import { LocalGround, type Link } from './local-ground.ts';
 
 let ground: LocalGround;
 const taken = new Map<string, string>();
+let haunted = 0;
 
 function link(address: string): ReturnType<Link> {
   const mac = taken.get(address);
@@ -96,14 +97,17 @@ test.each<[string, object, RegExp]>([
 });
 
 test('something on the link has the address: another is given, and the condition names the MAC', async () => {
-  const pool = await ground.pool('haunted', { addresses: ['192.0.2.20-192.0.2.21'] });
-  taken.set('192.0.2.20', '02:aa:bb:cc:dd:ee');
+  // Each try has addresses of its own: one that was found taken rests for a while.
+  haunted += 2;
+  const [bad, good] = [`198.51.100.${haunted}`, `198.51.100.${haunted + 1}`];
+  const pool = await ground.pool('haunted', { addresses: [`${bad}-${good}`] });
+  taken.set(bad, '02:aa:bb:cc:dd:ee');
   const service = await ground.applied();
-  await ground.shows(service, '192.0.2.21');
+  await ground.shows(service, good);
   expect(await ground.tells(service, 'Accepted', 'AddressTaken')).toContain('02:aa:bb:cc:dd:ee');
-  const bad = await ground.object('192.0.2.20', 'is nobody’s', ({ services }) => services.length === 0);
-  expect(bad).toMatchObject({ services: [], probe: { outcome: 'taken', mac: '02:aa:bb:cc:dd:ee' } });
-  const asks = await ground.applied({ spec: { loadBalancerIP: '192.0.2.20' } });
+  const object = await ground.object(bad, 'is nobody’s', ({ services }) => services.length === 0);
+  expect(object).toMatchObject({ services: [], probe: { outcome: 'taken', mac: '02:aa:bb:cc:dd:ee' } });
+  const asks = await ground.applied({ spec: { loadBalancerIP: bad } });
   expect(await ground.tells(asks, 'Provisioned', 'AddressTaken')).toContain('02:aa:bb:cc:dd:ee');
   await ground.gone(asks);
   await ground.gone(service);
