@@ -39,12 +39,12 @@ function service(name: string): object {
 }
 
 interface ServiceReply {
-  readonly metadata: { readonly resourceVersion: string };
+  readonly metadata: { readonly name: string; readonly resourceVersion: string };
   readonly spec: { readonly clusterIP: string; readonly ports: readonly { readonly nodePort: number }[] };
 }
 
 async function createService(plane: ControlPlane, name: string): Promise<ServiceReply> {
-  const answer = await plane.apiServer.call({ method: 'POST', path: services, body: service(name) });
+  const answer = await plane.apiServer.call({ method: 'POST', path: services, body: service(fresh(name)) });
   expect(answer.status, answer.text).toBe(201);
   return answer.json as ServiceReply;
 }
@@ -143,7 +143,7 @@ describe('a running control plane', () => {
   });
 
   test('gives a Service a cluster IP and a node port from the ranges that were asked for', async () => {
-    const made = await createService(plane, fresh('ranges'));
+    const made = await createService(plane, 'ranges');
     expect(made.spec.clusterIP).toMatch(/^10\.97\.0\.\d+$/);
     expect(made.spec.ports[0]?.nodePort).toBeGreaterThanOrEqual(31_000);
     expect(made.spec.ports[0]?.nodePort).toBeLessThanOrEqual(31_099);
@@ -237,22 +237,20 @@ describe('a running control plane', () => {
   });
 
   test('keeps its data and address when the API server is restarted, politely or not', async () => {
-    const kept = fresh('kept');
-    await createService(plane, kept);
+    const { name } = (await createService(plane, 'kept')).metadata;
     const before = plane.url;
     for (const manner of ['graceful', 'kill'] as const) {
       await plane.restartApiServer(manner);
-      expect((await plane.apiServer.call({ method: 'GET', path: `${services}/${kept}` })).status).toBe(200);
+      expect((await plane.apiServer.call({ method: 'GET', path: `${services}/${name}` })).status).toBe(200);
     }
     expect(plane.url).toBe(before);
   });
 
   test('keeps its data when etcd is restarted', async () => {
-    const kept = fresh('kept-by-etcd');
-    await createService(plane, kept);
+    const { name } = (await createService(plane, 'kept-by-etcd')).metadata;
     await plane.restartEtcd('kill');
     await expect
-      .poll(async () => (await plane.apiServer.call({ method: 'GET', path: `${services}/${kept}` })).status, {
+      .poll(async () => (await plane.apiServer.call({ method: 'GET', path: `${services}/${name}` })).status, {
         timeout: 60_000,
       })
       .toBe(200);
@@ -269,8 +267,8 @@ describe('a running control plane', () => {
   });
 
   test('answers 410 to a watch from before a compaction and a restart', async () => {
-    const old = (await createService(plane, fresh('old'))).metadata.resourceVersion;
-    await createService(plane, fresh('newer'));
+    const old = (await createService(plane, 'old')).metadata.resourceVersion;
+    await createService(plane, 'newer');
     await plane.compact();
     await plane.restartApiServer();
     const answer = await watchLines(plane, `resourceVersion=${old}`);
@@ -281,10 +279,9 @@ describe('a running control plane', () => {
   test('serves a second API server on the same data', async () => {
     const second = await plane.addApiServer();
     try {
-      const both = fresh('seen-by-both');
-      await createService(plane, both);
+      const { name } = (await createService(plane, 'seen-by-both')).metadata;
       expect(second.address.url).not.toBe(plane.url);
-      expect((await second.call({ method: 'GET', path: `${services}/${both}` })).status).toBe(200);
+      expect((await second.call({ method: 'GET', path: `${services}/${name}` })).status).toBe(200);
     } finally {
       await second.stop();
     }
@@ -301,8 +298,8 @@ test('a watch is ended after the lifetime that was asked for', async () => {
 
 test('without a watch cache, a compaction alone makes an old watch fail', async () => {
   await using plane = await startControlPlane({ apiServer: { flags: { 'watch-cache': 'false' } } });
-  const old = (await createService(plane, fresh('old'))).metadata.resourceVersion;
-  await createService(plane, fresh('newer'));
+  const old = (await createService(plane, 'old')).metadata.resourceVersion;
+  await createService(plane, 'newer');
   await plane.compact();
   const answer = await watchLines(plane, `resourceVersion=${old}`);
   expect(answer.text).toContain('"code":410');
