@@ -57,7 +57,7 @@ function fieldBytes(at: number, field: Field, value: unknown, withStrange: boole
       return [delimited(at, value as string)];
     case 'texts':
       return (value as string[]).map((one) => delimited(at, one));
-    case 'bytes':
+    case 'range':
       return [delimited(at, value as Buffer)];
     case 'map':
       return Object.entries(value as Record<string, string>).map(([key, one]) =>
@@ -120,7 +120,7 @@ function valueOf(field: Field): fc.Arbitrary<unknown> {
       return anyText.filter((one) => isPointer || one !== '');
     case 'texts':
       return fc.array(anyText, { minLength: 1, maxLength: 3 });
-    case 'bytes':
+    case 'range':
       return fc.uint8Array().map((one) => Buffer.from(one));
     case 'map':
       return fc

@@ -5,17 +5,21 @@
  * not a short value.
  */
 import { SluiceError } from '../../core/errors.ts';
-import type { Field, Shape } from './shape.ts';
+import type { Field, Range, Shape } from './shape.ts';
 
 type Values = Record<string, unknown>;
 
 /**
- * The message that `bytes` are.
+ * The message that these bytes are; without a range, all of them.
  *
  * @throws SluiceError transient, code `UnparsableLine`, for bytes that are no such message.
  */
-export function decodeMessage(shape: Shape, bytes: Buffer): Readonly<Record<string, unknown>> {
-  return new Decoder(bytes).message(shape, bytes.length);
+export function decodeMessage(
+  shape: Shape,
+  bytes: Buffer,
+  { from, to }: Range = { from: 0, to: bytes.length },
+): Readonly<Record<string, unknown>> {
+  return new Decoder(bytes, from).message(shape, to);
 }
 
 /** The types of the wire format. */
@@ -26,10 +30,11 @@ const fixed32 = 5;
 
 class Decoder {
   readonly #bytes: Buffer;
-  #at = 0;
+  #at: number;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, at: number) {
     this.#bytes = bytes;
+    this.#at = at;
   }
 
   message(shape: Shape, end: number): Values {
@@ -60,8 +65,8 @@ class Decoder {
       case 'texts':
         listIn(values, field.name).push(this.#text(last));
         break;
-      case 'bytes':
-        values[field.name] = this.#bytes.subarray(this.#at, last);
+      case 'range':
+        values[field.name] = { from: this.#at, to: last } satisfies Range;
         break;
       case 'map':
         this.#entry(values, field.name, last);
@@ -104,7 +109,7 @@ class Decoder {
   #text(end: number): string {
     const from = this.#at;
     this.#at = end;
-    return from === end ? '' : this.#bytes.toString('utf8', from, end);
+    return from === end ? '' : textOf(this.#bytes, from, end);
   }
 
   /** Where what follows ends. */
@@ -177,6 +182,29 @@ function bigVarint(bytes: Buffer, from: number, to: number): bigint {
   let value = 0n;
   for (let at = to - 1; at >= from; at -= 1) value = value * 128n + BigInt((bytes[at] ?? 0) & 0x7f);
   return value;
+}
+
+/** Texts that were read lately, each in the place that its length and three of its bytes give. Most come again. */
+const lately: string[] = Array.from({ length: 1024 }, () => '');
+const longestKept = 64;
+
+function textOf(bytes: Buffer, from: number, end: number): string {
+  const length = end - from;
+  if (length > longestKept) return bytes.toString('utf8', from, end);
+  const mixed =
+    length + 7 * (bytes[from] ?? 0) + 31 * (bytes[end - 1] ?? 0) + 127 * (bytes[from + (length >> 1)] ?? 0);
+  const place = mixed % lately.length;
+  const kept = lately[place] ?? '';
+  if (kept.length === length && isText(kept, bytes, from)) return kept;
+  const text = bytes.toString('utf8', from, end);
+  // As many characters as bytes: then it is ASCII, and can be compared byte by byte.
+  if (text.length === length) lately[place] = text;
+  return text;
+}
+
+function isText(text: string, bytes: Buffer, from: number): boolean {
+  for (let at = text.length - 1; at >= 0; at -= 1) if (text.charCodeAt(at) !== bytes[from + at]) return false;
+  return true;
 }
 
 /** The last one: what is listed together was often made together. */

@@ -4,7 +4,7 @@
  */
 import { broken, decodeMessage } from './decode.ts';
 import { statusShape } from './shapes.ts';
-import { bytes, message, shape as shapeOf, text, type Shape } from './shape.ts';
+import { message, range, shape as shapeOf, text, type Range, type Shape } from './shape.ts';
 
 export const protobufType = 'application/vnd.kubernetes.protobuf';
 
@@ -44,7 +44,7 @@ export async function* protobufEvents(
       if (length > longestFrame) throw broken('a frame without an end');
       needed = headLength + length;
       if (at + needed > held.length) break;
-      events.push(watchEvent(held.subarray(at + headLength, at + needed), shape));
+      events.push(watchEvent(held, { from: at + headLength, to: at + needed }, shape));
       at += needed;
     }
     keptBytes = held.length - at;
@@ -54,14 +54,19 @@ export async function* protobufEvents(
   if (keptBytes > 0) throw broken('a frame that breaks off');
 }
 
-/** What the envelope holds. */
-export function openEnvelope(shape: Shape, enveloped: Buffer): unknown {
-  if (!enveloped.subarray(0, magic.length).equals(magic)) {
+/** What the envelope holds that stands in `bytes`; without a range, that they are. */
+export function openEnvelope(
+  shape: Shape,
+  bytes: Buffer,
+  { from, to }: Range = { from: 0, to: bytes.length },
+): unknown {
+  if (to - from < markLength || bytes.readUInt32BE(from) !== mark) {
     throw broken('an object without the mark of protobuf');
   }
-  const { raw, encoding } = decodeMessage(unknownShape, enveloped.subarray(magic.length));
+  const unknown = decodeMessage(unknownShape, bytes, { from: from + markLength, to });
+  const { raw, encoding } = unknown as { readonly raw?: Range; readonly encoding?: string };
   if (encoding !== undefined) throw broken('an object in an encoding that nobody asked for');
-  return Buffer.isBuffer(raw) ? decodeMessage(shape, raw) : {};
+  return raw === undefined ? {} : decodeMessage(shape, bytes, raw);
 }
 
 /** A Status in the envelope as JSON text, which is how other answers come; what is none, as it is. */
@@ -73,20 +78,22 @@ export function statusText(answer: Buffer): string {
   }
 }
 
-const magic = Buffer.from('k8s\0', 'latin1');
+/** `k8s\0`. */
+const mark = 0x6b387300;
+const markLength = 4;
 /** `runtime.Unknown`. */
-const unknownShape = shapeOf({ 2: bytes('raw'), 3: text('encoding') });
+const unknownShape = shapeOf({ 2: range('raw'), 3: text('encoding') });
 /** `meta/v1 WatchEvent`, with `runtime.RawExtension`. */
-const eventShape = shapeOf({ 1: text('type'), 2: message('object', shapeOf({ 1: bytes('raw') })) });
+const eventShape = shapeOf({ 1: text('type'), 2: message('object', shapeOf({ 1: range('raw') })) });
 
-function watchEvent(frame: Buffer, shape: Shape): unknown {
-  const event = decodeMessage(eventShape, frame) as {
+function watchEvent(bytes: Buffer, frame: Range, shape: Shape): unknown {
+  const event = decodeMessage(eventShape, bytes, frame) as {
     readonly type?: string;
-    readonly object?: { readonly raw?: Buffer };
+    readonly object?: { readonly raw?: Range };
   };
   const { type, object } = event;
   if (object?.raw === undefined) return { type };
-  return { type, object: openEnvelope(type === 'ERROR' ? statusShape : shape, object.raw) };
+  return { type, object: openEnvelope(type === 'ERROR' ? statusShape : shape, bytes, object.raw) };
 }
 
 function asBuffer(chunk: Uint8Array): Buffer {

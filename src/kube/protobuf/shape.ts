@@ -16,10 +16,16 @@ export type Field =
   /** `intstr.IntOrString`: a number or a text. */
   | { readonly kind: 'number-or-name'; readonly name: string }
   | { readonly kind: 'message' | 'messages'; readonly name: string; readonly shape: Shape }
-  /** A part of the message itself, not a copy. */
-  | { readonly kind: 'bytes'; readonly name: string }
+  /** Bytes that are not looked at: a `Range`. */
+  | { readonly kind: 'range'; readonly name: string }
   /** `meta/v1 FieldsV1`: parsed only where its JSON contains `needle`. */
   | { readonly kind: 'fields'; readonly name: string; readonly needle: string };
+
+/** Where something stands in what is being read: from the first byte to after the last. */
+export interface Range {
+  readonly from: number;
+  readonly to: number;
+}
 
 /** By field number. */
 export type Shape = readonly (Field | undefined)[];
@@ -32,7 +38,7 @@ export function shape(fields: Readonly<Record<number, Field>>): Shape {
 export const text = (name: string): Field => ({ kind: 'text', name });
 export const texts = (name: string): Field => ({ kind: 'texts', name });
 export const map = (name: string): Field => ({ kind: 'map', name });
-export const bytes = (name: string): Field => ({ kind: 'bytes', name });
+export const range = (name: string): Field => ({ kind: 'range', name });
 export const integer = (name: string): Field => ({ kind: 'integer', name });
 export const flag = (name: string): Field => ({ kind: 'flag', name });
 export const time = (name: string): Field => ({ kind: 'time', name });
