@@ -69,7 +69,7 @@ export class AgentDoor implements AgentView {
 
   constructor({ api, scope, nodeName, clock, random, report }: AgentDoorOptions) {
     const intern = makeIntern();
-    const shared = { api, clock, random, report };
+    const shared = { api, clock, random, report, whole: true };
     this.#nodeName = nodeName;
     this.#scope = scope;
     const served = scope === 'all' ? '' : `,${proxyNameLabel}=${ownProxyName}`;

@@ -5,6 +5,7 @@
  * that speaks HTTP; the simulation hands in a server made of values. Every failure is a `SluiceError`.
  */
 
+import type { ListPart } from './protobuf/list.ts';
 import type { Shape } from './protobuf/shape.ts';
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -57,6 +58,11 @@ export interface Api {
    * `denied` (401, 403), `invalid` (422), `transient`, and `ambiguous` for a write whose answer was lost.
    */
   request(method: Method, path: string, options?: RequestOptions): Promise<unknown>;
+  /**
+   * GETs a list and yields its items, as many at once as came together; ends after the last of them, throws on anything
+   * else. Optional to offer: others list by watches and pages.
+   */
+  list?(path: string, options: StreamOptions): AsyncIterable<ListPart>;
   /**
    * GETs `path` and yields the lines of the answer, parsed, as many at once as came together. Ends when the server ends
    * it cleanly; throws on anything else, and with code `UnparsableLine` for a line that is not what it should be.

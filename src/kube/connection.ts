@@ -20,8 +20,9 @@ import { makeDispatcher, sameTls } from './dispatcher.ts';
 import { loadAccess } from './kubeconfig.ts';
 import type { Access, AccessOptions } from './kubeconfig.ts';
 import { Limit, watched } from './limit.ts';
-import { jsonLines } from './lines.ts';
+import { jsonLines, jsonList } from './lines.ts';
 import { isProtobuf, protobufEvents, protobufType, statusText } from './protobuf/events.ts';
+import { protobufList, type ListPart } from './protobuf/list.ts';
 import { handshake, type Upgraded, type UpgradeOptions, type Upgrader } from './upgrade.ts';
 
 export interface ConnectionOptions {
@@ -136,21 +137,37 @@ export class Connection implements Api, Upgrader {
     }
   }
 
-  async *stream(path: string, options: StreamOptions): AsyncIterable<readonly unknown[]> {
+  stream(path: string, options: StreamOptions): AsyncIterable<readonly unknown[]> {
+    const { shape, trim } = options;
+    // Not every server, nor everything before it, has the form that was asked for first.
+    return this.#read(path, options, (body, type) =>
+      shape !== undefined && isProtobuf(type) ? protobufEvents(body, shape) : jsonLines(body, trim),
+    );
+  }
+
+  list(path: string, options: StreamOptions): AsyncIterable<ListPart> {
+    const { shape, trim } = options;
+    return this.#read(path, options, (body, type) =>
+      shape !== undefined && isProtobuf(type) ? protobufList(body, shape) : jsonList(body, trim),
+    );
+  }
+
+  /** The answer as it comes, in the form that it has. */
+  async *#read<T>(
+    path: string,
+    options: StreamOptions,
+    parsed: (body: AsyncIterable<Uint8Array>, type: string | string[] | undefined) => AsyncIterable<T>,
+  ): AsyncGenerator<T, void> {
     const call = describeCall('GET', path, options.query?.['watch'] === true);
     using limit = new Limit(this.#clock, options.signal, options.inactivityMs, () => quiet(call, options));
     await this.#turn(call, this.#clock.now() + options.inactivityMs, limit);
     limit.restart();
-    const { shape } = options;
-    const accept = shape === undefined ? undefined : `${protobufType},application/json`;
+    const accept = options.shape === undefined ? undefined : `${protobufType},application/json`;
     const response = await this.#send('GET', path, call, { ...options, accept }, limit);
     if (response.statusCode >= 400) await this.#refuse('GET', call, response, limit);
     const body = watched(response.body, limit);
     try {
-      // Not every server, nor everything before it, has the form that was asked for first.
-      yield* shape !== undefined && isProtobuf(response.headers['content-type'])
-        ? protobufEvents(body, shape)
-        : jsonLines(body, options.trim);
+      yield* parsed(body, response.headers['content-type']);
     } catch (error) {
       throw isSluiceError(error) ? error : this.#failure('GET', call, error, limit);
     }

@@ -5,6 +5,7 @@
  * object that spans chunks is put together once, when its end arrives.
  */
 import { SluiceError } from '../core/errors.ts';
+import type { ListPart } from './protobuf/list.ts';
 
 const newline = 0x0a;
 
@@ -45,6 +46,27 @@ export async function* jsonLines(
     const text = joined(kept, new Uint8Array(0)).trim();
     if (text.length > 0) yield [parse(trim(text))];
   }
+}
+
+/** A list that comes as one JSON object. Errors: `transient`, code `UnparsableLine` or `NotAList`. */
+export async function* jsonList(
+  chunks: AsyncIterable<Uint8Array>,
+  trim: (text: string) => string = asItIs,
+): AsyncGenerator<ListPart, void> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  const list = parse(trim(joined(parts, new Uint8Array(0)))) as {
+    readonly metadata?: { readonly resourceVersion?: string };
+    readonly items?: readonly unknown[] | null;
+  } | null;
+  const version = list?.metadata?.resourceVersion;
+  if (version === undefined || list?.items === undefined) throw notAList();
+  yield { items: list.items ?? [], version };
+}
+
+/** An answer with success that is something else than a list. */
+export function notAList(): SluiceError {
+  return new SluiceError('transient', "the API server's answer is not a list", { code: 'NotAList' });
 }
 
 function asItIs(text: string): string {

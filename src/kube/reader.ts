@@ -18,7 +18,7 @@ import { readerTimings, type ReaderReport, type ReaderState, type ReaderTimings 
 import { isExpired } from './status.ts';
 import { Store } from './store.ts';
 import type { Change, IndexBy, ReadStore } from './store.ts';
-import { notOffered, pagedList, streamingList, watch } from './stream.ts';
+import { listsWhole, notOffered, pagedList, streamingList, watch, wholeList } from './stream.ts';
 import type { WatchEvent, WatchOptions } from './stream.ts';
 
 export interface ReaderOptions<K extends string, T extends Slim> {
@@ -26,6 +26,11 @@ export interface ReaderOptions<K extends string, T extends Slim> {
   readonly kind: Kind<K, T>;
   /** name → where an object is filed */
   readonly indexes?: Readonly<Record<string, IndexBy<T>>>;
+  /**
+   * Lists come in one answer, where the API offers it: cheapest for both sides, and many agents may begin at once. What
+   * is not whole when it breaks off is read anew; the next try is a streaming list.
+   */
+  readonly whole?: boolean;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly timings?: Partial<ReaderTimings>;
@@ -39,6 +44,7 @@ export type Handler<T> = (change: Change<T>) => void | Promise<void>;
 export class Reader<K extends string, T extends Slim> {
   readonly #api: Api;
   readonly #kind: Kind<K, T>;
+  readonly #whole: boolean;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #timings: ReaderTimings;
@@ -54,6 +60,8 @@ export class Reader<K extends string, T extends Slim> {
   #needsList = true;
   /** Streaming lists were refused, or never completed; asked again at every other list. */
   #pagesOnly = false;
+  /** A list in one answer was begun and has not come to its end: the next one is asked for in another form. */
+  #wholeFailed = false;
   #relistAt = 0;
   #listedAt = Number.NEGATIVE_INFINITY;
   #lastProgressAt: number | undefined;
@@ -64,6 +72,7 @@ export class Reader<K extends string, T extends Slim> {
   constructor(options: ReaderOptions<K, T>) {
     this.#api = options.api;
     this.#kind = options.kind;
+    this.#whole = options.whole === true && listsWhole(options.api, options.kind);
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#timings = { ...readerTimings, ...options.timings };
@@ -166,6 +175,9 @@ export class Reader<K extends string, T extends Slim> {
         await this.#follow(watch(this.#api, this.#kind, this.#store.version, options));
       } else if (this.#pagesOnly) {
         await this.#list(pagedList(this.#api, this.#kind, options.signal), false);
+      } else if (this.#whole && !this.#wholeFailed) {
+        this.#wholeFailed = true;
+        await this.#list(wholeList(this.#api, this.#kind, options), false);
       } else {
         await this.#list(streamingList(this.#api, this.#kind, options), true);
       }
@@ -211,6 +223,7 @@ export class Reader<K extends string, T extends Slim> {
     this.#needsList = false;
     // Pages were only for this once: the server may have been upgraded by the next list.
     this.#pagesOnly = false;
+    this.#wholeFailed = false;
     this.#listedAt = this.#clock.now();
     this.#relistAt = this.#listedAt + this.#timings.relistMs * (0.9 + 0.2 * this.#random());
     this.#lists += 1;

@@ -2,10 +2,11 @@
  * Lists and watches as sequences of plain events, as many at once as came together; one vocabulary for every form that
  * the API has.
  *
- * `streamingList` is one watch that begins with everything; `pagedList` is for servers without it. Both
- * say `complete` only when the server has said so: a list that broke off is an error, never a short list.
+ * `wholeList` is one answer in the binary form, `streamingList` one watch that begins with everything; `pagedList` is for
+ * servers without either. All say `complete` only when the server has said so: a list that broke off is an error, never a short list.
  */
 import { SluiceError } from '../core/errors.ts';
+import { notAList } from './lines.ts';
 import { describeCall, eventError } from './status.ts';
 import type { Api, Query } from './api.ts';
 import type { Kind, Slim } from './kinds.ts';
@@ -45,6 +46,27 @@ export function streamingList<K extends string, T extends Slim>(
   });
 }
 
+/**
+ * The list in one answer, in the API's binary form, as of now: of all forms the one that costs both sides least. A watch
+ * sends each object by itself; where there are ten thousand, most of the time goes into that.
+ * Errors as `Api.list`.
+ */
+export async function* wholeList<K extends string, T extends Slim>(
+  api: Api,
+  kind: Kind<K, T>,
+  { signal, inactivityMs }: Pick<WatchOptions, 'signal' | 'inactivityMs'>,
+): AsyncGenerator<readonly WatchEvent[], void> {
+  let version: string | undefined;
+  const { trim, shape } = kind;
+  const options = { query: selectors(kind), signal, inactivityMs, trim, shape };
+  for await (const part of api.list?.(kind.path, options) ?? []) {
+    version ??= part.version;
+    yield part.items.map((item) => ({ kind: 'put', raw: (item ?? {}) as RawObject }) as const);
+  }
+  if (version === undefined) throw notAList();
+  yield [{ kind: 'complete', version }];
+}
+
 /** Changes after `version`. Errors: code `Expired` when the server no longer keeps that version. */
 export function watch<K extends string, T extends Slim>(
   api: Api,
@@ -53,6 +75,11 @@ export function watch<K extends string, T extends Slim>(
   options: WatchOptions,
 ): AsyncGenerator<readonly WatchEvent[], void> {
   return events(api, kind, options, { resourceVersion: version });
+}
+
+/** Whether lists may come as one answer. In JSON they would have to be held and parsed whole. */
+export function listsWhole<K extends string, T extends Slim>(api: Api, kind: Kind<K, T>): boolean {
+  return api.list !== undefined && kind.shape !== undefined;
 }
 
 /** The server does not know streaming lists, or has them switched off. */

@@ -8,7 +8,7 @@ import { connect, type Connection } from '../../src/kube/connection.ts';
 import { endpointSlices, nodes, services, type Kind, type Slim } from '../../src/kube/kinds.ts';
 import type { Shape } from '../../src/kube/protobuf/shape.ts';
 import type { RawObject } from '../../src/kube/raw.ts';
-import { streamingList } from '../../src/kube/stream.ts';
+import { streamingList, wholeList } from '../../src/kube/stream.ts';
 import { startControlPlane, type ControlPlane } from '../../src/sandbox/control-plane.ts';
 
 let plane: ControlPlane;
@@ -179,14 +179,13 @@ const statuses: readonly (readonly [string, object])[] = [
 ];
 
 /** The objects of a kind as they come, before they are made slim. */
-async function listed<K extends string, T extends Slim>(kind: Kind<K, T>): Promise<readonly RawObject[]> {
+async function listed<K extends string, T extends Slim>(
+  kind: Kind<K, T>,
+  form: typeof wholeList | typeof streamingList = streamingList,
+): Promise<readonly RawObject[]> {
   const { signal } = new AbortController();
   const objects: RawObject[] = [];
-  for await (const batch of streamingList(connection, kind, {
-    signal,
-    inactivityMs: 30_000,
-    timeoutSeconds: 60,
-  })) {
+  for await (const batch of form(connection, kind, { signal, inactivityMs: 30_000, timeoutSeconds: 60 })) {
     for (const event of batch) {
       if (event.kind === 'put') objects.push(event.raw);
       if (event.kind === 'complete') return objects;
@@ -211,6 +210,14 @@ describe.each<[string, Kind<string, Slim>, number, readonly string[]]>([
     expect(binary.filter((raw) => raw.kind !== undefined)).toEqual([]);
   });
 
+  test('are the same in one answer, in either form', async () => {
+    const { shape: _shape, ...inJson } = kind;
+    const streamed = await listed(kind);
+
+    expect(bySlim(kind, await listed(kind, wholeList))).toEqual(bySlim(kind, streamed));
+    expect(bySlim(kind, await listed(inJson, wholeList))).toEqual(bySlim(kind, streamed));
+  });
+
   test('have every field that the shape names, in one object or another', async () => {
     const seen = new Set<string>();
     for (const raw of await listed(kind)) pathsIn(raw, '', seen);
@@ -220,6 +227,10 @@ describe.each<[string, Kind<string, Slim>, number, readonly string[]]>([
     expect([...named.difference(seen)]).toEqual(neverThere);
   });
 });
+
+function bySlim(kind: Kind<string, Slim>, objects: readonly RawObject[]): Map<string, Slim> {
+  return new Map(objects.map((raw) => [raw.metadata?.uid ?? '', kind.slim(raw)]));
+}
 
 function pathsIn(value: unknown, path: string, into: Set<string>): void {
   if (Array.isArray(value)) for (const one of value) pathsIn(one, path, into);

@@ -98,6 +98,12 @@ export function frame(type: string, object: Buffer): Buffer {
   return Buffer.concat([head, event]);
 }
 
+/** A list of these objects, of that version, in the envelope. */
+export function list(version: string, objects: readonly Buffer[]): Buffer {
+  const meta = delimited(1, Buffer.concat([delimited(1, ''), delimited(2, version), delimited(3, '')]));
+  return enveloped(Buffer.concat([meta, ...objects.map((object) => delimited(2, object))]));
+}
+
 /** Values of a shape as the API's JSON has them: what is zero and no pointer is absent. */
 export function valuesOf(shape: Shape): fc.Arbitrary<Values> {
   const model: Record<string, fc.Arbitrary<unknown>> = {};

@@ -25,12 +25,14 @@ export class ReaderWorld {
     api: ScriptedApi,
     kind: Kind<ObjectKey, ServiceObject>,
     report: (event: ReaderReport) => void,
+    whole: boolean,
   ) {
     this.api = api;
     this.connection = new Connection(plainAccess(api.url));
     this.reader = new Reader({
       api: this.connection,
       kind,
+      whole,
       indexes: { type: (one) => one.type },
       timings: { backoff: { minMs: 4, maxMs: 30, healthyMs: 500 }, inactivityMs: 250, shortWatchMs: 3 },
       report: (event) => {
@@ -49,12 +51,15 @@ export class ReaderWorld {
     options: {
       readonly kind?: Kind<ObjectKey, ServiceObject>;
       readonly report?: (event: ReaderReport) => void;
+      /** Lists come in one answer. */
+      readonly whole?: boolean;
     } = {},
   ): Promise<ReaderWorld> {
     return new ReaderWorld(
       await ScriptedApi.start(),
       options.kind ?? services(),
       options.report ?? (() => undefined),
+      options.whole ?? false,
     );
   }
 
@@ -78,6 +83,7 @@ export class ReaderWorld {
     return this.api.requests.map(({ query }) => {
       if (query.get('sendInitialEvents') === 'true') return 'stream';
       if (query.get('watch') === 'true') return `watch ${query.get('resourceVersion') ?? 'any'}`;
+      if (!query.has('limit')) return 'whole';
       return query.has('continue') ? `page ${query.get('continue') ?? ''}` : 'page';
     });
   }

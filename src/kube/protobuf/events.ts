@@ -60,7 +60,7 @@ export function openEnvelope(
   bytes: Buffer,
   { from, to }: Range = { from: 0, to: bytes.length },
 ): unknown {
-  if (to - from < markLength || bytes.readUInt32BE(from) !== mark) {
+  if (to - from < markLength || bytes.readUInt32BE(from) !== envelopeMark) {
     throw broken('an object without the mark of protobuf');
   }
   const unknown = decodeMessage(unknownShape, bytes, { from: from + markLength, to });
@@ -79,8 +79,8 @@ export function statusText(answer: Buffer): string {
 }
 
 /** `k8s\0`. */
-const mark = 0x6b387300;
-const markLength = 4;
+export const envelopeMark = 0x6b387300;
+export const markLength = 4;
 /** `runtime.Unknown`. */
 const unknownShape = shapeOf({ 2: range('raw'), 3: text('encoding') });
 /** `meta/v1 WatchEvent`, with `runtime.RawExtension`. */
@@ -96,6 +96,6 @@ function watchEvent(bytes: Buffer, frame: Range, shape: Shape): unknown {
   return { type, object: openEnvelope(type === 'ERROR' ? statusShape : shape, bytes, object.raw) };
 }
 
-function asBuffer(chunk: Uint8Array): Buffer {
+export function asBuffer(chunk: Uint8Array): Buffer {
   return Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }
