@@ -49,7 +49,14 @@ test('a thousand addresses are up, told and answering within 1.5 seconds of a cr
     }
     return names;
   };
-  expect(await answeredBy()).toEqual(new Set(['n1']));
+  // The neighbours of all namespaces of the machine share one table of 1,024. It is full while another test makes some
+  // dozens of its own, and lets go of those that are older than five seconds.
+  let before = await answeredBy();
+  for (let tries = 1; tries < 5 && before.size > 1; tries += 1) {
+    await pause(5_500);
+    before = await answeredBy();
+  }
+  expect(before).toEqual(new Set(['n1']));
   const took: number[] = [];
   // What else the machine does may have met the first of them: forth and back again.
   for (let turn = 0; turn < 3 && Math.min(...took) >= 1_500; turn += 1) {
