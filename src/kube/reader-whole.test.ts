@@ -17,7 +17,7 @@ afterEach(() => world.close());
 type Json = Readonly<Record<string, unknown>>;
 
 /** As the API server sends it, but for the last `missing` bytes. */
-function whole(services: readonly object[], version: string, missing = 0): Step {
+function whole(services: readonly object[], version: string | undefined, missing = 0): Step {
   return (exchange) => {
     const bytes = list(
       version,
@@ -85,6 +85,12 @@ test('an answer that is no list is a failure, not an empty list', async () => {
     (exchange) => exchange.answer(200, { kind: 'Status', status: 'Success' }),
     streamed([serviceJson('a', '5')], '9'),
   );
+  expect(world.names()).toEqual(['a@5']);
+  expect(world.failureCodes()).toEqual(['NotAList']);
+});
+
+test('a list that does not say its version is none: nobody could tell what to watch from', async () => {
+  await world.run(whole([serviceJson('old', '4')], undefined), streamed([serviceJson('a', '5')], '9'));
   expect(world.names()).toEqual(['a@5']);
   expect(world.failureCodes()).toEqual(['NotAList']);
 });

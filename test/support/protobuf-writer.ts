@@ -98,10 +98,14 @@ export function frame(type: string, object: Buffer): Buffer {
   return Buffer.concat([head, event]);
 }
 
-/** A list of these objects, of that version, in the envelope. */
-export function list(version: string, objects: readonly Buffer[]): Buffer {
-  const meta = delimited(1, Buffer.concat([delimited(1, ''), delimited(2, version), delimited(3, '')]));
-  return enveloped(Buffer.concat([meta, ...objects.map((object) => delimited(2, object))]));
+/** A list of these objects, of that version, in the envelope; fields of later versions may stand before each. */
+export function list(version: string | undefined, objects: readonly Buffer[], withStrange = false): Buffer {
+  const meta = Buffer.concat([delimited(1, ''), delimited(2, version ?? ''), delimited(3, '')]);
+  const items = objects.flatMap((object, at) => {
+    const extra = strange[at % strange.length];
+    return [...(withStrange && extra !== undefined ? [extra] : []), delimited(2, object)];
+  });
+  return enveloped(Buffer.concat([...(version === undefined ? [] : [delimited(1, meta)]), ...items]));
 }
 
 /** Values of a shape as the API's JSON has them: what is zero and no pointer is absent. */
