@@ -43,8 +43,8 @@ const quietOldParsers: Plugin = {
 };
 
 /**
- * undici's entry loads all that there is of it (fetch, WebSocket, mocks, caches …), which is a quarter of the time until
- * a command has asked its first question. This is the part that we use, of the same sources.
+ * undici's entry loads all that there is of it (fetch, WebSocket, mocks, caches …) before a command has asked its first
+ * question. This is the part that we use, of the same sources.
  */
 const littleUndici: Plugin = {
   name: 'little-undici',
@@ -66,7 +66,7 @@ const littleUndici: Plugin = {
 
 /**
  * An ES import of `node:http` asks for everything that it exports, `WebSocket` among it, and for that Node loads an undici
- * of its own: a fifth of the time until a command has asked its first question. `require` asks for nothing.
+ * of its own, before a command has asked its first question. `require` asks for nothing.
  */
 const lazyHttp: Plugin = {
   name: 'lazy-http',

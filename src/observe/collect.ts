@@ -54,7 +54,7 @@ export function collectWhenIdle(options: CollectOptions): () => void {
 /**
  * Until the returned function is called, the heap may grow to five times what survived a full collection instead of about
  * twice, and the young generation at once to its limit: where it is known that much is read and kept, as at a start,
- * collections in between find nothing. A quarter of the CPU of a first load of 10,000 Services went into them.
+ * collections in between find next to nothing.
  */
 export function growFreely(): () => void {
   setFlagsFromString('--heap-growing-percent=400');
