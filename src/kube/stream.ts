@@ -3,7 +3,8 @@
  * the API has.
  *
  * `wholeList` is one answer in the binary form, `streamingList` one watch that begins with everything; `pagedList` is for
- * servers without either. All say `complete` only when the server has said so: a list that broke off is an error, never a short list.
+ * servers without either. All say `complete` only when the server has said so: a list that broke off is an error, never a
+ * short list.
  */
 import { SluiceError } from '../core/errors.ts';
 import { notAList } from './lines.ts';
@@ -48,7 +49,7 @@ export function streamingList<K extends string, T extends Slim>(
 
 /**
  * The list in one answer, in the API's binary form, as of now: of all forms the one that costs both sides least. A watch
- * sends each object by itself; where there are ten thousand, most of the time goes into that.
+ * sends each object by itself: a record to encrypt, send and parse for each of ten thousand.
  * Errors as `Api.list`.
  */
 export async function* wholeList<K extends string, T extends Slim>(
