@@ -88,20 +88,18 @@ export class AgentDoor implements AgentView {
     });
   }
 
-  /**
-   * Resolves when every list is complete; until then nothing may be decided on this picture.
-   *
-   * @param foreteller hears of objects of the lists as they come: likely, not certain.
-   */
-  async start(foreteller?: Foreteller): Promise<void> {
-    if (foreteller !== undefined) {
-      this.#services.foretell((service) => {
-        if (inScope(service, this.#scope)) foreteller.service(service);
-      });
-      this.#slices.foretell((slice) => foreteller.slice(slice));
-    }
+  /** Resolves when every list is complete; until then nothing may be decided on this picture. */
+  async start(): Promise<void> {
     for (const reader of this.#readers()) reader.start();
     await Promise.all(this.#readers().map((reader) => reader.synced()));
+  }
+
+  /** From now on the hearer is told of objects of the first lists, as they come and that have come: likely, not certain. */
+  foretell(foreteller: Foreteller): void {
+    this.#services.foretell((service) => {
+      if (inScope(service, this.#scope)) foreteller.service(service);
+    });
+    this.#slices.foretell((slice) => foreteller.slice(slice));
   }
 
   async stop(): Promise<void> {

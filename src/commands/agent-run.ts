@@ -13,7 +13,7 @@ import { conntrackTable } from '../agent/conntrack/table.ts';
 import { awaited } from '../agent/decide/node.ts';
 import type { AgentSettings } from '../agent/decide/settings.ts';
 import { DecisionTracker } from '../agent/decide/tracker.ts';
-import { AgentDoor } from '../agent/door.ts';
+import type { AgentDoor } from '../agent/door.ts';
 import { spawnPiped } from '../agent/nftables/process.ts';
 import { NodeChecks } from '../agent/node-checks.ts';
 import { procSysctls } from '../agent/preflight.ts';
@@ -29,10 +29,10 @@ import { collectWhenIdle, growFreely } from '../observe/collect.ts';
 import type { Listening } from '../observe/listening.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { parseListen, startServer } from '../observe/server.ts';
-import { connectBy } from './access.ts';
 import { announcing, setAnnounceGauges } from './agent-announce.ts';
 import { countSeries, countsReport, packetSeries } from './agent-counters.ts';
 import { removeCounting, type BackendKit } from './agent-backends.ts';
+import type { OpenDoor } from './agent-door.ts';
 import type { AgentChoice, AgentFlags } from './agent-flags.ts';
 import { setAgentGauges } from './agent-gauges.ts';
 import { startHealthServer } from './agent-health.ts';
@@ -47,6 +47,7 @@ export interface AgentRun {
   readonly settings: AgentSettings;
   readonly kit: BackendKit;
   readonly log: Log;
+  readonly opened: OpenDoor;
   /** Ends the agent. */
   readonly stop: AbortSignal;
 }
@@ -54,13 +55,13 @@ export interface AgentRun {
 /** How long a port that is still another's is waited for before that is told again. */
 const bindRetryMs = 1_000;
 
-export async function runAgent({ flags, choice, settings, kit, log, stop }: AgentRun): Promise<void> {
+export async function runAgent({ flags, choice, settings, kit, log, opened, stop }: AgentRun): Promise<void> {
+  const { api, door, listed } = opened;
   const growAsUsual = growFreely();
   const clock = systemClock;
   const random = Math.random;
   const run = toolRunner(systemSpawn);
   const metrics = createMetrics({ of: 'agent', version, processMetrics: true });
-  const api = await connectBy(flags, { clock, random, server: flags['api-server'] });
   const events = new EventRecorder({
     api,
     instance: process.env['POD_NAME'] ?? hostname(),
@@ -68,20 +69,6 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
     clock,
     random,
     report: (error) => log.warn('event not written', { error }),
-  });
-  const door = new AgentDoor({
-    api,
-    scope: settings.scope,
-    nodeName: settings.nodeName,
-    clock,
-    random,
-    report: (event) => {
-      if (event.kind === 'failed')
-        log.warn(`reading ${event.reader} failed`, { error: event.error, retryInMs: event.retryInMs });
-      else if (event.kind !== 'listed')
-        log.error(`reading ${event.reader}: ${event.kind}`, { error: event.error });
-      else log.debug(`listed ${event.reader}`, { objects: event.objects, ms: Math.round(event.ms) });
-    },
   });
   const pending = new PendingChanges(settings.families);
   const telemetry = agentTelemetry({
@@ -174,10 +161,9 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
   const { host, port } = parseListen(choice.healthBind);
   const closers: (() => Promise<void>)[] = [];
   try {
-    // The lists are asked for before anything else is begun: the API server works on them meanwhile.
+    // Ends before what it tells; whoever opened it closes it.
     closers.push(() => door.stop());
-    const listed = door.start(agent.prepare());
-    listed.catch(() => undefined);
+    door.foretell(agent.prepare());
     const server = await startServer(flags.listen, {
       ...agentView({ door, agent, announce, clock }).server,
       counters: async () => countsReport(settings.nodeName, mode, await agent.counters()),
@@ -259,7 +245,6 @@ export async function runAgent({ flags, choice, settings, kit, log, stop }: Agen
   } finally {
     for (const close of closers.toReversed()) await close();
     await events.stop();
-    await api.close();
   }
 }
 

@@ -4,6 +4,7 @@ import { conntrackIsLiberal, procSysctls } from '../agent/preflight.ts';
 import { systemSpawn } from '../agent/tool.ts';
 import { asSluiceError } from '../core/errors.ts';
 import { createLog, type Log } from '../observe/log.ts';
+import type { OpenDoor } from './agent-door.ts';
 import { agentChoice, agentFlags, type AgentChoice, type AgentFlags } from './agent-flags.ts';
 import { settingsProblems } from './agent-settings-problems.ts';
 import { paint, type Shell } from './shell.ts';
@@ -58,7 +59,10 @@ async function serve(flags: AgentFlags, choice: AgentChoice, shell: Shell): Prom
       stop.abort(new Error(name));
     });
   }
+  let opened: OpenDoor | undefined;
   try {
+    const { openDoor } = await import('./agent-door.ts');
+    opened = await openDoor(flags, choice, log);
     const { chooseBackends, familiesOfKernel } = await import('./agent-backends.ts');
     const families = choice.families === 'auto' ? await familiesOfKernel() : choice.families;
     const kit = await chooseBackends(choice, families, systemSpawn);
@@ -78,12 +82,14 @@ async function serve(flags: AgentFlags, choice: AgentChoice, shell: Shell): Prom
     }
     if (problems.some(({ severity }) => severity === 'error')) return exit.usage;
     const { runAgent } = await import('./agent-run.ts');
-    await runAgent({ flags, choice, settings, kit, log, stop: stop.signal });
+    await runAgent({ flags, choice, settings, kit, log, opened, stop: stop.signal });
     log.info('stopped');
     return exit.ok;
   } catch (thrown) {
     log.error('cannot go on; the rules that are there stay', { error: asSluiceError(thrown) });
     return exit.problem;
+  } finally {
+    await opened?.close();
   }
 }
 

@@ -21,6 +21,23 @@ afterEach(async () => {
   await api.close();
 });
 
+describe('connected', () => {
+  test('resolves when so many connections stand, before any of them is answered', async () => {
+    api.script(hang, hang);
+    const calls = [1, 2].map(() => connection.request('GET', webPath).catch(() => 'cut'));
+    await connection.connected(2, 60_000);
+    await connection.connected(1, 60_000);
+    await connection.close();
+    expect(await Promise.all(calls)).toEqual(['cut', 'cut']);
+  });
+
+  test('waits no longer than it may', async () => {
+    const started = performance.now();
+    await connection.connected(1, 20);
+    expect(performance.now() - started).toBeGreaterThan(15);
+  });
+});
+
 const webPath = '/api/v1/namespaces/shop/services/web';
 const reset: Step = (exchange) => exchange.reset();
 const hang: Step = (exchange) => exchange.gone;

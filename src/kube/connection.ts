@@ -92,6 +92,8 @@ export class Connection implements Api, Upgrader {
   readonly #userAgent: string;
   readonly #origin: string;
   readonly #basePath: string;
+  readonly #connects = new Set<() => void>();
+  #connected = 0;
   #agent: { readonly tls: TlsMaterial; readonly dispatcher: Dispatcher } | undefined;
   #pausedUntil = 0;
   #closed = false;
@@ -185,6 +187,26 @@ export class Connection implements Api, Upgrader {
       this.#credentials.refused();
       return await once();
     }
+  }
+
+  /**
+   * Resolves when so many connections have stood, so that what was asked on them is on its way; after `mostMs` anyway.
+   * For a program that is about to work without a pause, and has asked for something before.
+   */
+  async connected(count: number, mostMs: number): Promise<void> {
+    if (this.#connected >= count) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        cancel();
+        this.#connects.delete(look);
+        resolve();
+      };
+      const look = (): void => {
+        if (this.#connected >= count) end();
+      };
+      const cancel = this.#clock.schedule(mostMs, end);
+      this.#connects.add(look);
+    });
   }
 
   /** Ends idle connections; calls in flight are cut. */
@@ -290,6 +312,10 @@ export class Connection implements Api, Upgrader {
     if (held !== undefined && sameTls(held.tls, identity.tls)) return held.dispatcher;
     const dispatcher = makeDispatcher(this.#access, identity.tls);
     this.#agent = { tls: identity.tls, dispatcher };
+    dispatcher.on('connect', () => {
+      this.#connected += 1;
+      for (const look of this.#connects) look();
+    });
     // Streams on the old one run on until they end by themselves.
     if (held !== undefined) held.dispatcher.close().catch(() => undefined);
     return dispatcher;

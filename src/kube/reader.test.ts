@@ -59,6 +59,26 @@ describe('lists', () => {
     expect(foretold).toEqual(['old@1', 'a@5']);
   });
 
+  test('who asks late is foretold what has come already, then what comes; once the list is whole, nothing', async () => {
+    const rest = Promise.withResolvers<void>();
+    const listing = world.run(async (exchange) => {
+      exchange.event('ADDED', serviceJson('early', '1'));
+      await rest.promise;
+      return streamed([serviceJson('late', '5')], '9', quiet)(exchange);
+    });
+    await until(() => expect(world.reader.state.lastProgressAt).toBeDefined());
+    const foretold: string[] = [];
+    world.reader.foretell(({ name }) => void foretold.push(name));
+    expect(foretold).toEqual(['early']);
+    rest.resolve();
+    await listing;
+    expect(foretold).toEqual(['early', 'late']);
+
+    const after: string[] = [];
+    world.reader.foretell(({ name }) => void after.push(name));
+    expect(after).toEqual([]);
+  });
+
   test('a server without streaming lists is read in pages of 500, then watched from the list', async () => {
     await world.run(
       failing(422, 'Invalid'),

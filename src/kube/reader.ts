@@ -55,6 +55,8 @@ export class Reader<K extends string, T extends Slim> {
   readonly #stop = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
   #foretell: ((object: T) => void) | undefined;
+  /** What has come of the first list while it is not whole. */
+  #begun: ReadonlyMap<K, T> = new Map();
   #running: Promise<void> | undefined;
   #isSynced = false;
   #needsList = true;
@@ -105,11 +107,13 @@ export class Reader<K extends string, T extends Slim> {
   }
 
   /**
-   * Calls `hearer` for each object of the first list as it comes, before the list is whole: it is likely, not certain,
-   * since the list may break off, or take it back. To be called before `start`.
+   * Calls `hearer` for each object of the first list as it comes, before the list is whole, and now for those that have
+   * come: it is likely, not certain, since the list may break off, or take it back. Once the list is whole, for none.
    */
   foretell(hearer: (object: T) => void): void {
+    if (this.#isSynced) return;
     this.#foretell = hearer;
+    for (const object of this.#begun.values()) this.#call(hearer, object);
   }
 
   start(): void {
@@ -191,6 +195,7 @@ export class Reader<K extends string, T extends Slim> {
   async #list(events: Events, streamed: boolean): Promise<void> {
     const startedAt = this.#clock.now();
     const gathered = new Map<K, T>();
+    if (!this.#isSynced) this.#begun = gathered;
     for await (const batch of events) {
       this.#lastProgressAt = this.#clock.now();
       for (const [at, event] of batch.entries()) {
@@ -240,6 +245,7 @@ export class Reader<K extends string, T extends Slim> {
     if (!this.#isSynced) {
       this.#isSynced = true;
       this.#foretell = undefined;
+      this.#begun = new Map();
       this.#synced.resolve();
     }
   }
