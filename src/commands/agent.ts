@@ -59,10 +59,16 @@ async function serve(flags: AgentFlags, choice: AgentChoice, shell: Shell): Prom
       stop.abort(new Error(name));
     });
   }
+  const refuse = (thrown: unknown): void =>
+    log.error('cannot go on; the rules that are there stay', { error: asSluiceError(thrown) });
   let opened: OpenDoor | undefined;
   try {
     const { openDoor } = await import('./agent-door.ts');
-    opened = await openDoor(flags, choice, log);
+    // What is wrong with the node is told all the same.
+    opened = await openDoor(flags, choice, log).catch((thrown: unknown) => {
+      refuse(thrown);
+      return undefined;
+    });
     const { chooseBackends, familiesOfKernel } = await import('./agent-backends.ts');
     const families = choice.families === 'auto' ? await familiesOfKernel() : choice.families;
     const kit = await chooseBackends(choice, families, systemSpawn);
@@ -81,12 +87,13 @@ async function serve(flags: AgentFlags, choice: AgentChoice, shell: Shell): Prom
       else log.warn(message, { field, cure });
     }
     if (problems.some(({ severity }) => severity === 'error')) return exit.usage;
+    if (opened === undefined) return exit.problem;
     const { runAgent } = await import('./agent-run.ts');
     await runAgent({ flags, choice, settings, kit, log, opened, stop: stop.signal });
     log.info('stopped');
     return exit.ok;
   } catch (thrown) {
-    log.error('cannot go on; the rules that are there stay', { error: asSluiceError(thrown) });
+    refuse(thrown);
     return exit.problem;
   } finally {
     await opened?.close();

@@ -65,6 +65,8 @@ test('an agent that cannot read its kubeconfig, or has no tools, names that, end
       1,
       expect.stringMatching(/neither backend can be used here.*no program nft/u),
     ]);
+    // Both at once.
+    expect(said).toContain('/nowhere/config');
     expect(rules()).toBe(before);
   } finally {
     await rm(folder, { recursive: true });
