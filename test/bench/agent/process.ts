@@ -18,14 +18,14 @@ export async function memoryOf(pid: number): Promise<Memory> {
   return { resident: mb('VmRSS'), peak: mb('VmHWM') };
 }
 
-/** Looks at the children of a process every 20 ms. The returned function ends that: the highest sum of their sizes. */
+/** Looks at the children of a process every 50 ms. The returned function ends that: the highest sum of their sizes. */
 export function watchChildren(pid: number): () => Promise<number> {
   const ended = new AbortController();
   let highest = 0;
   const work = (async () => {
     while (!ended.signal.aborted) {
       highest = Math.max(highest, await childrenNow(pid));
-      await sleep(20);
+      await sleep(50);
     }
   })();
   return async () => {
