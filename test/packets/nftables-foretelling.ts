@@ -11,7 +11,7 @@ let drafts = 0;
 const backend = new NftablesBackend({
   family: 'IPv4',
   start: (program, args) => {
-    if (args[0] === '-f') drafts += 1;
+    if (args[0] === '-f' || program === 'perl') drafts += 1;
     return spawn('ip', ['netns', 'exec', namespace, program, ...args], { stdio: 'pipe' });
   },
 });

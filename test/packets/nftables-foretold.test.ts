@@ -1,10 +1,9 @@
 /** A first load that is begun while the lists are still coming, against a real kernel and the real nft. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
-import type { Decision } from '../../src/agent/decision.ts';
+import type { Decision, NodeDecision } from '../../src/agent/decision.ts';
 import { NftablesBackend } from '../../src/agent/nftables/backend.ts';
 import {
   decision,
@@ -21,12 +20,30 @@ import {
 
 type Start = Namespace['start'];
 
-/** How many nft share the elements of a draft here. */
-const lanes = Math.min(4, availableParallelism());
+const sixthNode: Partial<NodeDecision> = {
+  nodePortAddresses: ['fd00:1::1'],
+  localSource: { kind: 'cidrs', cidrs: ['fd00:244::/32'] },
+  serviceRanges: ['fd00:96::/108'],
+};
+
+/** The same decision with addresses of IPv6, as the API has them. */
+function sixth(one: Decision): Decision {
+  const text = JSON.stringify(one).replaceAll(
+    /"(\d+)\.(\d+)\.(\d+)\.(\d+)(?:\/(\d+))?"/gu,
+    (_, a: string, b: string, c: string, d: string, bits: string | undefined) => {
+      const address = new URL(`http://[fd00:${a}:${b}::${c}:${d}]`).hostname.slice(1, -1);
+      return JSON.stringify(bits === undefined ? address : `${address}/${96 + Number(bits)}`);
+    },
+  );
+  return { ...(JSON.parse(text) as Decision), family: 'IPv6' };
+}
+
+/** Of the children: one lists, one writes the frame, one passes elements on, one writes the hooked chains. */
+const [frame, relay, hooks] = [1, 2, 3] as const;
 
 /**
- * A backend that has been told of decisions before its first write, and the children that it has begun: one that lists,
- * one for the frame, and those that share the elements. `begin` is asked for each of them in its turn.
+ * A backend that has been told of decisions before its first write, and the children that it has begun. `begin` is asked
+ * for each of them in its turn.
  */
 async function foretold(
   ns: Namespace,
@@ -43,7 +60,7 @@ async function foretold(
   backend.prepare();
   await vi.waitFor(() => {
     backend.foretell(variedNode, decisions);
-    expect(children).toHaveLength(2 + lanes);
+    expect(children).toHaveLength(hooks);
   });
   return { backend, children };
 }
@@ -60,7 +77,7 @@ test('a first load that was foretold, rightly and wrongly, ends in the table of 
   const written = await backend.replace(variedNode, decisions);
   expect(written.quarantined).toEqual([]);
   // The one with the hooked chains, and no other text: had anything been refused, there would be one more.
-  expect(children).toHaveLength(2 + lanes + 1);
+  expect(children).toHaveLength(hooks + 1);
   expect(await backend.verify()).toEqual([]);
   // Chains of what was foretold wrongly.
   await backend.settle();
@@ -109,10 +126,10 @@ test('of what was foretold nothing is written when the agent is killed', async (
 });
 
 test.each([
-  ['the frame', 1],
-  ['a part of the elements', 2],
-  ['the hooked chains', 2 + lanes],
-])('where nft fails with %s, the table is loaded the ordinary way', async (_what, failing) => {
+  ['the frame', frame],
+  ['the elements', relay],
+  ['the hooked chains', hooks],
+])('where %s cannot be written, the table is loaded the ordinary way', async (_what, failing) => {
   await using ns = makeNamespace();
   const decisions = manyDecisions(2000, 3);
   // One that reads everything, and then refuses.
@@ -130,11 +147,10 @@ test('a table that was left without its hooked chains serves nothing, and is loa
   const decisions = manyDecisions(2000, 3);
   const { backend, children } = await foretold(ns, decisions, (start, number) =>
     // As if the agent had been killed when everything but the last part was written.
-    number === 2 + lanes ? () => start('sleep', ['60']) : start,
+    number === hooks ? () => start('sleep', ['60']) : start,
   );
   const writing = backend.replace(variedNode, decisions).catch(() => undefined);
-  await vi.waitFor(() => expect(children).toHaveLength(2 + lanes + 1));
-  await vi.waitFor(() => expect(children[1 + lanes]?.exitCode).toBe(0));
+  await vi.waitFor(() => expect(children[relay]?.exitCode).toBe(0));
   expect(listing(ns)).not.toContain(' hook ');
   const next = new NftablesBackend({ family: 'IPv4', start: ns.start });
   await next.replace(variedNode, decisions);
@@ -142,5 +158,59 @@ test('a table that was left without its hooked chains serves nothing, and is loa
   await next.close();
   children.at(-1)?.kill();
   await writing;
+  await backend.close();
+});
+
+test.each(['IPv4', 'IPv6'] as const)(
+  'a first load of many that was not foretold comes in the same parts (%s), and is what nft alone makes of it',
+  async (family) => {
+    await using ns = makeNamespace();
+    await using other = makeNamespace();
+    const node: NodeDecision = { ...variedNode, family, ...(family === 'IPv6' ? sixthNode : {}) };
+    const decisions = [...variedDecisions(), ...manyDecisions(2000, 3).slice(10)].map((one) =>
+      family === 'IPv4' ? one : sixth(one),
+    );
+    const begun: string[] = [];
+    const start: Start = (program, args) => {
+      begun.push(program);
+      return ns.start(program, args);
+    };
+    const backend = new NftablesBackend({ family, start });
+    const written = await backend.replace(node, decisions);
+    expect(written.quarantined).toEqual([]);
+    expect(begun).toEqual(['nft', 'nft', 'perl', 'nft']);
+    expect(await backend.verify()).toEqual([]);
+    await backend.close();
+
+    // Without perl.
+    const alone = new NftablesBackend({
+      family,
+      start: (program, args) => other.start(program === 'perl' ? 'no-such-program' : program, args),
+    });
+    expect(await alone.replace(node, decisions)).toMatchObject({ quarantined: [] });
+    expect(await alone.verify()).toEqual([]);
+    await alone.close();
+    const table = (one: Namespace): string =>
+      one
+        .run('nft', ['list', 'table', family === 'IPv4' ? 'ip' : 'ip6', 'sluice'])
+        .replace(/last-write \{[^}]*\}/u, '');
+    expect(unordered(table(ns))).toEqual(unordered(table(other)));
+  },
+);
+
+test('elements that the kernel refuses among many are found: all the rest is written', async () => {
+  await using ns = makeNamespace();
+  const decisions = manyDecisions(2000, 3);
+  const [, second] = decisions;
+  // Another Service at the same address and port, with other endpoints.
+  const twin = decision(5000, {
+    clusterIP: second?.clusterIP,
+    port: second?.port ?? 0,
+    cluster: [endpoint(9)],
+  });
+  const backend = new NftablesBackend({ family: 'IPv4', start: ns.start });
+  const written = await backend.replace(variedNode, [...decisions, twin]);
+  expect(written.quarantined.map(({ key }) => key)).toEqual([twin.key]);
+  expect(await backend.verify()).toEqual([]);
   await backend.close();
 });

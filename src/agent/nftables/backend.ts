@@ -1,9 +1,10 @@
 /**
  * The nftables backend of one family: one table of ours, written by one queue.
  *
- * A table is loaded as one transaction; changes go through a long-lived child, or a file where they are many. What the
- * kernel holds is read at the start and by `verify`, never on the way of a change. A failed transaction has changed
- * nothing, so it can be taken apart until the decision that the kernel will not have stands alone.
+ * Where there is no table yet, one is loaded in parts (draft.ts), or else as one transaction; changes go through a
+ * long-lived child, or a file where they are many. What the kernel holds is read at the start and by `verify`, never on
+ * the way of a change. A failed transaction has changed nothing, so it can be taken apart until the decision that the
+ * kernel will not have stands alone.
  */
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { SluiceError, asSluiceError } from '../../core/errors.ts';
@@ -14,7 +15,7 @@ import { shapeMap, type Chain } from './chains.ts';
 import { differences, mend, sameFrame } from './compare.ts';
 import { diagnose } from './diagnose.ts';
 import { Draft } from './draft.ts';
-import { elements, layoutOf, type Layout } from './layout.ts';
+import { layoutOf, unwritable } from './layout.ts';
 import { leftBehind } from './left.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
 import { refused, TableKernel } from './kernel.ts';
@@ -37,6 +38,9 @@ export interface NftablesOptions {
 
 /** Chains that no decision leads to any more go when nothing was written for so long. */
 const reapAfterMs = 5_000;
+
+/** So many decisions are loaded sooner by three children than by one. */
+const worthParts = 500;
 
 interface Held {
   readonly shape: TableShape;
@@ -209,7 +213,8 @@ export class NftablesBackend implements Backend {
     const drafted = await this.#finishDraft(node, decisions);
     if (drafted !== undefined) return drafted;
     const listed = await this.#list();
-    if (listed === undefined) return this.#load(node, decisions);
+    if (listed === undefined)
+      return (await this.#loadInParts(node, decisions)) ?? this.#load(node, decisions);
     const left = leftBehind(listed, decisions);
     if (!sameFrame(listed, shape)) return { ...(await this.#load(node, decisions)), left };
     const ledger = new Ledger(layoutOf(node));
@@ -242,14 +247,26 @@ export class NftablesBackend implements Backend {
       draft.abandon();
       return undefined;
     }
+    const written = await this.#finish(draft, decisions);
+    if (written === undefined) return undefined;
+    this.#ahead = undefined;
+    // Corrections may have left chains without use.
+    this.#reapLater();
+    return written;
+  }
+
+  /** Where there is no table yet, nothing is interrupted by one that comes in parts. Undefined where nothing came of it. */
+  async #loadInParts(node: NodeDecision, decisions: readonly Decision[]): Promise<Written | undefined> {
+    if (decisions.length < worthParts) return undefined;
+    return this.#finish(new Draft({ start: this.#start, node, features: this.#features }), decisions);
+  }
+
+  async #finish(draft: Draft, decisions: readonly Decision[]): Promise<Written | undefined> {
     const { taken } = await this.#kernel.finish(draft, decisions);
     // What was wrong with it is found out by the ordinary way.
     if (!taken) return undefined;
-    this.#ahead = undefined;
     const { shape, ledger, operations, quarantined } = draft;
     this.#held = { shape, ledger };
-    // Corrections may have left chains without use.
-    this.#reapLater();
     return { operations, quarantined };
   }
 
@@ -309,9 +326,9 @@ export class NftablesBackend implements Backend {
     const quarantined: Quarantined[] = [];
     const wishes: Wish[] = [];
     for (const { key, after } of changes) {
-      const against = after === undefined ? '' : unwritable(held.ledger.layout, after);
-      if (against === '') wishes.push({ key, after });
-      else quarantined.push({ key, message: against });
+      const against = after === undefined ? undefined : unwritable(held.ledger.layout, after);
+      if (against === undefined) wishes.push({ key, after });
+      else quarantined.push(against);
     }
     const operations = wishes.length === 0 ? 0 : await this.#carryOut(held, wishes, quarantined);
     this.#reapLater();
@@ -382,14 +399,5 @@ export class NftablesBackend implements Backend {
       ...names.map((name) => `delete chain ${table} ${name}`),
     ];
     return (await this.#kernel.write(lines)) === '';
-  }
-}
-
-function unwritable(layout: Layout, decision: Decision): string {
-  try {
-    elements(layout, decision, undefined, () => undefined);
-    return '';
-  } catch (error) {
-    return asSluiceError(error).message;
   }
 }

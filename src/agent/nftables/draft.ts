@@ -1,29 +1,27 @@
 /**
- * A first load that is begun while the lists are still on their way: several nft read the text of decisions that are
- * likely, and what turns out otherwise is corrected at the end.
+ * A first load that is begun while the lists are still on their way: elements are made of decisions that are likely, and
+ * what turns out otherwise is corrected at the end.
  *
- * nft acts only when its input has ended, and most of its time goes by then: so elements are shared out among as many as
- * there are processors. First one writes the frame (sets, and chains that nothing leads to yet), then all the rest write
- * elements at the same time, and last one writes the hooked chains. Until that moment nothing serves: what is half-loaded
- * does nothing, and whoever finds it loads anew. Until `finish` every input stands inside an open brace: should this
- * process be killed, each nft finds a text that breaks off, and writes nothing.
+ * Nearly all of a first load is elements, and nft needs ten times as long for one as the kernel: they go past it. First
+ * nft writes the frame (sets, and chains that nothing leads to yet), then the elements go to the kernel as they are, and
+ * last nft writes the hooked chains. Until that moment nothing serves: what is half-loaded does nothing, and whoever
+ * finds it loads anew. Until `finish` nft's input stands inside an open brace and no element has left: should this
+ * process be killed, nothing is written.
  */
-import { availableParallelism } from 'node:os';
-import { asSluiceError } from '../../core/errors.ts';
 import type { Quarantined } from '../backend.ts';
 import { sameDecision } from '../decide/changes.ts';
 import type { Decision, DecisionKey, NodeDecision } from '../decision.ts';
-import { elements, layoutOf } from './layout.ts';
+import { ElementBatches, packingOf, type Packing } from './element-bytes.ts';
+import { layoutOf, unwritable } from './layout.ts';
 import { Ledger, type Wish } from './ledger.ts';
 import { NftRun, type Finished, type SpawnPiped } from './process.ts';
+import { Relay } from './relay.ts';
 import { tableShape, type Features, type TableShape } from './table.ts';
-import { chunks, tableText, TableText, type Piece } from './text.ts';
-
-/** More would only queue up before the kernel, which takes one transaction at a time. */
-const mostLanes = 4;
+import { chunks, pieceText, tableText, TableText, type Piece } from './text.ts';
 
 /** By which a transaction of ours is known. */
 export interface Mark {
+  readonly name: string;
   readonly lines: readonly string[];
   /** The transaction was refused. */
   forget(): void;
@@ -33,10 +31,10 @@ export interface DraftOptions {
   readonly start: SpawnPiped;
   readonly node: NodeDecision;
   readonly features: Features;
-  /** How many nft share the elements. */
-  readonly lanes?: number;
   /** So many of a set go out together. */
   readonly elementsInCommand?: number;
+  /** Bytes of a batch. */
+  readonly inBatch?: number;
 }
 
 export class Draft {
@@ -44,24 +42,25 @@ export class Draft {
   readonly shape: TableShape;
   readonly ledger: Ledger;
   readonly #start: SpawnPiped;
-  #mostLanes: number;
   readonly #text: TableText;
   readonly #frame: NftRun;
-  readonly #lanes: Lane[] = [];
+  readonly #relay: Relay;
+  readonly #packings: ReadonlyMap<string, Packing | undefined>;
+  readonly #batches: ElementBatches;
   readonly #refused = new Map<DecisionKey, Quarantined>();
   readonly #known = new Set<DecisionKey>();
-  /** What all lanes were too busy for so far. */
-  #queue: Decision[] = [];
 
-  constructor({ start, node, features, lanes = availableParallelism(), elementsInCommand }: DraftOptions) {
+  constructor({ start, node, features, elementsInCommand, inBatch }: DraftOptions) {
     this.node = node;
     this.shape = tableShape(node, features);
     this.ledger = new Ledger(layoutOf(node));
     this.#start = start;
-    this.#mostLanes = Math.min(lanes, mostLanes);
     const refused = (one: Quarantined): unknown => this.#refused.set(one.key, one);
     this.#text = new TableText(this.shape, this.ledger, refused, elementsInCommand);
+    this.#packings = new Map(this.shape.sets.map((set) => [set.name, packingOf(set)]));
+    this.#batches = new ElementBatches(this.shape.words, inBatch);
     this.#frame = new NftRun(start, ['-f', '-']);
+    this.#relay = new Relay(start);
     this.#frame.write(`${[...this.#text.head()].join('')}${this.#open()}`);
   }
 
@@ -75,36 +74,28 @@ export class Draft {
 
   /** Of a key that was foretold before only the first counts: `finish` corrects it. */
   foretell(decisions: readonly Decision[]): void {
-    for (const decision of decisions) {
-      if (this.#known.has(decision.key)) continue;
-      this.#known.add(decision.key);
-      this.#queue.push(decision);
-    }
-    this.#send();
+    const fresh = decisions.filter(({ key }) => !this.#known.has(key));
+    for (const { key } of fresh) this.#known.add(key);
+    this.#take(this.#text.take(fresh));
   }
 
   /** Makes the table that of these decisions, whatever was foretold, and has it written. */
   async finish(decisions: readonly Decision[], mark: () => Mark): Promise<Finished> {
-    this.#queue = [];
     const { fresh, wishes } = this.#compared(decisions);
     // First what goes: a destination may have passed from one decision to another.
     const late = wishes.length > 0 ? fresh.splice(0) : [];
-    await this.#share(this.#text.take(fresh));
-    // What is left is not worth another nft; where it is all there is, the one with the frame does everything.
-    this.#mostLanes = this.#lanes.length;
-    await this.#share(this.#text.rest());
+    this.#take(this.#text.take(fresh));
+    this.#take(this.#text.rest());
     const tail = chunks(this.#tail(wishes, late));
-    const last = this.#lanes.length === 0 ? this.#frame : new NftRun(this.#start, ['-f', '-']);
+    const last = new NftRun(this.#start, ['-f', '-']);
     try {
-      if (this.#lanes.length > 0) {
-        const framed = await this.#end(this.#frame, mark());
-        if (framed.code !== 0) return framed;
-        const done = await Promise.all(this.#lanes.map(({ run }) => this.#end(run, mark())));
-        const failed = done.find(({ code }) => code !== 0);
-        if (failed !== undefined) return failed;
-        last.write(this.#open());
-      }
-      last.write('}\n');
+      this.#frame.write('}\n');
+      const framed = await ended(this.#frame, mark());
+      if (framed.code !== 0) return framed;
+      // Which of the batches before a refused one the kernel has taken is not known: a mark that nobody ever hears of does
+      // no harm.
+      const filled = await this.#relay.send(this.#batches.take(() => mark().name));
+      if (filled.code !== 0) return filled;
       await last.feed(tail);
       return await ended(last, mark());
     } finally {
@@ -117,40 +108,17 @@ export class Draft {
   /** Nothing is written of it, or no more. */
   abandon(): void {
     this.#frame.kill();
-    for (const { run } of this.#lanes) run.kill();
+    this.#relay.kill();
   }
 
-  /** What nft can take now. */
-  #send(): void {
-    if (this.#queue.length === 0) return;
-    if (this.#lanes.length > 0 && this.#lanes.every(({ run }) => run.blocked)) return;
-    const decisions = this.#queue;
-    this.#queue = [];
-    for (const piece of this.#text.take(decisions)) this.#runFor(piece).write(this.#between(piece.text));
-  }
-
-  /** As fast as it is taken. */
-  async #share(pieces: Iterable<Piece>): Promise<void> {
-    for (const piece of pieces) await this.#runFor(piece).feed([this.#between(piece.text)]);
-  }
-
-  #runFor({ of, text }: Piece): NftRun {
-    if (of === 'frame' || this.#mostLanes === 0) return this.#frame;
-    if (this.#lanes.length < this.#mostLanes) this.#lanes.push(this.#newLane());
-    const lane = this.#lanes.reduce((least, one) => (one.given < least.given ? one : least));
-    lane.given += text.length;
-    return lane.run;
-  }
-
-  #newLane(): Lane {
-    const run = new NftRun(this.#start, ['-f', '-'], { onTaken: () => this.#send() });
-    run.write(this.#open());
-    return { run, given: 0 };
-  }
-
-  async #end(run: NftRun, mark: Mark): Promise<Finished> {
-    run.write('}\n');
-    return ended(run, mark);
+  /** What cannot be packed is not much: nft takes it with the frame. */
+  #take(pieces: Iterable<Piece>): void {
+    for (const piece of pieces) {
+      const packing = piece.of === 'elements' ? this.#packings.get(piece.set) : undefined;
+      if (piece.of === 'elements' && packing !== undefined)
+        this.#batches.add(piece.set, packing, piece.items);
+      else this.#frame.write(`}\n${pieceText(tableText(this.shape), piece)}${this.#open()}`);
+    }
   }
 
   #compared(decisions: readonly Decision[]): { fresh: Decision[]; wishes: Wish[] } {
@@ -170,36 +138,22 @@ export class Draft {
 
   *#tail(wishes: readonly Wish[], late: readonly Decision[]): Generator<string> {
     if (wishes.length > 0) yield* this.#text.correct(wishes);
-    for (const { text } of this.#text.take(late)) yield text;
-    for (const { text } of this.#text.rest()) yield text;
+    const table = tableText(this.shape);
+    for (const piece of this.#text.take(late)) yield pieceText(table, piece);
+    for (const piece of this.#text.rest()) yield pieceText(table, piece);
     yield* this.#text.tail();
   }
 
   #writable(decision: Decision): Decision | undefined {
-    try {
-      elements(this.ledger.layout, decision, undefined, () => undefined);
-      return decision;
-    } catch (error) {
-      this.#refused.set(decision.key, { key: decision.key, message: asSluiceError(error).message });
-      return undefined;
-    }
+    const against = unwritable(this.ledger.layout, decision);
+    if (against === undefined) return decision;
+    this.#refused.set(decision.key, against);
+    return undefined;
   }
 
   #open(): string {
     return `table ${tableText(this.shape)} {\n`;
   }
-
-  /** Out of the open brace, and into the next. */
-  #between(text: string): string {
-    return `}\n${text}${this.#open()}`;
-  }
-}
-
-/** One nft among those that share the elements. */
-interface Lane {
-  readonly run: NftRun;
-  /** Characters. */
-  given: number;
 }
 
 async function ended(run: NftRun, mark: Mark): Promise<Finished> {

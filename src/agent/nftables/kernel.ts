@@ -56,7 +56,7 @@ export class TableKernel {
     const table = tableText(draft.shape);
     const { code, error } = await draft.finish(decisions, () => {
       const mark = this.#marks.next();
-      return { lines: markCommands(table, mark), forget: () => this.#marks.forget(mark) };
+      return { name: mark, lines: markCommands(table, mark), forget: () => this.#marks.forget(mark) };
     });
     return { taken: code === 0, error };
   }

@@ -5,7 +5,7 @@
  * Rows of the cluster list and of the local list stand in different maps, because one destination may need both:
  * everybody else gets the local endpoints, while pods and processes of the node get all (rules T1 to T3).
  */
-import { SluiceError, unreachable } from '../../core/errors.ts';
+import { asSluiceError, SluiceError, unreachable } from '../../core/errors.ts';
 import type { Quarantined } from '../backend.ts';
 import type { Decision, DecisionKey, Endpoint, Fate, NodeDecision } from '../decision.ts';
 import { hashOrder, numberSlots, place as placeInBuckets, plainOrder } from './buckets.ts';
@@ -67,6 +67,16 @@ export function elements(
   emit: Emit,
 ): Placements | undefined {
   return new Pen(layout, decision, before, emit).write();
+}
+
+/** What stands against writing a decision, before the kernel is asked. */
+export function unwritable(layout: Layout, decision: Decision): Quarantined | undefined {
+  try {
+    elements(layout, decision, undefined, () => undefined);
+    return undefined;
+  } catch (error) {
+    return { key: decision.key, message: asSluiceError(error).message };
+  }
 }
 
 /** Decisions that claim an element of an earlier one with another value: the kernel would refuse them all together. */

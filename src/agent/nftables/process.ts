@@ -40,11 +40,9 @@ export async function runNft(
 
 export interface NftRunOptions {
   readonly onOut?: (text: string) => void;
-  /** It was blocked, and has taken what was written. */
-  readonly onTaken?: () => void;
 }
 
-/** An nft whose input comes piece by piece. */
+/** An nft whose input comes piece by piece, or another program in its place. */
 export class NftRun {
   readonly #child: ChildProcess;
   readonly #stdin: ReturnType<typeof pipesOf>['stdin'];
@@ -53,11 +51,7 @@ export class NftRun {
   #error = '';
   #blocked = false;
 
-  constructor(
-    start: SpawnPiped,
-    args: readonly string[],
-    { onOut = () => undefined, onTaken = () => undefined }: NftRunOptions = {},
-  ) {
+  constructor(start: SpawnPiped, args: readonly string[], { onOut = () => undefined }: NftRunOptions = {}) {
     const child = start('nft', args);
     const { stdin, stdout, stderr } = pipesOf(child, 'nft');
     this.#child = child;
@@ -70,7 +64,6 @@ export class NftRun {
     stdin.on('error', () => undefined);
     stdin.on('drain', () => {
       this.#blocked = false;
-      onTaken();
     });
     this.#ended = new Promise((resolve, reject) => {
       child.once('error', (cause: NodeJS.ErrnoException) => reject(notStarted(cause)));
@@ -79,17 +72,12 @@ export class NftRun {
     this.#gone = this.#ended.catch(() => undefined);
   }
 
-  /** Whether it has still to take what was written. */
-  get blocked(): boolean {
-    return this.#blocked;
-  }
-
-  write(text: string): void {
+  write(text: string | Buffer): void {
     if (this.#stdin.writable && !this.#stdin.write(text)) this.#blocked = true;
   }
 
   /** Writes as fast as it is taken. */
-  async feed(input: Iterable<string>): Promise<void> {
+  async feed(input: Iterable<string | Buffer>): Promise<void> {
     for (const text of input) {
       if (!this.#stdin.writable) break;
       this.write(text);

@@ -79,16 +79,33 @@ export function* wholeTable(
 ): Generator<string, number> {
   const text = new TableText(shape, ledger, onRefused);
   yield* text.head();
-  for (const piece of text.take(decisions)) yield piece.text;
-  for (const piece of text.rest()) yield piece.text;
+  const table = tableText(shape);
+  for (const piece of text.take(decisions)) yield pieceText(table, piece);
+  for (const piece of text.rest()) yield pieceText(table, piece);
   yield* text.tail();
   return text.operations;
 }
 
-/** Elements of different pieces know nothing of each other; what they lead to stands in the frame. */
-export interface Piece {
-  readonly of: 'frame' | 'elements';
-  readonly text: string;
+/**
+ * Elements of different pieces know nothing of each other; what they lead to stands in the frame. `items` are key and
+ * value of one after the other; a value is empty in a set.
+ */
+export type Piece =
+  | { readonly of: 'frame'; readonly text: string }
+  | { readonly of: 'elements'; readonly set: string; readonly items: readonly string[] };
+
+/** What nft reads of it, each line a command. */
+export function pieceText(table: string, piece: Piece): string {
+  if (piece.of === 'frame') return piece.text;
+  const { set, items } = piece;
+  const texts: string[] = [];
+  for (let at = 0; at < items.length; at += 2) {
+    const [key = '', value = ''] = [items[at], items[at + 1]];
+    texts.push(value === '' ? key : `${key} : ${value}`);
+  }
+  return elementCommands('add', table, set, texts)
+    .map((line) => `${line}\n`)
+    .join('');
 }
 
 /**
@@ -102,7 +119,7 @@ export class TableText {
   readonly #ledger: Ledger;
   readonly #onRefused: (refused: Quarantined) => void;
   readonly #inCommand: number;
-  /** Elements that wait until there are enough of their set for a command. */
+  /** Elements that wait until there are enough of their set for a command: key, value, key, … */
   readonly #waiting = new Map<string, string[]>();
   /** Chains that they lead to. */
   readonly #declared: string[] = [];
@@ -147,7 +164,7 @@ export class TableText {
         this.#onRefused({ key: decision.key, message: asSluiceError(error).message });
       }
       for (const [set, items] of this.#waiting)
-        if (items.length >= this.#inCommand) yield* this.#flush(set, items);
+        if (items.length >= this.#inCommand * 2) yield* this.#flush(set, items);
     }
   }
 
@@ -183,7 +200,7 @@ export class TableText {
   readonly #tell = (set: string, key: string, value: string): void => {
     let items = this.#waiting.get(set);
     if (items === undefined) this.#waiting.set(set, (items = []));
-    items.push(value === '' ? key : `${key} : ${value}`);
+    items.push(key, value);
     for (const chain of this.#ledger.missingChains(set, value)) {
       this.#ledger.markPresent(chain.name);
       this.#declared.push(...chainCommands(this.#table, chain), shapeCommand(this.#table, chain));
@@ -194,10 +211,9 @@ export class TableText {
   *#flush(set: string, items: string[]): Generator<Piece> {
     const declared = this.#declared.splice(0);
     if (declared.length > 0) yield { of: 'frame', text: `${declared.join('\n')}\n` };
-    for (const line of elementCommands('add', this.#table, set, items))
-      yield { of: 'elements', text: `${line}\n` };
-    this.#operations += items.length;
-    items.length = 0;
+    if (items.length === 0) return;
+    this.#operations += items.length / 2;
+    yield { of: 'elements', set, items: items.splice(0) };
   }
 }
 

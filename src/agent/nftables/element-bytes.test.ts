@@ -1,0 +1,116 @@
+/** Elements as bytes: against the kernel's header by a reader of their own, and a few by hand. */
+import { fc, test as property } from '@fast-check/vitest';
+import { expect, test } from 'vitest';
+import { batchCommands } from '../../../test/support/netlink-batches.ts';
+import { formatAddress } from '../../core/cidr.ts';
+import { testNode } from '../fixtures.ts';
+import { ElementBatches, packingOf, type Packing } from './element-bytes.ts';
+import { allFeatures, tableShape } from './table.ts';
+import { wordsOf } from './words.ts';
+
+const packing = (line: string, kind: 'map' | 'set' = 'map'): Packing | undefined =>
+  packingOf({ kind, lines: [line] });
+
+test('one element of a map, byte by byte', () => {
+  const batches = new ElementBatches(wordsOf('IPv4'));
+  const rows = packing('type ipv4_addr . inet_proto . inet_service . classid : ipv4_addr . inet_service');
+  if (rows === undefined) throw new Error('not packed');
+  batches.add('endpoints-cluster', rows, ['10.96.0.1 . 6 . 443 . 0:1f', '10.244.255.7 . 8080']);
+  const [batch = Buffer.alloc(0)] = [...batches.take(() => 'afee:1')];
+  // Behind the begin (20), the headers (20), the names (12 and 24) and the head of the list.
+  expect(batch.subarray(80, 124).toString('hex').match(/.{8}/gu)?.join(' ')).toBe(
+    [
+      '2c000180', // an element of 44 bytes
+      '18000180 14000100 0a600001 06000000 01bb0000 1f000000', // its key
+      '10000280 0c000100 0af4ff07 1f900000', // its value
+    ].join(' '),
+  );
+});
+
+test('sets that are not plain are left to nft', () => {
+  expect(packing('type classid : verdict')).toBeUndefined();
+  expect(packing('typeof numgen random mod 2 : meta priority')).toBeUndefined();
+  expect(packing('type ipv4_addr : classid', 'set')).toBeUndefined();
+  expect(packing('type ipv4_addr')).toBeUndefined();
+  expect(packingOf({ kind: 'set', lines: ['type ipv4_addr', 'flags interval'] })).toBeUndefined();
+  expect(packing('type ipv4_addr', 'set')).toEqual({ key: ['ipv4_addr'], value: [] });
+});
+
+test.each([
+  ['ipv4_addr', ['10.0.0', '10.0.0.256', '10.0.0.1.2', '', '10.0.0.1 . 6', '1o.0.0.1', '10..0.1']],
+  ['ipv6_addr', ['1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '1::2::3', '12345::', 'g::', '::1.2.3.4']],
+  ['inet_proto', ['256', '-1', '6.', '', 'tcp']],
+  ['inet_service', ['65536', '0x50', '', '80 ']],
+  ['classid', ['1', '10000:0', '0:g', ':1', '0:', 'root', '0:A']],
+])('what is no %s is refused, before anything leaves', (type, texts) => {
+  const one = packing(`type ${type}`, 'set');
+  if (one === undefined) throw new Error('not packed');
+  for (const text of texts) {
+    const batches = new ElementBatches(wordsOf('IPv4'));
+    expect(() => batches.add('some', one, [text, '']), text).toThrow('is no element of its set');
+  }
+});
+
+const number = (max: number): fc.Arbitrary<string> => fc.nat({ max }).map(String);
+const classids = fc
+  .tuple(fc.nat({ max: 0xff_ff }), fc.nat({ max: 0xff_ff }))
+  .map(([high, low]) => (high + low === 0 ? 'none' : `${high.toString(16)}:${low.toString(16)}`));
+const address = (family: 'IPv4' | 'IPv6'): fc.Arbitrary<string> =>
+  (family === 'IPv4'
+    ? fc.bigInt(0n, 2n ** 32n - 1n)
+    : fc.oneof(
+        fc.bigInt(0n, 2n ** 128n - 1n),
+        // Long rows of zeros, at any place.
+        fc.tuple(fc.bigInt(0n, 0xff_ffn), fc.bigInt(0n, 127n)).map(([bits, by]) => (bits << by) % 2n ** 128n),
+      )
+  ).map((value) => formatAddress({ family, value }));
+
+property.prop([
+  fc.constantFrom('IPv4' as const, 'IPv6' as const).chain((family) =>
+    fc.record({
+      family: fc.constant(family),
+      rows: fc.array(
+        fc.tuple(address(family), number(255), number(65_535), classids, address(family), number(65_535)),
+        { maxLength: 40 },
+      ),
+      draws: fc.array(fc.tuple(address(family), number(255), number(65_535), classids, classids), {
+        maxLength: 10,
+      }),
+      ips: fc.array(address(family), { maxLength: 10 }),
+    }),
+  ),
+  fc.integer({ min: 1, max: 3_000 }),
+])('what goes in as text comes out as the same text, in batches of any size', (given, most) => {
+  const shape = tableShape({ ...testNode, family: given.family, nodePortAddresses: 'all' }, allFeatures);
+  const batches = new ElementBatches(shape.words, most);
+  const lists: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+    'endpoints-cluster': given.rows.map(([ip, proto, port, bucket, to, target]) => [
+      `${ip} . ${proto} . ${port} . ${bucket}`,
+      `${to} . ${target}`,
+    ]),
+    'sticky-buckets-local': given.draws.map(([ip, proto, port, bucket, slot]) => [
+      `${ip} . ${proto} . ${port} . ${bucket}`,
+      slot,
+    ]),
+    'cluster-ips': given.ips.map((ip) => [ip, '']),
+  };
+  for (const set of shape.sets) {
+    const items = lists[set.name];
+    const packed = packingOf(set);
+    if (items === undefined || packed === undefined) continue;
+    for (const one of items) batches.add(set.name, packed, one);
+  }
+  let marks = 0;
+  const lines = [...batches.take(() => `afee:${(marks += 1).toString(16)}`)].flatMap((batch) => {
+    expect(batch.length).toBeLessThanOrEqual(most + 400);
+    return batchCommands(batch, shape);
+  });
+  expect(batches.isEmpty).toBe(true);
+  const texts = (set: string): string[] =>
+    (lists[set] ?? []).map(([key, value]) => (value === '' ? key : `${key} : ${value}`));
+  for (const set of Object.keys(lists))
+    expect(lines.filter((line) => line.includes(` ${set} {`))).toEqual(
+      texts(set).map((one) => `add element ${shape.words.header} sluice ${set} { ${one} }`),
+    );
+  expect(lines.filter((line) => line.includes('last-write {'))).toHaveLength(marks);
+});
