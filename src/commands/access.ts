@@ -4,7 +4,7 @@
  */
 import type { Clock, Random } from '../core/clock.ts';
 import type { Connection } from '../kube/connection.ts';
-import { logLevels } from '../observe/log.ts';
+import { logLevels } from '../observe/log-level.ts';
 import { version } from './version.ts';
 
 export const accessFlags = {
