@@ -42,13 +42,31 @@ describe('the bundle of the program', () => {
     expect(outputs.filter(({ path }) => !/(?:^|\/)dist\/chunks\/[^/]+$/u.test(path))).toEqual([]);
   });
 
-  test("loads no provider, no cloud's SDK and no sandbox at start", () => {
-    const atStart = outputs.filter((output) => output.atStart).flatMap(({ inputs }) => inputs);
-    expect(atStart).toContain('src/main.ts');
-    const late = /(?:^|\/)(?:@aws-sdk|@smithy|@alicloud)\/|^providers\/|^src\/sandbox\//u;
-    expect(atStart.filter((input) => late.test(input))).toEqual([]);
-    // They are in the build, so it is no oversight of the pattern.
-    expect(outputs.some(({ inputs }) => inputs.some((input) => late.test(input)))).toBe(true);
+  describe('what is loaded at start', () => {
+    test.each<{ readonly late: string; readonly pattern: RegExp }>([
+      { late: "a cloud's SDK", pattern: /(?:^|\/)(?:@aws-sdk|@smithy|@alicloud)\//u },
+      { late: 'providers', pattern: /^providers\// },
+      { late: 'the sandbox', pattern: /^src\/sandbox\// },
+      { late: 'the controller', pattern: /^src\/controller\// },
+      { late: 'the way to the API server', pattern: /^src\/kube\// },
+      { late: 'reading of settings', pattern: /^src\/settings\// },
+      { late: 'undici', pattern: /node_modules\/undici\// },
+      { late: 'yaml', pattern: /node_modules\/yaml\// },
+      { late: 'prom-client', pattern: /node_modules\/prom-client\// },
+      { late: '@opentelemetry/api', pattern: /node_modules\/@opentelemetry\/api\// },
+    ])('is without $late', ({ pattern }) => {
+      const matching = (list: readonly Output[]): readonly string[] =>
+        list.flatMap(({ inputs }) => inputs).filter((input) => pattern.test(input));
+      expect(matching(outputs.filter(({ atStart }) => atStart))).toEqual([]);
+      // It is in the build, so it is no oversight of the pattern.
+      expect(matching(outputs)).not.toEqual([]);
+    });
+
+    test('is the tables of the commands', () => {
+      const atStart = outputs.filter((output) => output.atStart).flatMap(({ inputs }) => inputs);
+      expect(atStart).toContain('src/main.ts');
+      expect(atStart).toContain('src/commands/program.ts');
+    });
   });
 });
 

@@ -1,7 +1,10 @@
-/** How a command reaches the cluster, in which form it answers, and what it logs: flags that several commands share. */
+/**
+ * How a command reaches the cluster, where its settings are, in which form it answers, and what it logs: flags that
+ * several commands share.
+ */
 import type { Clock, Random } from '../core/clock.ts';
-import { connect, type Connection } from '../kube/connection.ts';
-import { logLevels } from '../observe/log.ts';
+import type { Connection } from '../kube/connection.ts';
+import { logLevels } from '../observe/log-level.ts';
 import { version } from './version.ts';
 
 export const accessFlags = {
@@ -11,6 +14,13 @@ export const accessFlags = {
     help: "Access to the cluster; default: KUBECONFIG, then the Pod's own, then ~/.kube/config",
   },
   context: { kind: 'string', value: 'NAME', help: 'Context of the kubeconfig; default: its current one' },
+} as const;
+
+export const configFlag = {
+  kind: 'string',
+  value: 'FILE',
+  env: 'SLUICE_CONFIG',
+  help: 'Settings file (apiVersion sluice.dev/v1alpha1, kind Config)',
 } as const;
 
 /** The form of a command's answer. */
@@ -44,6 +54,8 @@ export async function connectBy(
   flags: { readonly kubeconfig: string | undefined; readonly context: string | undefined },
   more: { readonly clock?: Clock; readonly random?: Random; readonly server?: string | undefined } = {},
 ): Promise<Connection> {
+  // Flags are read by every command, and only some of them connect.
+  const { connect } = await import('../kube/connection.ts');
   return await connect({
     path: flags.kubeconfig,
     context: flags.context,

@@ -16,73 +16,21 @@ import { unknownOwn } from '../core/annotations.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { IpFamily, NodeObject, ServiceObject } from '../core/objects.ts';
 import type { Problem } from '../core/problems.ts';
-import { accessFlags, connectBy } from './access.ts';
-import { askedChoice, decisionFlags } from './agent-flags.ts';
+import { connectBy } from './access.ts';
+import { askedChoice } from './agent-flags.ts';
 import type { AgentChoice } from './agent-flags.ts';
-import type { FlagValues } from './flags.ts';
+import type { ExplainFlags } from './explain-flags.ts';
 import { packetText, type PacketDocument } from './packet-report.ts';
 import { pictureFromCluster, pictureFromFiles } from './packet-picture.ts';
 import { paint, type Shell } from './shell.ts';
 import { Recorder, standIn } from './stand-in.ts';
 import { exit } from './table.ts';
 
-export const packetFlags = {
-  from: {
-    kind: 'string',
-    value: 'WHO',
-    help: 'Who sends the packet that is asked about: an address, pod/NAME, or node (a process of the node)',
-  },
-  to: {
-    kind: 'string',
-    value: 'WHAT',
-    help: 'Where it is sent: ADDRESS:PORT, svc/NAME:PORT (its cluster IP) or node:PORT, with /tcp (default), /udp or /sctp',
-  },
-  node: {
-    kind: 'string',
-    value: 'NAME',
-    env: 'NODE_NAME',
-    help: 'Node whose rules the packet meets; default: that of the pod, the one that holds the address, or this machine',
-  },
-  interface: {
-    kind: 'string',
-    value: 'NAME',
-    help: 'Interface that the packet comes in by; only --detect-local bridge and interface-prefix care',
-  },
-  filename: {
-    kind: 'list',
-    value: 'FILE',
-    short: 'f',
-    help: 'With --from and --to: read Services, EndpointSlices, Nodes and Pods from files or folders instead of a cluster',
-  },
-  trace: {
-    kind: 'boolean',
-    help: 'With --from and --to, as root on the node: send one real packet and print what the kernel does with it; needs the program nft, and nftables or iptables-nft',
-  },
-  netns: {
-    kind: 'string',
-    value: 'NAME',
-    help: 'Network namespace that --trace sends from; default: the one that holds the source',
-  },
-  'trace-wait': {
-    kind: 'duration',
-    default: 30_000,
-    help: 'How long --trace waits for a packet of a source that it cannot send as',
-  },
-  ...decisionFlags,
-} as const;
-
-const explainPacketFlags = { ...packetFlags, ...accessFlags } as const;
-
-export type PacketFlags = FlagValues<typeof explainPacketFlags> & {
-  readonly namespace: string | undefined;
-  readonly output: string;
-};
-
 const withoutTrace =
   '--trace reads what nf_tables says, and the rules of iptables-legacy are not there. The kernel tells of them in its log alone: put a rule with the target TRACE for the packet into table raw (iptables-legacy -t raw -I PREROUTING or OUTPUT), read dmesg, and take it out again; sluice verify says whether the rules are as decided';
 
 /** @returns exit 0 where the answer could be given (and a trace confirms it), 1 where not, 64 for a wrong command line. */
-export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<number> {
+export async function explainPacket(flags: ExplainFlags, shell: Shell): Promise<number> {
   const from = readFrom(flags.from ?? '');
   const to = readTo(flags.to ?? '');
   const { choice: given, mistakes } = askedChoice(flags, flags.node);
@@ -177,7 +125,7 @@ export async function explainPacket(flags: PacketFlags, shell: Shell): Promise<n
  */
 export function agentSays(
   service: ServiceObject,
-  flags: PacketFlags,
+  flags: ExplainFlags,
 ): { readonly serve: boolean; readonly problems: readonly Problem[] } {
   const view = viewNode(undefined, settingsFor(askedChoice(flags, flags.node).choice));
   return notServed(service, view) === undefined
@@ -197,7 +145,7 @@ async function asInKernel(choice: AgentChoice): Promise<AgentChoice> {
 }
 
 async function fromCluster(
-  flags: PacketFlags,
+  flags: ExplainFlags,
   asked: Parameters<typeof pictureFromCluster>[1],
 ): Promise<Picture> {
   const api = await connectBy(flags);

@@ -6,15 +6,19 @@ import { parseCidr } from '../core/cidr.ts';
 import { asSluiceError, isSluiceError, SluiceError } from '../core/errors.ts';
 import type { Api } from '../kube/api.ts';
 import { readClusterId } from '../kube/writer.ts';
+import { defaultSpace } from '../../providers/local/laptop/space.ts';
+import { fileTable } from '../../providers/local/laptop/table.ts';
 import type { LaptopConfig } from '../../providers/local/laptop/wanted.ts';
-import { accessFlags, connectBy, outputFlag } from './access.ts';
+import { connectBy } from './access.ts';
 import { machineName } from './local-elsewhere.ts';
+import { forwardDoor } from './local-forward.ts';
 import { takeLock, type Lock } from './local-lock.ts';
 import { lookAtMachine, networkMark, stateFolder } from './local-machine.ts';
-import type { LocalMode } from './local-serve.ts';
+import { LocalMode } from './local-serve.ts';
 import { screenFor } from './local-screen.ts';
 import { paint, type Shell } from './shell.ts';
-import { command, exit } from './table.ts';
+import { exit } from './table.ts';
+import type { LocalInput } from './local.ts';
 
 /** How often we look whether the machine slept or changed its network, in milliseconds. */
 const wakeEveryMs = 3_000;
@@ -22,135 +26,86 @@ const wakeEveryMs = 3_000;
 const sleptMs = 15_000;
 const standByMs = 1_000;
 
-export const localRunCommand = command({
-  name: 'local',
-  summary: 'Addresses on this machine for the LoadBalancer Services of any cluster, without root',
-  description:
-    'Works with every kubeconfig: kind, minikube, k3d, Docker Desktop, a remote cluster. Nothing is installed in the ' +
-    'cluster. Each Service of class sluice.dev/local (with --classless also those without a class) gets an address ' +
-    'of 127.80.0.0/12 that stays the same for its name, with its own ports where this user may open them, else with ' +
-    'a stated one (80 is 8080). On macOS all Services share 127.0.0.1.\n\n' +
-    "Connections go to the node ports; where no node can be reached, through the API server's port-forward to a " +
-    'pod (TCP only).\n\n' +
-    'On Ctrl-C the Services are left as they were found; the next start gives them the same addresses. A second ' +
-    '`sluice local` on the same cluster stands by and takes over when the first ends. What another machine serves is left ' +
-    'to it, and shown as such, as long as that machine is heard of: after two minutes of silence it is served here. ' +
-    '--take-over does so at once.',
-  words: '',
-  wordCount: [0, 0],
-  flags: {
-    ...accessFlags,
-    classless: { kind: 'boolean', help: 'Serve Services without a class too' },
-    via: {
-      kind: 'choice',
-      choices: ['auto', 'nodes', 'api'],
-      default: 'auto',
-      help: 'How pods are reached: node ports, the API server, or whichever answers',
-    },
-    pool: {
-      kind: 'string',
-      value: 'CIDR',
-      help: 'Range of the addresses instead of 127.80.0.0/12; one outside 127.0.0.0/8 needs `sluice local setup --pool`',
-    },
-    keep: { kind: 'boolean', help: 'Leave addresses and finalizers on the Services at the end' },
-    release: { kind: 'boolean', help: 'Only take our mark off all Services, as after a crash, and end' },
-    'take-over': {
-      kind: 'boolean',
-      help: 'Serve here what `sluice local` on another machine serves or left behind',
-    },
-    force: { kind: 'boolean', help: 'Serve a cluster that has address pools of its own' },
-    output: { ...outputFlag, help: 'Text, or a line of JSON for each change' },
-  },
-  examples: [
-    { line: 'npx sluice local', does: 'serve the cluster of the current context' },
-    { line: 'npx sluice local --context kind-dev --classless', does: 'also Services without a class' },
-    { line: 'npx sluice local --output json', does: 'for a script: a line of JSON for each change' },
-  ],
-  run: async ({ flags, shell }) => {
-    // A young generation that does not grow: a fifth less memory, for collections that are small anyway.
-    setFlagsFromString('--semi-space-growth-factor=1');
-    // What serves is loaded here: other commands do not pay for it.
-    const { defaultSpace } = await import('../../providers/local/laptop/space.ts');
-    const { fileTable } = await import('../../providers/local/laptop/table.ts');
-    const { forwardDoor } = await import('./local-forward.ts');
-    const { LocalMode: Mode } = await import('./local-serve.ts');
-    const pool = parseCidr(flags.pool ?? defaultSpace);
-    if (pool.kind === 'malformed' || pool.cidr.family !== 'IPv4') {
-      const why =
-        pool.kind === 'malformed' ? pool.message : `${flags.pool ?? defaultSpace} is not an IPv4 range`;
-      shell.err(`${paint(shell, 'red', 'sluice:')} --pool: ${why}\n`);
-      return exit.usage;
+/** @returns the exit code. */
+export async function runLocal({ flags, shell }: LocalInput): Promise<number> {
+  // A young generation that does not grow: a fifth less memory, for collections that are small anyway.
+  setFlagsFromString('--semi-space-growth-factor=1');
+  const pool = parseCidr(flags.pool ?? defaultSpace);
+  if (pool.kind === 'malformed' || pool.cidr.family !== 'IPv4') {
+    const why =
+      pool.kind === 'malformed' ? pool.message : `${flags.pool ?? defaultSpace} is not an IPv4 range`;
+    shell.err(`${paint(shell, 'red', 'sluice:')} --pool: ${why}\n`);
+    return exit.usage;
+  }
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(name, () => stop.abort(new Error(name)));
+  const clock = systemClock;
+  const api = await connectBy(flags, { clock, random: Math.random });
+  const screen = screenFor(shell, flags.output === 'json' ? 'json' : 'text');
+  let lock: Lock | undefined;
+  let left: readonly string[] = [];
+  try {
+    const id = await readClusterId(api);
+    const cluster = { name: flags.context ?? id, id };
+    if (!flags.force && !flags.release) await refuseOtherLocal(api);
+    const folder = stateFolder(shell.env);
+    lock = await lockFor(join(folder, `local-${id}.lock`), shell, stop.signal);
+    const facts = await lookAtMachine();
+    const config: LaptopConfig = { ...facts, space: pool.cidr, via: flags.via };
+    const mode = new LocalMode({
+      api,
+      clock,
+      random: Math.random,
+      cluster,
+      machine: await machineName(folder),
+      config,
+      table: fileTable(join(folder, 'local-addresses.json')),
+      classless: flags.classless,
+      forward: (door) => forwardDoor(api, door, clock),
+      onChange: () => screen.show(() => mode.rows()),
+      onTaken: (lines) => {
+        for (const one of lines) screen.say(`Taken over: ${one}`);
+      },
+      onEvent: (service, note) => {
+        if (note.type === 'Warning') screen.say(`${service}: ${note.note}`);
+      },
+      report: (event) => {
+        if (event.kind === 'failed') screen.say(`reading ${event.reader} failed: ${event.error.message}`);
+      },
+    });
+    if (flags.release) {
+      await mode.look(stop.signal, { takeOver: flags['take-over'] });
+      const { others } = mode;
+      if (others > 0)
+        shell.err(
+          `Left alone: ${others === 1 ? '1 Service' : `${others} Services`} that \`sluice local\` on another machine serves. \`sluice local --release --take-over\` releases these too.\n`,
+        );
+      return tellLeft(shell, await mode.stop({ keep: false }));
     }
-    const stop = new AbortController();
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-      process.once(name, () => stop.abort(new Error(name)));
-    const clock = systemClock;
-    const api = await connectBy(flags, { clock, random: Math.random });
-    const screen = screenFor(shell, flags.output === 'json' ? 'json' : 'text');
-    let lock: Lock | undefined;
-    let left: readonly string[] = [];
+    screen.head(`Serving ${api.source}; Ctrl-C ends it.`);
+    let served = false;
     try {
-      const id = await readClusterId(api);
-      const cluster = { name: flags.context ?? id, id };
-      if (!flags.force && !flags.release) await refuseOtherLocal(api);
-      const folder = stateFolder(shell.env);
-      lock = await lockFor(join(folder, `local-${id}.lock`), shell, stop.signal);
-      const facts = await lookAtMachine();
-      const config: LaptopConfig = { ...facts, space: pool.cidr, via: flags.via };
-      const mode = new Mode({
-        api,
-        clock,
-        random: Math.random,
-        cluster,
-        machine: await machineName(folder),
-        config,
-        table: fileTable(join(folder, 'local-addresses.json')),
-        classless: flags.classless,
-        forward: (door) => forwardDoor(api, door, clock),
-        onChange: () => screen.show(() => mode.rows()),
-        onTaken: (lines) => {
-          for (const one of lines) screen.say(`Taken over: ${one}`);
-        },
-        onEvent: (service, note) => {
-          if (note.type === 'Warning') screen.say(`${service}: ${note.note}`);
-        },
-        report: (event) => {
-          if (event.kind === 'failed') screen.say(`reading ${event.reader} failed: ${event.error.message}`);
-        },
-      });
-      if (flags.release) {
-        await mode.look(stop.signal, { takeOver: flags['take-over'] });
-        const { others } = mode;
-        if (others > 0)
-          shell.err(
-            `Left alone: ${others === 1 ? '1 Service' : `${others} Services`} that \`sluice local\` on another machine serves. \`sluice local --release --take-over\` releases these too.\n`,
-          );
-        return tellLeft(shell, await mode.stop({ keep: false }));
-      }
-      screen.head(`Serving ${api.source}; Ctrl-C ends it.`);
-      let served = false;
-      try {
-        await mode.start(stop.signal, { takeOver: flags['take-over'] });
-        served = true;
-        await watchWakes(mode, stop.signal);
-      } finally {
-        screen.end();
-        const keep = flags.keep || !served;
-        if (served)
-          shell.err(keep ? 'Ending; the Services keep their addresses.\n' : 'Taking our mark off …\n');
-        left = await mode.stop({ keep });
-      }
-      return tellLeft(shell, left);
-    } catch (thrown) {
-      screen.end();
-      if (stop.signal.aborted) return exit.ok;
-      throw asSluiceError(thrown);
+      await mode.start(stop.signal, { takeOver: flags['take-over'] });
+      served = true;
+      await watchWakes(mode, stop.signal);
     } finally {
-      await lock?.release();
-      await api.close();
+      screen.end();
+      const keep = flags.keep || !served;
+      if (served)
+        shell.err(keep ? 'Ending; the Services keep their addresses.\n' : 'Taking our mark off …\n');
+      left = await mode.stop({ keep });
     }
-  },
-});
+    return tellLeft(shell, left);
+  } catch (thrown) {
+    screen.end();
+    if (stop.signal.aborted) return exit.ok;
+    throw asSluiceError(thrown);
+  } finally {
+    await lock?.release();
+    await api.close();
+  }
+}
 
 /** Local mode proper, with pools and agents, serves the same class: two would write in turn. */
 async function refuseOtherLocal(api: Api): Promise<void> {

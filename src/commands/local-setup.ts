@@ -1,27 +1,26 @@
-/** `sluice local setup` and `sluice local teardown`: the once-only root steps of laptop mode, shown, agreed to, undone. */
-import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { contains, parseAddress, parseCidr } from '../core/cidr.ts';
-import { agreed } from './consent.ts';
-import { stateFolder } from './local-machine.ts';
-import {
-  carryOut,
-  doing,
-  meaning,
-  neededSteps,
-  undo,
-  undoing,
-  undoPlan,
-  type RunTool,
-} from './local-root.ts';
-import { paint, type Shell } from './shell.ts';
-import { command, exit } from './table.ts';
+/** `sluice local setup` and `sluice local teardown`: what they say of themselves; local-setup-run.ts is what they do. */
+import type { FlagValues } from './flags.ts';
+import { command } from './table.ts';
 
-const shared = {
+const teardownFlags = {
   'dry-run': { kind: 'boolean', help: 'Only show what would be done' },
   yes: { kind: 'boolean', short: 'y', help: 'Do not ask' },
 } as const;
+
+const setupFlags = {
+  ...teardownFlags,
+  'ports-from': {
+    kind: 'integer',
+    min: 0,
+    max: 1024,
+    default: 0,
+    help: 'Least port that users may open',
+  },
+  pool: { kind: 'string', value: 'CIDR', help: 'A range outside 127.0.0.0/8 for `sluice local --pool`' },
+} as const;
+
+export type TeardownFlags = FlagValues<typeof teardownFlags>;
+export type SetupFlags = FlagValues<typeof setupFlags>;
 
 export const localSetupCommand = command({
   name: 'local setup',
@@ -34,43 +33,14 @@ export const localSetupCommand = command({
     'Linux (WSL2 included) only: macOS has no such steps here, and Windows needs none.',
   words: '',
   wordCount: [0, 0],
-  flags: {
-    ...shared,
-    'ports-from': {
-      kind: 'integer',
-      min: 0,
-      max: 1024,
-      default: 0,
-      help: 'Least port that users may open',
-    },
-    pool: { kind: 'string', value: 'CIDR', help: 'A range outside 127.0.0.0/8 for `sluice local --pool`' },
-  },
+  flags: setupFlags,
   examples: [
     { line: 'sluice local setup --dry-run', does: 'what it would do' },
     { line: 'sluice local setup --pool 10.240.0.0/24', does: 'ports, and a range of its own' },
   ],
   run: async ({ flags, shell }) => {
-    if (process.platform !== 'linux') return nothingHere(shell);
-    const pool = poolOf(flags.pool);
-    if (pool !== undefined && 'wrong' in pool) {
-      shell.err(`${paint(shell, 'red', 'sluice:')} --pool: ${pool.wrong}\n`);
-      return exit.usage;
-    }
-    const steps = await neededSteps(runTool, { portsFrom: flags['ports-from'], pool: pool?.cidr });
-    if (steps.length === 0) {
-      shell.out('Nothing is left to do.\n');
-      return exit.ok;
-    }
-    for (const step of steps) shell.out(`  ${asRootText(doing(step))}\n      ${meaning(step)}\n`);
-    if (flags['dry-run']) return exit.ok;
-    if (!flags.yes && !(await agreed(shell))) return exit.problem;
-    await orSay(
-      shell,
-      'Not all was done. Run it again to go on, or `sluice local teardown` to take back what was.',
-      carryOut(runTool, journalPath(shell), await bootId(), steps),
-    );
-    shell.out('Done; `sluice local teardown` undoes it.\n');
-    return exit.ok;
+    const { setUp } = await import('./local-setup-run.ts');
+    return await setUp(flags, shell);
   },
 });
 
@@ -82,108 +52,10 @@ export const localTeardownCommand = command({
     'What a reboot took away, or somebody set differently since, is left alone and named.',
   words: '',
   wordCount: [0, 0],
-  flags: shared,
+  flags: teardownFlags,
   examples: [{ line: 'sluice local teardown', does: 'as if it had never been set up' }],
   run: async ({ flags, shell }) => {
-    if (process.platform !== 'linux') return nothingHere(shell);
-    const boot = await bootId();
-    const path = journalPath(shell);
-    const plan = await undoPlan(runTool, path, boot);
-    if (plan.length === 0) {
-      shell.out(
-        `Nothing was set up: there is no journal ${path}. What another user set up, root by sudo for one, that user takes back.\n`,
-      );
-      return exit.ok;
-    }
-    for (const { step, outcome } of plan) {
-      const line = asRootText(undoing(step));
-      if (outcome === 'undone') shell.out(`  ${line}\n`);
-      else
-        shell.out(
-          `  (left: ${outcome === 'gone' ? 'nothing of it is there any more' : 'somebody changed it since'}) ${line}\n`,
-        );
-    }
-    if (flags['dry-run']) return exit.ok;
-    const works = plan.some(({ outcome }) => outcome === 'undone');
-    if (works && !flags.yes && !(await agreed(shell))) return exit.problem;
-    await orSay(
-      shell,
-      'Not all was undone. Run it again: it goes on with the rest.',
-      undo(runTool, path, boot, plan),
-    );
-    shell.out('Done.\n');
-    return exit.ok;
+    const { tearDown } = await import('./local-setup-run.ts');
+    return await tearDown(flags, shell);
   },
 });
-
-/** What stands when a step fails is said before the reason is. */
-async function orSay(shell: Shell, text: string, work: Promise<void>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    shell.err(`${text}\n`);
-    throw error;
-  }
-}
-
-function nothingHere(shell: Shell): number {
-  shell.out(
-    process.platform === 'win32'
-      ? 'Windows needs no set-up: every port of every address of 127.0.0.0/8 may be opened.\n'
-      : `There is no set-up for ${process.platform}: Services share 127.0.0.1, with stated ports where needed.\n`,
-  );
-  return exit.ok;
-}
-
-function poolOf(
-  text: string | undefined,
-): { readonly cidr: string } | { readonly wrong: string } | undefined {
-  if (text === undefined) return undefined;
-  const parsed = parseCidr(text);
-  if (parsed.kind === 'malformed') return { wrong: parsed.message };
-  const { cidr } = parsed;
-  if (cidr.family !== 'IPv4') return { wrong: `${text} is not an IPv4 range` };
-  if (cidr.prefix < 12) return { wrong: `${text} is wider than a /12: traffic to others would end here` };
-  const home = parseAddress('127.0.0.1');
-  const loopback = parseCidr('127.0.0.0/8');
-  if (
-    (home !== undefined && contains(cidr, home)) ||
-    (loopback.kind === 'cidr' && contains(loopback.cidr, { family: 'IPv4', value: cidr.base }))
-  )
-    return { wrong: `${text} needs no set-up: all of 127.0.0.0/8 is this machine's` };
-  return { cidr: cidr.text };
-}
-
-function journalPath({ env }: Shell): string {
-  return join(stateFolder(env), 'local-setup.json');
-}
-
-async function bootId(): Promise<string> {
-  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-}
-
-function needsSudo(): boolean {
-  return process.getuid?.() !== 0;
-}
-
-function asRootText(line: readonly string[]): string {
-  return [...(needsSudo() ? ['sudo'] : []), ...line].join(' ');
-}
-
-const runTool: RunTool = (program, args, asRoot) =>
-  new Promise((resolve) => {
-    const [name, ...rest] = asRoot && needsSudo() ? ['sudo', program, ...args] : [program, ...args];
-    const child = spawn(name, rest, { stdio: ['inherit', 'pipe', 'pipe'] });
-    let out = '';
-    let err = '';
-    child.stdout.on('data', (data: Buffer) => {
-      out += data.toString();
-    });
-    child.stderr.on('data', (data: Buffer) => {
-      err += data.toString();
-    });
-    child.once('error', (error) =>
-      resolve({ code: 127, out, err: `${name} cannot be run: ${error.message}` }),
-    );
-    child.once('close', (code) => resolve({ code: code ?? 1, out, err }));
-  });

@@ -2,9 +2,8 @@
  * `sluice migrate`: takes over what another controller serves. A dispatcher: each source is a file of its own,
  * which is loaded when it is named, plans first, and changes nothing that was not printed and agreed to.
  */
-import { accessFlags, outputFlag } from './access.ts';
+import { accessFlags, configFlag, outputFlag } from './access.ts';
 import type { MigrationSource } from './migrate-source.ts';
-import { configFlag } from './settings.ts';
 import { command, exit } from './table.ts';
 
 /** By the name under which people know the other controller. */

@@ -4,13 +4,6 @@ import { describeFileProblem, readSettings, type Settings } from '../settings/re
 import { providerChecks } from './providers.ts';
 import { paint, type Shell } from './shell.ts';
 
-export const configFlag = {
-  kind: 'string',
-  value: 'FILE',
-  env: 'SLUICE_CONFIG',
-  help: 'Settings file (apiVersion sluice.dev/v1alpha1, kind Config)',
-} as const;
-
 /** @returns undefined when the file cannot be used; why has been said by then. */
 export async function loadSettings(path: string, shell: Shell): Promise<Settings | undefined> {
   let text: string;

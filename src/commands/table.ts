@@ -2,7 +2,8 @@
  * How a command declares itself: name, flags, words, examples and what it runs.
  *
  * Everything a user can know about a command line stands in this table; parsing (cli.ts), help (help.ts)
- * and the reference page are made from it.
+ * and the reference page are made from it. It is all that is loaded at start: `run` imports what the command
+ * does, so that nobody waits for the code of the others.
  *
  * Exit codes: 0 done, 1 a problem, 64 the command line itself was wrong (EX_USAGE of BSD's sysexits.h; 2
  * is taken by `plan`, where it means "there are changes", as Terraform's users know it), 3 done as far as it goes:

@@ -3,9 +3,7 @@ import { dropReasons } from '../agent/counters/layout.ts';
 import type { CounterRow } from '../agent/counters/rows.ts';
 import { byText } from '../agent/decide/addresses.ts';
 import { portText, type CountsReport } from './agent-counters.ts';
-
-export const topOrders = ['rate', 'connections', 'dropped', 'bytes', 'name'] as const;
-export type TopOrder = (typeof topOrders)[number];
+import type { TopOrder } from './top.ts';
 
 export interface TopChoice {
   readonly sort: TopOrder;

@@ -6,10 +6,8 @@
  */
 import { pino } from 'pino';
 import { isSluiceError } from '../core/errors.ts';
+import { logLevels, type LogLevel } from './log-level.ts';
 import { redact, redactText } from './redact.ts';
-
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof logLevels)[number];
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
