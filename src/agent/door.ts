@@ -32,6 +32,8 @@ export interface AgentDoorOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly report: (event: ReaderReport) => void;
+  /** The lists are asked for at once, and taken in when this resolves. Default: at once too. */
+  readonly takeAfter?: Promise<void> | undefined;
 }
 
 /** What the agent asks of the API: a door for a real server, values in tests. */
@@ -67,9 +69,16 @@ export class AgentDoor implements AgentView {
   readonly #slices: Reader<ObjectKey, EndpointSliceObject>;
   readonly #nodes: Reader<NodeName, NodeObject>;
 
-  constructor({ api, scope, nodeName, clock, random, report }: AgentDoorOptions) {
+  constructor({ api, scope, nodeName, clock, random, report, takeAfter }: AgentDoorOptions) {
     const intern = makeIntern();
-    const shared = { api, clock, random, report, whole: true };
+    const shared = {
+      api,
+      clock,
+      random,
+      report,
+      whole: true,
+      ...(takeAfter === undefined ? {} : { takeAfter }),
+    };
     this.#nodeName = nodeName;
     this.#scope = scope;
     const served = scope === 'all' ? '' : `,${proxyNameLabel}=${ownProxyName}`;

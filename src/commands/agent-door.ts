@@ -19,6 +19,8 @@ export interface OpenDoor {
   readonly door: AgentDoor;
   /** Resolves when every list is complete; rejects when the door is closed before. */
   readonly listed: Promise<void>;
+  /** From now on the answers are taken in, which keeps the process busy until the lists are whole. */
+  take(): void;
   close(): Promise<void>;
 }
 
@@ -30,8 +32,10 @@ export async function openDoor(
 ): Promise<OpenDoor> {
   const [clock, random] = [systemClock, Math.random];
   const api = await connectBy(flags, { clock, random, server: flags['api-server'] });
+  const taken = Promise.withResolvers<void>();
   const door = new AgentDoor({
     api,
+    takeAfter: taken.promise,
     scope,
     nodeName,
     clock,
@@ -53,6 +57,7 @@ export async function openDoor(
     api,
     door,
     listed,
+    take: taken.resolve,
     close: async () => {
       await door.stop();
       await api.close();

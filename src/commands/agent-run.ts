@@ -164,6 +164,9 @@ export async function runAgent({ flags, choice, settings, kit, log, opened, stop
     // Ends before what it tells; whoever opened it closes it.
     closers.push(() => door.stop());
     door.foretell(agent.prepare());
+    const addressed = addresses.start();
+    addressed.catch(() => undefined);
+    closers.push(() => addresses.stop());
     const server = await startServer(flags.listen, {
       ...agentView({ door, agent, announce, clock }).server,
       counters: async () => countsReport(settings.nodeName, mode, await agent.counters()),
@@ -197,8 +200,9 @@ export async function runAgent({ flags, choice, settings, kit, log, opened, stop
       metrics: server.port,
       server: api.server,
     });
-    await addresses.start();
-    closers.push(() => addresses.stop());
+    await addressed;
+    // Everything that they are foretold to is there.
+    opened.take();
     if (announce !== undefined) {
       // Ends before the readers: addresses are handed over, or kept for the next agent; rules stay anyway.
       const begun = announce.start();

@@ -31,6 +31,8 @@ export interface ReaderOptions<K extends string, T extends Slim> {
    * is not whole when it breaks off is read anew; the next try is a streaming list.
    */
   readonly whole?: boolean;
+  /** The first list is asked for at once, and taken in when this resolves. */
+  readonly takeAfter?: Promise<void>;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly timings?: Partial<ReaderTimings>;
@@ -45,6 +47,7 @@ export class Reader<K extends string, T extends Slim> {
   readonly #api: Api;
   readonly #kind: Kind<K, T>;
   readonly #whole: boolean;
+  readonly #takeAfter: Promise<void> | undefined;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #timings: ReaderTimings;
@@ -75,6 +78,7 @@ export class Reader<K extends string, T extends Slim> {
     this.#api = options.api;
     this.#kind = options.kind;
     this.#whole = options.whole === true && listsWhole(options.api, options.kind);
+    this.#takeAfter = options.takeAfter;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#timings = { ...readerTimings, ...options.timings };
@@ -196,7 +200,7 @@ export class Reader<K extends string, T extends Slim> {
     const startedAt = this.#clock.now();
     const gathered = new Map<K, T>();
     if (!this.#isSynced) this.#begun = gathered;
-    for await (const batch of events) {
+    for await (const batch of this.#isSynced ? events : this.#whenTaken(events)) {
       this.#lastProgressAt = this.#clock.now();
       for (const [at, event] of batch.entries()) {
         if (event.kind === 'complete') {
@@ -211,6 +215,19 @@ export class Reader<K extends string, T extends Slim> {
     throw new SluiceError('transient', `list ${this.#kind.name}: broke off before its end`, {
       code: 'ShortList',
     });
+  }
+
+  /** They are asked for at once. */
+  async *#whenTaken(events: Events): Events {
+    const asked = events.next();
+    asked.catch(() => undefined);
+    const stopped = Promise.withResolvers<void>();
+    this.#stop.signal.addEventListener('abort', () => stopped.resolve(), { once: true });
+    await Promise.race([this.#takeAfter, stopped.promise]);
+    const first = await asked;
+    if (first.done === true) return;
+    yield first.value;
+    yield* events;
   }
 
   #gather(gathered: Map<K, T>, event: WatchEvent): void {
