@@ -8,6 +8,7 @@ import { decideNode } from '../../../src/agent/decide/node.ts';
 import { defaultSettings, type AgentSettings } from '../../../src/agent/decide/settings.ts';
 import { viewNode } from '../../../src/agent/decide/view.ts';
 import { decideWorld } from '../../../src/agent/decide/world.ts';
+import type { Spawn } from '../../../src/agent/tool.ts';
 import type { Decision, NodeDecision } from '../../../src/agent/decision.ts';
 import type { NodeName } from '../../../src/core/objects.ts';
 import { makeIntern } from '../../../src/kube/intern.ts';
@@ -253,11 +254,14 @@ export async function bareLoad(size: Size, mode: Mode): Promise<BareLoad> {
   await using bed = await makeNode();
   const meaning = meaningOf(bed, size, mode);
   const record = recorder(bed);
-  const recorded = await openBackend(bed, mode, record.start);
+  // Where elements cannot go past nft, it is given everything: the last thing that it is given.
+  const alone: Spawn = (program, args) => record.start(program === 'perl' ? 'no-perl' : program, args);
+  const recorded = await openBackend(bed, mode, alone);
   record.take();
   await recorded.replace(meaning.node, meaning.decisions);
   await recorded.close();
-  const runs = record.take().filter(writes);
+  const written = record.take().filter(writes);
+  const runs = mode === 'nftables' ? written.slice(-1) : written;
   await using fresh = await makeNode();
   const bareMs = await replay(fresh, runs);
   await using other = await makeNode();
