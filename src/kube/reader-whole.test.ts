@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { list, messageBytes } from '../../test/support/protobuf-writer.ts';
-import { ReaderWorld, serviceJson, until } from '../../test/support/reader-world.ts';
+import { delay, ReaderWorld, serviceJson, until } from '../../test/support/reader-world.ts';
 import { failing, page, quiet, status, streamed, type Step } from '../../test/support/scripted-api.ts';
 import { serviceShape } from './protobuf/shapes.ts';
 
@@ -52,6 +52,31 @@ test('objects are foretold as they come', async () => {
   });
   await world.run(whole([serviceJson('a', '5')], '9'));
   expect(foretold).toEqual(['a']);
+});
+
+test('a first list is asked for at once, and taken in when it may be', async () => {
+  await world.close();
+  const ready = Promise.withResolvers<void>();
+  world = await ReaderWorld.make({ whole: true, takeAfter: ready.promise });
+  const foretold: string[] = [];
+  world.reader.foretell(({ name }) => void foretold.push(name));
+  const listed = world.run(whole([serviceJson('a', '5')], '9'), quiet);
+  await until(() => expect(world.asked()).toEqual(['whole']));
+  await delay(30);
+  expect(foretold).toEqual([]);
+  ready.resolve();
+  await listed;
+  expect(world.names()).toEqual(['a@5']);
+});
+
+test('a reader whose first list may never be taken in can be stopped', async () => {
+  await world.close();
+  world = await ReaderWorld.make({ whole: true, takeAfter: new Promise(() => undefined) });
+  const listed = world.run(whole([serviceJson('a', '5')], '9'), quiet);
+  await until(() => expect(world.asked()).toEqual(['whole']));
+  await world.reader.stop();
+  await expect(listed).rejects.toMatchObject({ code: 'Stopped' });
+  expect(world.reader.store.size).toBe(0);
 });
 
 test('a server that answers in JSON all the same is understood', async () => {

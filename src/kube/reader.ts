@@ -224,9 +224,12 @@ export class Reader<K extends string, T extends Slim> {
     const stopped = Promise.withResolvers<void>();
     this.#stop.signal.addEventListener('abort', () => stopped.resolve(), { once: true });
     await Promise.race([this.#takeAfter, stopped.promise]);
+    if (this.#stop.signal.aborted) {
+      await events.return();
+      throw this.#stop.signal.reason;
+    }
     const first = await asked;
-    if (first.done === true) return;
-    yield first.value;
+    if (first.done !== true) yield first.value;
     yield* events;
   }
 

@@ -26,6 +26,7 @@ export class ReaderWorld {
     kind: Kind<ObjectKey, ServiceObject>,
     report: (event: ReaderReport) => void,
     whole: boolean,
+    takeAfter: Promise<void> | undefined,
   ) {
     this.api = api;
     this.connection = new Connection(plainAccess(api.url));
@@ -33,6 +34,7 @@ export class ReaderWorld {
       api: this.connection,
       kind,
       whole,
+      ...(takeAfter === undefined ? {} : { takeAfter }),
       indexes: { type: (one) => one.type },
       timings: { backoff: { minMs: 4, maxMs: 30, healthyMs: 500 }, inactivityMs: 250, shortWatchMs: 3 },
       report: (event) => {
@@ -53,6 +55,7 @@ export class ReaderWorld {
       readonly report?: (event: ReaderReport) => void;
       /** Lists come in one answer. */
       readonly whole?: boolean;
+      readonly takeAfter?: Promise<void>;
     } = {},
   ): Promise<ReaderWorld> {
     return new ReaderWorld(
@@ -60,6 +63,7 @@ export class ReaderWorld {
       options.kind ?? services(),
       options.report ?? (() => undefined),
       options.whole ?? false,
+      options.takeAfter,
     );
   }
 
