@@ -8,7 +8,7 @@ import type { Api } from '../kube/api.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import { parseListen } from '../observe/server.ts';
+import { parseListen } from '../observe/listening.ts';
 import type { AgentFlags } from './agent-flags.ts';
 
 export interface AnnounceWiring {

@@ -7,7 +7,7 @@ import type { DetectLocal, AgentSettings, NodePortAddresses } from '../agent/dec
 import type { PortRange } from '../agent/preflight.ts';
 import { parseCidr } from '../core/cidr.ts';
 import type { IpFamily, NodeName } from '../core/objects.ts';
-import { parseListen } from '../observe/server.ts';
+import { parseListen } from '../observe/listening.ts';
 import { accessFlags, logFlags } from './access.ts';
 import { parseFlags } from './flags.ts';
 import type { FlagValues } from './flags.ts';

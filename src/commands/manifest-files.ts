@@ -84,18 +84,11 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
     else others.set(kind, (others.get(kind) ?? 0) + 1);
   };
 
-  for (const { file, text } of await readAll(paths, mistakes)) {
-    for (const document of parseAllDocuments(text)) {
-      const [error] = document.errors;
-      if (error) {
-        mistakes.push(`${file}: ${error.message.split('\n')[0]}`);
-        continue;
-      }
-      try {
-        take(document.toJS(), file, document.toString());
-      } catch (error_) {
-        mistakes.push(`${file}: ${error_ instanceof Error ? error_.message : String(error_)}`);
-      }
+  for (const { file, text, value } of await readDocuments(paths, mistakes)) {
+    try {
+      take(value, file, text);
+    } catch (error) {
+      mistakes.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
   return { services, nodes, slices, pods, pools, namespaces, settings, others, mistakes };
@@ -136,6 +129,30 @@ function withNodePorts(service: RawService): RawService {
   });
   const local = spec.externalTrafficPolicy === 'Local' && spec.healthCheckNodePort === undefined;
   return { ...service, spec: { ...spec, ports, ...(local ? { healthCheckNodePort: free() } : {}) } };
+}
+
+/**
+ * The documents of files, folders and standard input (`-`), in order.
+ *
+ * @param mistakes is given one sentence for each thing that could not be read.
+ */
+export async function readDocuments(
+  paths: readonly string[],
+  mistakes: string[],
+): Promise<readonly (Item & { readonly value: unknown })[]> {
+  const found: (Item & { readonly value: unknown })[] = [];
+  for (const { file, text } of await readAll(paths, mistakes)) {
+    for (const document of parseAllDocuments(text)) {
+      const [error] = document.errors;
+      try {
+        if (error) mistakes.push(`${file}: ${error.message.split('\n')[0]}`);
+        else found.push({ file, text: document.toString(), value: document.toJS() });
+      } catch (thrown) {
+        mistakes.push(`${file}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+      }
+    }
+  }
+  return found;
 }
 
 async function readAll(paths: readonly string[], mistakes: string[]): Promise<readonly Item[]> {

@@ -6,8 +6,7 @@
  * what failed is tried again. A Service is taken over only once MetalLB has stopped, and a controller of ours has
  * answered for the pools.
  */
-import { readFile } from 'node:fs/promises';
-import { parseAllDocuments, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { sleep, systemClock } from '../core/clock.ts';
 import { asSluiceError, isSluiceError, SluiceError } from '../core/errors.ts';
 import type { ServiceObject } from '../core/objects.ts';
@@ -22,6 +21,7 @@ import { agreed } from './consent.ts';
 import { applyPool, describe, planMetallb, tellPlan, type MetallbPlan } from './metallb-plan.ts';
 import { convertMetallb, type MetallbObject } from './metallb-pools.ts';
 import { hindrance, isOfMetallb, takingOver } from './metallb-services.ts';
+import { readDocuments } from './manifest-files.ts';
 import type { MigrationInput, MigrationSource } from './migrate-source.ts';
 import { paint, type Shell } from './shell.ts';
 import { exit } from './table.ts';
@@ -178,13 +178,14 @@ async function takeOver(api: Api, planned: ServiceObject): Promise<void> {
 }
 
 async function fromFiles(files: readonly string[]): Promise<readonly MetallbObject[]> {
-  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')));
-  return texts
-    .flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as unknown))
-    .flatMap((object): readonly MetallbObject[] => {
-      if (typeof object !== 'object' || object === null) return [];
-      return (object as { readonly items?: readonly MetallbObject[] }).items ?? [object];
-    });
+  const mistakes: string[] = [];
+  const documents = await readDocuments(files, mistakes);
+  // Half of somebody's pools would be a plan that looks whole.
+  if (mistakes.length > 0) throw new SluiceError('invalid', mistakes.join('; '), { code: 'BadFiles' });
+  return documents.flatMap(({ value }): readonly MetallbObject[] => {
+    if (typeof value !== 'object' || value === null) return [];
+    return (value as { readonly items?: readonly MetallbObject[] }).items ?? [value];
+  });
 }
 
 /** MetalLB may be gone already, its kinds with it: then there is nothing to read, and that is said. */

@@ -40,7 +40,7 @@ export const migrateCommand = command({
       kind: 'list',
       value: 'PATH',
       short: 'f',
-      help: 'Read these files instead of the cluster (metallb)',
+      help: 'Read these files or folders, or - for standard input, instead of the cluster (metallb)',
     },
     apply: { kind: 'boolean', help: 'Do what was printed, after asking (metallb)' },
     config: { ...configFlag, default: '/etc/sluice/config.yaml' },

@@ -15,6 +15,13 @@ export interface ListenAt {
   readonly port: number;
 }
 
+/** Splits `ADDRESS:PORT`, `[ADDRESS]:PORT` or `:PORT` (all addresses). */
+export function parseListen(listen: string): ListenAt {
+  const colon = listen.lastIndexOf(':');
+  const host = listen.slice(0, colon).replaceAll(/[[\]]/gu, '');
+  return { host: host === '' ? undefined : host, port: Number(listen.slice(colon + 1)) };
+}
+
 /** Slow clients do not hold a connection for long. Milliseconds. */
 export const httpLimits = { requestTimeout: 10_000, headersTimeout: 5_000 } as const;
 

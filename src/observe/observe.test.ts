@@ -9,7 +9,8 @@ import type { LogOptions } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { metricTable } from './metric-table.ts';
 import { redact } from './redact.ts';
-import { parseListen, startServer } from './server.ts';
+import { parseListen } from './listening.ts';
+import { startServer } from './server.ts';
 import type { ServerSources } from './server.ts';
 import { createTelemetry } from './telemetry.ts';
 

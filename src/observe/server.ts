@@ -11,7 +11,7 @@
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { httpLimits, listening, type ListenAt, type Listening } from './listening.ts';
+import { httpLimits, listening, parseListen, type Listening } from './listening.ts';
 import { redact } from './redact.ts';
 
 export interface CheckResult {
@@ -105,13 +105,6 @@ async function handle(
     const message = error instanceof Error ? error.message : String(error);
     send({ status: 500, type: plainText, body: `${String(redact(message))}\n` });
   }
-}
-
-/** Splits `ADDRESS:PORT`, `[ADDRESS]:PORT` or `:PORT` (all addresses). */
-export function parseListen(listen: string): ListenAt {
-  const colon = listen.lastIndexOf(':');
-  const host = listen.slice(0, colon).replaceAll(/[[\]]/gu, '');
-  return { host: host === '' ? undefined : host, port: Number(listen.slice(colon + 1)) };
 }
 
 /** Starts listening. Errors: `conflict` when the address is taken or is not ours. */

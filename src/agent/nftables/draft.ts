@@ -2,7 +2,7 @@
  * A first load that is begun while the lists are still on their way: elements are made of decisions that are likely, and
  * what turns out otherwise is corrected at the end.
  *
- * Nearly all of a first load is elements, and nft needs ten times as long for one as the kernel: they go past it. First
+ * Nearly all of a first load is elements, and reading their text is most of what nft does: they go past it. First
  * nft writes the frame (sets, and chains that nothing leads to yet), then the elements go to the kernel as they are, and
  * last nft writes the hooked chains. Until that moment nothing serves: what is half-loaded does nothing, and whoever
  * finds it loads anew. Until `finish` nft's input stands inside an open brace and no element has left: should this
@@ -74,8 +74,12 @@ export class Draft {
 
   /** Of a key that was foretold before only the first counts: `finish` corrects it. */
   foretell(decisions: readonly Decision[]): void {
-    const fresh = decisions.filter(({ key }) => !this.#known.has(key));
-    for (const { key } of fresh) this.#known.add(key);
+    const fresh: Decision[] = [];
+    for (const decision of decisions) {
+      if (this.#known.has(decision.key)) continue;
+      this.#known.add(decision.key);
+      fresh.push(decision);
+    }
     this.#take(this.#text.take(fresh));
   }
 

@@ -1,6 +1,6 @@
 /**
  * Elements of maps and sets as the kernel takes them over netlink (linux/netfilter/nf_tables.h), made of the same texts
- * that nft would read. nft needs ten times as long to make them, and nearly all of a first load is elements.
+ * that nft would read. Reading that text is most of what nft does at a first load.
  *
  * Only plain elements of a few types: a set that this does not know is left to nft. The kernel takes a batch as one
  * transaction, whole or not at all.
