@@ -27,6 +27,33 @@ test('one element of a map, byte by byte', () => {
   );
 });
 
+test.each(['IPv4', 'IPv6'] as const)(
+  'more than a message holds is several, in batches that a socket takes (%s)',
+  (family) => {
+    const shape = tableShape({ ...testNode, family, nodePortAddresses: 'all' }, allFeatures);
+    const rows = shape.sets.find(({ name }) => name === 'endpoints-local');
+    const packed = rows && packingOf(rows);
+    if (packed === undefined) throw new Error('not packed');
+    const address = family === 'IPv4' ? '10.0.0.1' : 'fd00::1';
+    const items = Array.from({ length: 5_000 }, (_, at) => [
+      `${address} . 6 . 80 . ${at === 0 ? 'none' : `0:${at.toString(16)}`}`,
+      `${address} . ${at + 1}`,
+    ]);
+    const batches = new ElementBatches(shape.words);
+    batches.add('endpoints-local', packed, items.flat());
+    const all = [...batches.take(() => 'afee:1')];
+    expect(all.length).toBeGreaterThan(1);
+    for (const batch of all) expect(batch.length).toBeLessThan(200_000);
+    const lines = all
+      .flatMap((batch) => batchCommands(batch, shape))
+      .filter((line) => line.includes('-local'));
+    expect(lines.length).toBeGreaterThan(all.length);
+    expect(lines.flatMap((line) => line.split('{ ')[1]?.replace(' }', '').split(', '))).toEqual(
+      items.map((item) => item.join(' : ')),
+    );
+  },
+);
+
 test('sets that are not plain are left to nft', () => {
   expect(packing('type classid : verdict')).toBeUndefined();
   expect(packing('typeof numgen random mod 2 : meta priority')).toBeUndefined();
