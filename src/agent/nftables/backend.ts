@@ -1,10 +1,9 @@
 /**
  * The nftables backend of one family: one table of ours, written by one queue.
  *
- * Where there is no table yet, one is loaded in parts (draft.ts), or else as one transaction; changes go through a
- * long-lived child, or a file where they are many. What the kernel holds is read at the start and by `verify`, never on
- * the way of a change. A failed transaction has changed nothing, so it can be taken apart until the decision that the
- * kernel will not have stands alone.
+ * A first load comes in parts (draft.ts), or as one transaction; changes go through a long-lived child, or a file where
+ * they are many. What the kernel holds is read at the start and by `verify`, never on the way of a change. A failed
+ * transaction has changed nothing: it is taken apart until the decision that the kernel will not have stands alone.
  */
 import { systemClock, type Clock } from '../../core/clock.ts';
 import { SluiceError, asSluiceError } from '../../core/errors.ts';
@@ -113,11 +112,7 @@ export class NftablesBackend implements Backend {
     return this.#inTurn(() => this.#apply(changes));
   }
 
-  /**
-   * No write waits for the listing.
-   *
-   * @throws SluiceError transient (`Crossed`) where one came meanwhile: then the listing says nothing.
-   */
+  /** No write waits for it. @throws SluiceError transient (`Crossed`) where one came meanwhile: it says nothing then. */
   async verify(): Promise<readonly Difference[]> {
     // What has been asked for meanwhile is waited for as well.
     for (let queue; queue !== this.#queue; await queue) queue = this.#queue;
