@@ -8,7 +8,8 @@
 import { findBinaries } from '../src/sandbox/binaries.ts';
 import { bedProgram } from '../src/sandbox/bed-program.ts';
 import { newNames } from '../src/sandbox/bed/names.ts';
-import { isProgram, withSystemFolders } from '../src/sandbox/tools.ts';
+import { isProgram } from '../src/agent/tool.ts';
+import { withSystemFolders } from '../src/sandbox/tools.ts';
 import type { Found } from './prerequisites.ts';
 import { run, type Run } from './run.ts';
 

@@ -109,7 +109,14 @@ export interface Backend {
   /** @throws SluiceError where the kernel cannot be read. */
   packetCounts?(): Promise<PacketCounts>;
 
-  /** Compares the live kernel with what has been written; slow, for `verify` and the background check. */
+  /** What `verify` says holds whatever is written while it looks: no write has to wait for it. Default: it does not. */
+  readonly verifiesBesideWrites?: boolean;
+
+  /**
+   * Compares the live kernel with what has been written; slow, for `verify` and the background check.
+   *
+   * @throws SluiceError transient (`Crossed`) where it could not, for something was written meanwhile.
+   */
   verify(): Promise<readonly Difference[]>;
 
   /** Rules or map elements that serve a decision, as text, for `explain`. */

@@ -1,6 +1,6 @@
 /** Stand-ins for the tests of this folder: a kernel that is a map, and a source of decisions. */
 import { sleep, type Clock } from '../core/clock.ts';
-import type { SluiceError } from '../core/errors.ts';
+import { SluiceError } from '../core/errors.ts';
 import { objectKey } from '../core/objects.ts';
 import type { Backend, Difference, ForeignChange, Written } from './backend.ts';
 import {
@@ -92,6 +92,10 @@ export class FakeBackend implements Backend {
   readonly refuse = new Map<DecisionKey, string>();
   ms = 0;
   verifyMs = 0;
+  /** Its looks say nothing about what is written meanwhile, instead of saying what is wrong. */
+  verifiesBesideWrites = false;
+  /** So many looks end with this, the next first. */
+  crossed = 0;
   closed = false;
   prepared = 0;
   /** Two writes at once have been seen. */
@@ -138,6 +142,15 @@ export class FakeBackend implements Backend {
     const written = this.#written;
     const found = [...written.keys()].filter((key) => !this.kernel.has(key));
     if (this.verifyMs > 0) await sleep(this.#clock, this.verifyMs);
+    if (this.crossed > 0) {
+      this.crossed -= 1;
+      throw new SluiceError('transient', 'look again', { code: 'Crossed' });
+    }
+    if (this.verifiesBesideWrites) {
+      return found
+        .filter((key) => written.get(key) === this.#written.get(key))
+        .map((key) => ({ kind: 'missing', object: key, key }));
+    }
     // What was read is compared with what has been written by then.
     const extra = [...this.#written].filter(([key, one]) => written.get(key) !== one).map(([key]) => key);
     return [...found, ...extra].map((key) => ({ kind: 'missing', object: key, key }));

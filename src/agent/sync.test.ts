@@ -278,6 +278,69 @@ describe('a family writer', () => {
     await stopped;
   });
 
+  test('a look that holds beside writes counts although they cross it, and none ever waits for one', async () => {
+    const { clock, backend, source, sync, reports } = await started({ verifyMs: 300_000 });
+    backend.verifiesBesideWrites = true;
+    backend.verifyMs = 1_000;
+    const lost = testDecision('lost');
+    sync.changed(source.put(lost));
+    await clock.advance(100);
+    backend.kernel.delete(lost.key);
+    const told: number[] = [];
+    const bad: number[] = [];
+    for (let turn = 0; turn < 400; turn += 1) {
+      told.push(clock.now());
+      sync.changed(source.put(testDecision('a', { port: 1 + turn })));
+      await clock.advance(200);
+      bad.push(sync.state.badLooks);
+    }
+    // The first look repairs it, the second finds it repaired.
+    expect(backend.kernel.has(lost.key)).toBe(true);
+    expect(bad).toContain(1);
+    const found = reports.flatMap((event) => (event.kind === 'verified' ? [event.differences] : []));
+    expect(found.filter(({ length }) => length > 0)).toMatchObject([[{ key: lost.key }]]);
+    expect(found.at(-1)).toEqual([]);
+    const applied = backend.calls.filter(({ kind }) => kind === 'apply').slice(1);
+    // One of them went with the repair.
+    expect(applied.length).toBeGreaterThanOrEqual(told.length - 1);
+    expect(applied.every(({ at }) => told.includes(at))).toBe(true);
+    await sync.stop();
+  });
+
+  test('a look that was crossed comes again after a rest, and is no failure', async () => {
+    const { clock, backend, reports } = await started({ verifyMs: 300_000 });
+    backend.verifiesBesideWrites = true;
+    backend.crossed = 2;
+    await clock.advance(40_000);
+    const kinds = reports.map(({ kind }) => kind).filter((kind) => kind.startsWith('verif'));
+    expect(backend.crossed).toBe(0);
+    expect(kinds.length).toBeGreaterThan(0);
+    expect(new Set(kinds)).toEqual(new Set(['verified']));
+  });
+
+  test('where writes let no look end, the writer waits for one after an hour, and not before', async () => {
+    const { clock, backend, source, sync, reports } = await started({ verifyMs: 300_000 });
+    backend.verifiesBesideWrites = true;
+    backend.verifyMs = 1_000;
+    backend.crossed = Number.POSITIVE_INFINITY;
+    const late: number[] = [];
+    for (let turn = 0; turn < 10 * 3_600; turn += 1) {
+      const told = clock.now();
+      sync.changed(source.put(testDecision('a', { port: 1 + (turn % 60_000) })));
+      await clock.advance(400);
+      const written = backend.calls.at(-1)?.at ?? 0;
+      if (written !== told) late.push(told);
+    }
+    // About an hour after the start, and again with each look that still comes to nothing.
+    expect(late[0]).toBeGreaterThan(3_000_000);
+    expect(late[0]).toBeLessThan(5_000_000);
+    backend.crossed = 0;
+    await clock.advance(600_000);
+    expect(reports.some(({ kind }) => kind === 'verify-failed')).toBe(false);
+    expect(reports.at(-1)).toMatchObject({ kind: 'verified', differences: [] });
+    await sync.stop();
+  });
+
   test('stops after the write under way and leaves the kernel as it is', async () => {
     const { clock, backend, source, sync } = await started();
     backend.ms = 50;

@@ -1,6 +1,8 @@
 /** Runs a tool of the system to its end: a program and its arguments, never a shell. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { SluiceError } from '../core/errors.ts';
 
@@ -109,4 +111,16 @@ function notStarted(program: string, cause: NodeJS.ErrnoException): SluiceError 
         code: 'CannotStart',
         cause,
       });
+}
+
+/** Whether a search path has a program of this name. */
+export function isProgram(name: string, path: string): boolean {
+  return path.split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, name), constants.X_OK);
+      return folder !== '';
+    } catch {
+      return false;
+    }
+  });
 }

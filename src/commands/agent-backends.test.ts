@@ -1,6 +1,6 @@
 /** What a node without the tools, or with tools that cannot do what is needed, is told. */
 import { spawn } from 'node:child_process';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Spawn } from '../agent/tool.ts';
 import { chooseBackends } from './agent-backends.ts';
 
@@ -41,4 +41,13 @@ test('a piece that nft or the kernel lacks is named, with who has it', async () 
     code: 'NoBackend',
     message: expect.stringMatching(/lacks numbers drawn at random for IPv4 \(needs nft_numgen\)/u),
   });
+});
+
+test('without perl nftables is used all the same, with a word about what that costs', async () => {
+  const choice = { backend: 'nftables', variant: 'auto' } as const;
+  vi.stubEnv('PATH', '/nowhere');
+  expect((await chooseBackends(choice, families, bare)).notes).toEqual([
+    expect.stringMatching(/no program perl.*nft writes every element.*install perl-base/u),
+  ]);
+  vi.unstubAllEnvs();
 });

@@ -7,7 +7,7 @@ import { access, readFile } from 'node:fs/promises';
 import type { Backend } from '../agent/backend.ts';
 import type { Decision } from '../agent/decision.ts';
 import { allowRouteLocalnet, procSysctls, type ServiceFinding } from '../agent/preflight.ts';
-import { toolRunner, type RunTool, type Spawn, type ToolResult } from '../agent/tool.ts';
+import { isProgram, toolRunner, type RunTool, type Spawn, type ToolResult } from '../agent/tool.ts';
 import { systemClock } from '../core/clock.ts';
 import { asSluiceError, SluiceError } from '../core/errors.ts';
 import type { IpFamily } from '../core/objects.ts';
@@ -79,6 +79,10 @@ export async function chooseBackends(
   }
 }
 
+/** Rules and packets are the same without it. */
+const noPerlNote =
+  'there is no program perl on this node: nft writes every element, so the first load and each change take longer; install perl-base';
+
 async function nftablesKit(
   families: readonly IpFamily[],
   spawn: Spawn,
@@ -94,7 +98,7 @@ async function nftablesKit(
     name: 'nftables',
     text: 'nftables',
     families,
-    notes,
+    notes: isProgram('perl', process.env['PATH'] ?? '') ? notes : [...notes, noPerlNote],
     open: (family) => backendOf(opened, family),
     limits: () => Promise.resolve([]),
     removeOthers: async () => (await removeIptables(spawn, ['nft', 'legacy'], false)).removed,

@@ -76,8 +76,9 @@ test('a first load that was foretold, rightly and wrongly, ends in the table of 
   const { backend, children } = await foretold(ns, [...guessed, decision(2500, { cluster: [endpoint(9)] })]);
   const written = await backend.replace(variedNode, decisions);
   expect(written.quarantined).toEqual([]);
-  // The one with the hooked chains, and no other text: had anything been refused, there would be one more.
-  expect(children).toHaveLength(hooks + 1);
+  // The one with the hooked chains and one that asks what is there, and no other text: had anything been refused, there
+  // would be one more.
+  expect(children).toHaveLength(hooks + 2);
   expect(await backend.verify()).toEqual([]);
   // Chains of what was foretold wrongly.
   await backend.settle();
@@ -178,7 +179,7 @@ test.each(['IPv4', 'IPv6'] as const)(
     const backend = new NftablesBackend({ family, start });
     const written = await backend.replace(node, decisions);
     expect(written.quarantined).toEqual([]);
-    expect(begun).toEqual(['nft', 'nft', 'perl', 'nft']);
+    expect(begun).toEqual(['nft', 'nft', 'perl', 'nft', 'perl']);
     expect(await backend.verify()).toEqual([]);
     await backend.close();
 

@@ -18,6 +18,7 @@ import {
   unordered,
   variedDecisions,
   variedNode,
+  type Namespace,
 } from './nftables-world.ts';
 
 async function timed<T>(run: () => Promise<T> | T): Promise<{ value: T; ms: number }> {
@@ -247,57 +248,171 @@ test('what somebody changed in the table is told one by one, and mended without 
   await backend.close();
 });
 
-test('a child that is killed is begun again', async () => {
+test.each([
+  ['perl, which takes the elements', (_: string, args: readonly string[]) => args.includes('answer'), 3],
+  // One that has a chain of its own, and so goes to nft: no Service has had so many endpoints before.
+  ['nft, which takes all else', (_: string, args: readonly string[]) => args[0] === '-i', 3],
+])('a child that is killed is begun again: %s', async (_, isOne, count) => {
   await using ns = makeNamespace();
   const pids: number[] = [];
   const backend = new NftablesBackend({
     family: 'IPv4',
     start: (program, args) => {
       const child = ns.start(program, args);
-      if (args[0] === '-i' && child.pid !== undefined) pids.push(child.pid);
+      if (isOne(program, args) && child.pid !== undefined) pids.push(child.pid);
       return child;
     },
   });
   await backend.replace(plainNode, manyDecisions(10, 3));
   for (let turn = 0; turn < 3; turn += 1) {
-    const after = decision(1, { cluster: [endpoint(turn)] });
-    expect((await backend.apply([{ key: after.key, before: undefined, after }])).quarantined).toEqual([]);
+    for (const endpoints of [3, 10 + turn]) {
+      const cluster = Array.from({ length: endpoints }, (__, at) => endpoint(at + turn));
+      const after = decision(1, { cluster });
+      expect((await backend.apply([{ key: after.key, before: undefined, after }])).quarantined).toEqual([]);
+    }
     process.kill(pids.at(-1) ?? 0, 'SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  expect(pids).toHaveLength(3);
+  expect(pids).toHaveLength(count);
   expect(await backend.verify()).toEqual([]);
   await backend.close();
 });
 
-test('a write does not wait for a look at the kernel, which then says that it was crossed', async () => {
+const answersOnce = String.raw`
+for my $turn (1, 2) {
+  read(STDIN, my $length, 4);
+  read(STDIN, my $batch, unpack('V', $length));
+  syswrite(STDOUT, "\n") if $turn == 1;
+}
+`;
+
+test('a child that is killed in the middle of a change: the change is made all the same', async () => {
   await using ns = makeNamespace();
-  const folder = await mkdtemp(join(tmpdir(), 'nft-look-'));
-  const file = join(folder, 'lock');
-  const begun = Promise.withResolvers<undefined>();
-  let slow = false;
+  const begun: string[] = [];
   const backend = new NftablesBackend({
     family: 'IPv4',
     start: (program, args) => {
-      if (!slow || !args.includes('list')) return ns.start(program, args);
-      begun.resolve(undefined);
-      return ns.start('flock', [file, program, ...args]);
+      begun.push(program);
+      // It answers the first change, and takes the next without a word.
+      return args.includes('answer') ? ns.start('perl', ['-e', answersOnce]) : ns.start(program, args);
     },
   });
   const before = decision(1, { cluster: [endpoint(1), endpoint(2)] });
   await backend.replace(plainNode, [before]);
-  slow = true;
-  const lock = await holdLock(file);
-  const look = backend.verify().then(
-    () => 'an answer',
-    (error: unknown) => error,
-  );
-  await begun.promise;
-  // It would never end if it waited.
-  await backend.apply([{ key: before.key, before, after: decision(1, { cluster: [endpoint(1)] }) }]);
-  await lock[Symbol.asyncDispose]();
-  expect(await look).toMatchObject({ code: 'Crossed' });
+  const after = decision(1, { cluster: [endpoint(3), endpoint(2)] });
+  const last = decision(1, { cluster: [endpoint(4), endpoint(2)] });
+  // The first "answer" is a lie, which a look finds.
+  await backend.apply([{ key: after.key, before, after }]);
+  expect(await backend.verify()).not.toEqual([]);
+  expect(await backend.replace(plainNode, [after])).toMatchObject({ quarantined: [] });
+  begun.length = 0;
+  await backend.apply([{ key: last.key, before: after, after: last }]);
+  expect(begun).toContain('nft');
   expect(await backend.verify()).toEqual([]);
   await backend.close();
-  await rm(folder, { recursive: true });
+});
+
+test('without perl nft makes every change', async () => {
+  await using ns = makeNamespace();
+  const begun: string[] = [];
+  const backend = new NftablesBackend({
+    family: 'IPv4',
+    start: (program, args) => {
+      if (args.includes('answer')) begun.push(program);
+      return ns.start(program === 'perl' ? 'no-such-program' : program, args);
+    },
+  });
+  let before = decision(1, { cluster: [endpoint(1), endpoint(2)] });
+  await backend.replace(plainNode, [before]);
+  for (let turn = 0; turn < 5; turn += 1) {
+    const after = decision(1, { cluster: [endpoint(turn + 3), endpoint(2)] });
+    expect(await backend.apply([{ key: after.key, before, after }])).toMatchObject({ quarantined: [] });
+    before = after;
+  }
+  // It is asked for once.
+  expect(begun).toEqual(['perl']);
+  expect(await backend.verify()).toEqual([]);
+  await backend.close();
+});
+
+/** A backend whose looks begin when `lock` is let go, and whether one waits for it. */
+async function slowLooks(ns: Namespace, asker: 'perl' | 'nft') {
+  const folder = await mkdtemp(join(tmpdir(), 'nft-look-'));
+  const file = join(folder, 'lock');
+  let begun = Promise.withResolvers<undefined>();
+  let slow = false;
+  const backend = new NftablesBackend({
+    family: 'IPv4',
+    start: (program, args) => {
+      if (program === 'perl' && asker === 'nft') return ns.start('no-such-program', args);
+      if (!slow || program !== asker) return ns.start(program, args);
+      begun.resolve(undefined);
+      return ns.start('flock', [file, program, ...args]);
+    },
+  });
+  return {
+    backend,
+    /** The differences that a look finds, or its error, where `meanwhile` happens before it sees the kernel. */
+    async look(meanwhile: () => Promise<unknown>): Promise<unknown> {
+      begun = Promise.withResolvers();
+      slow = true;
+      const lock = await holdLock(file);
+      const answer = backend.verify().catch((error: unknown) => error);
+      await begun.promise;
+      slow = false;
+      // It would never end if it waited.
+      await meanwhile();
+      await lock[Symbol.asyncDispose]();
+      return answer;
+    },
+    async [Symbol.asyncDispose]() {
+      await backend.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+const askers = ['perl', 'nft'] as const;
+
+test.each(askers)('a write does not wait for a look of %s, which tells the rest', async (asker) => {
+  await using ns = makeNamespace();
+  await using slow = await slowLooks(ns, asker);
+  const { backend } = slow;
+  const [one, other] = [1, 2].map((number) =>
+    decision(number, { cluster: [endpoint(number), endpoint(number + 10)] }),
+  );
+  if (one === undefined || other === undefined) throw new Error('no decisions');
+  await backend.replace(plainNode, [one, other]);
+  const rowOf = (number: number): string => `{ 10.96.0.${number} . 6 . 80 . 0:1 }`;
+  const takeAway = (row: string): unknown =>
+    ns.run('nft', ['delete', 'element', 'ip', 'sluice', 'endpoints-cluster', row]);
+
+  // What it lists is what was written after it had begun.
+  const moved = decision(1, { cluster: [endpoint(1), endpoint(50)] });
+  expect(await slow.look(() => backend.apply([{ key: one.key, before: one, after: moved }]))).toEqual([]);
+  // Of what was touched nothing is said, even where it is wrong; of the rest all.
+  expect(
+    await slow.look(async () => {
+      await backend.apply([{ key: one.key, before: moved, after: one }]);
+      takeAway(rowOf(1));
+      takeAway(rowOf(2));
+    }),
+  ).toMatchObject([{ kind: 'missing', key: other.key }]);
+  // The next look tells it.
+  expect((await backend.verify()).map(({ key }) => key)).toEqual([one.key, other.key]);
+  // Chains that go meanwhile are touched as well.
+  const longer = decision(1, { cluster: [endpoint(1), endpoint(11), endpoint(12), endpoint(13)] });
+  await backend.replace(plainNode, [longer, other]);
+  await backend.apply([{ key: one.key, before: longer, after: one }]);
+  expect(await slow.look(() => backend.settle())).toEqual([]);
+  expect(await backend.verify()).toEqual([]);
+});
+
+test.each(askers)('a look of %s that crosses a table written anew says so', async (asker) => {
+  await using ns = makeNamespace();
+  await using slow = await slowLooks(ns, asker);
+  const one = decision(1, { cluster: [endpoint(1), endpoint(2)] });
+  await slow.backend.replace(plainNode, [one]);
+  expect(await slow.look(() => slow.backend.replace(variedNode, [one]))).toMatchObject({ code: 'Crossed' });
+  expect(await slow.backend.verify()).toEqual([]);
 });

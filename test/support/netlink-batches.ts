@@ -99,26 +99,31 @@ function* messages(
   }
 }
 
-/** The commands of a batch; it acknowledges its last change, and nothing before. */
+/** Deletions, additions, and the mark in place of the one before, which alone is acknowledged. */
+const sequence = /^10\/1(,a0e\/1)*(,a0c\/401)*,a0e\/1,a0c\/405,11\/1$/u;
+
+/** The commands of a batch, as text. */
 export function batchCommands(batch: Buffer, shape: TableShape): string[] {
   const types = new Map(
     shape.sets.map(({ name, lines: [line = ''] }) => [name, line.replace('type ', '').split(' : ')]),
   );
   const table = `${shape.words.header} sluice`;
   const all = [...messages(batch, shape.words.version === 4 ? 2 : 10)];
-  const kinds = all.map(({ type, flags }) => `${type.toString(16)}/${flags.toString(16)}`);
-  const expected = ['10/1', ...kinds.slice(1, -3).map(() => 'a0c/401'), 'a0e/1', 'a0c/405', '11/1'];
-  if (kinds.join() !== expected.join()) throw new Error(`messages ${kinds.join()}`);
-  return all.slice(1, -1).map(({ type, content }) => {
-    if (type === 0xa0e) return `flush set ${table} ${exactly(content, [1, 2]).map(text)[1] ?? ''}`;
-    const [own = content, name = content, list = content] = exactly(content, [1, 2, 3 | nested]);
+  const kinds = all.map(({ type, flags }) => `${type.toString(16)}/${flags.toString(16)}`).join();
+  if (!sequence.test(kinds)) throw new Error(`messages ${kinds}`);
+  return all.slice(1, -1).map(({ type, content }, at) => {
+    // The mark before goes, whatever it is.
+    const last = at === all.length - 4;
+    const [own = content, name = content, list] = exactly(content, last ? [1, 2] : [1, 2, 3 | nested]);
     if (text(own) !== 'sluice') throw new Error('another table');
     const set = text(name);
+    if (list === undefined) return `flush set ${table} ${set}`;
+    const [key, value] = types.get(set) ?? [];
     const items = attributes(list).map((one) => {
       if (one.type !== (1 | nested)) throw new Error('no element');
-      return element(types.get(set) ?? [], one.bytes);
+      return element(type === 0xa0e ? [key] : [key, value], one.bytes);
     });
-    return `add element ${table} ${set} { ${items.join(', ')} }`;
+    return `${type === 0xa0e ? 'delete' : 'add'} element ${table} ${set} { ${items.join(', ')} }`;
   });
 }
 

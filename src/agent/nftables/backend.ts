@@ -11,18 +11,19 @@ import type { IpFamily } from '../../core/objects.ts';
 import type { Backend, Difference, ForeignChange, Quarantined, Written } from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
 import { shapeMap, type Chain } from './chains.ts';
-import { differences, mend, sameFrame } from './compare.ts';
+import { mend, sameFrame } from './compare.ts';
 import { diagnose } from './diagnose.ts';
 import { Draft } from './draft.ts';
 import { layoutOf, unwritable } from './layout.ts';
 import { leftBehind } from './left.ts';
 import { Ledger, type Transaction, type Wish } from './ledger.ts';
-import { refused, TableKernel } from './kernel.ts';
+import { TableKernel } from './kernel.ts';
 import type { Listed } from './listing.ts';
+import { Looks, type Held } from './looks.ts';
 import { Monitor } from './monitor.ts';
-import { first } from './probes.ts';
+import { first, refused } from './probes.ts';
 import { spawnPiped, type SpawnPiped } from './process.ts';
-import { allFeatures, tableShape, type Features, type TableShape } from './table.ts';
+import { allFeatures, tableShape, type Features } from './table.ts';
 import { chainCommands, commands, elementCommands, tableText, wholeTable } from './text.ts';
 import { wordsOf } from './words.ts';
 
@@ -41,16 +42,12 @@ const reapAfterMs = 5_000;
 /** So many decisions are loaded sooner by three children than by one. */
 const worthParts = 500;
 
-interface Held {
-  readonly shape: TableShape;
-  readonly ledger: Ledger;
-}
-
 /** What was read ahead is used for so long. Whatever came between is found by the first look of the writer. */
 const freshMs = 10_000;
 
 export class NftablesBackend implements Backend {
   readonly name = 'nftables';
+  readonly verifiesBesideWrites = true;
   readonly family: IpFamily;
   readonly #start: SpawnPiped;
   readonly #clock: Clock;
@@ -64,9 +61,7 @@ export class NftablesBackend implements Backend {
   #mayDraft = false;
   #queue: Promise<unknown> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
-  /** How many writes have been asked for, and how often chains were removed: what a look must not cross. */
-  #writes = 0;
-  #reaps = 0;
+  readonly #looks: Looks;
 
   constructor({
     family,
@@ -79,6 +74,11 @@ export class NftablesBackend implements Backend {
     this.#clock = clock;
     this.#start = start;
     this.#kernel = new TableKernel(family, start);
+    this.#looks = new Looks({
+      clock,
+      kernel: this.#kernel,
+      held: () => this.#held,
+    });
   }
 
   prepare(): void {
@@ -101,40 +101,28 @@ export class NftablesBackend implements Backend {
   }
 
   replace(node: NodeDecision, decisions: Iterable<Decision>): Promise<Written> {
-    this.#writes += 1;
     // One of a key: the last, as it would be had they come one after the other.
     const unique = new Map(Array.from(decisions, (decision) => [decision.key, decision] as const));
-    return this.#inTurn(() => this.#replace(node, [...unique.values()]));
+    return this.#inTurn(async () => {
+      const written = await this.#replace(node, [...unique.values()]);
+      await this.#looks.learn();
+      return written;
+    });
   }
 
   apply(changes: readonly DecisionChange[]): Promise<Written> {
-    this.#writes += 1;
     return this.#inTurn(() => this.#apply(changes));
   }
 
-  /** No write waits for it. @throws SluiceError transient (`Crossed`) where one came meanwhile: it says nothing then. */
+  /**
+   * No write waits for it. It says nothing about what is written meanwhile.
+   *
+   * @throws SluiceError transient (`Crossed`) where meanwhile everything is written anew, or something all the time.
+   */
   async verify(): Promise<readonly Difference[]> {
     // What has been asked for meanwhile is waited for as well.
     for (let queue; queue !== this.#queue; await queue) queue = this.#queue;
-    const writes = this.#writes;
-    const reaps = this.#reaps;
-    this.#mustHold('verify');
-    const listed = await this.#kernel.list();
-    if (writes !== this.#writes) {
-      throw new SluiceError('transient', 'rules were written while they were listed: look again', {
-        code: 'Crossed',
-      });
-    }
-    if (reaps === this.#reaps) return this.#compare(listed);
-    return this.#inTurn(async () => this.#compare(await this.#kernel.list()));
-  }
-
-  #compare(listed: Listed | undefined): readonly Difference[] {
-    const { shape, ledger } = this.#mustHold('verify');
-    if (listed === undefined) {
-      return [{ kind: 'missing', object: `table ${tableText(shape)}`, key: undefined }];
-    }
-    return differences(listed, shape, ledger);
+    return this.#looks.differences(this.#mustHold('verify'));
   }
 
   describe(key: DecisionKey): readonly string[] {
@@ -336,9 +324,11 @@ export class NftablesBackend implements Backend {
       plan.commit();
       return 0;
     }
+    this.#looks.touch(plan.transaction);
     const error = await this.#writeTransaction(held, plan.transaction);
     if (error === '') {
       plan.commit();
+      if (plan.transaction.chains.length > 0) await this.#looks.learn();
       return plan.transaction.operations;
     }
     if (/no such file or directory/i.test(error)) {
@@ -360,7 +350,7 @@ export class NftablesBackend implements Backend {
 
   async #writeTransaction(held: Held, transaction: Transaction): Promise<string> {
     try {
-      return await this.#kernel.write(commands(tableText(held.shape), transaction));
+      return await this.#kernel.change(held.shape, transaction);
     } catch (error) {
       this.#held = undefined;
       throw asSluiceError(error);
@@ -378,12 +368,14 @@ export class NftablesBackend implements Backend {
     const held = this.#held;
     if (held === undefined) return;
     const unused = held.ledger.unusedChains();
-    if (unused.length > 0) this.#reaps += 1;
+    if (unused.length === 0) return;
     const numbers = unused.flatMap((name) => held.ledger.layout.chains.get(name)?.number ?? []);
+    this.#looks.touchChains(unused, numbers);
     const table = tableText(held.shape);
     if ((await this.#kernel.write(elementCommands('delete', table, shapeMap, numbers))) !== '') return;
     held.ledger.forgetChains(unused);
     await this.#deleteChains(table, unused);
+    await this.#looks.learn();
   }
 
   /** In a transaction of its own: older kernels hold a chain in use until the one that freed it is over. */

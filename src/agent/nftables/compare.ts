@@ -166,8 +166,22 @@ export interface Found {
   readonly key: DecisionKey | undefined;
 }
 
-/** Every difference between a listing and the ledger. Uses `listed` up. */
-export function differences(listed: Listed, shape: TableShape, ledger: Ledger): Found[] {
+/** Elements and chains that a look can say nothing about. */
+export interface Touched {
+  element(set: string, key: string): boolean;
+  chain(name: string): boolean;
+}
+
+/**
+ * Every difference between a listing and the ledger, but for what was touched meanwhile. Uses `listed` up. It yields after
+ * each decision, so that whoever runs it can leave time for others.
+ */
+export function* differences(
+  listed: Listed,
+  shape: TableShape,
+  ledger: Ledger,
+  touched: Touched,
+): Generator<undefined, Found[]> {
   const found: Found[] = [];
   const heads = new Set<Chain>([refuse]);
   const seen = new Set<string>();
@@ -180,7 +194,7 @@ export function differences(listed: Listed, shape: TableShape, ledger: Ledger): 
     const there = listed.sets.get(set)?.elements;
     const now = there?.get(key);
     there?.delete(key);
-    if (now === value) return;
+    if (now === value || touched.element(set, key)) return;
     found.push({
       kind: now === undefined ? 'missing' : 'different',
       object: `element ${set} { ${value === '' ? key : `${key} : ${value}`} }`,
@@ -197,6 +211,7 @@ export function differences(listed: Listed, shape: TableShape, ledger: Ledger): 
   }
   for (const [key, entry] of ledger.entries) {
     for (const item of ledger.elementsOf(entry)) tell(key, item.set, item.key, item.value);
+    yield undefined;
   }
   const wanted = new Map<string, readonly string[]>(
     shape.chains.map(({ name, hook, rules }) => [name, hook === undefined ? rules : [hook, ...rules]]),
@@ -215,18 +230,21 @@ export function differences(listed: Listed, shape: TableShape, ledger: Ledger): 
   for (const { name, dynamic } of shape.sets) {
     if (dynamic) continue;
     for (const [key, value] of listed.sets.get(name)?.elements ?? []) {
+      if (touched.element(name, key)) continue;
       const element = value === '' ? key : `${key} : ${value}`;
       found.push({ kind: 'unexpected', object: `element ${name} { ${element} }`, key: undefined });
     }
   }
   for (const [name, rules] of wanted) {
+    if (touched.chain(name)) continue;
     const there = listed.chains.get(name);
     if (there === undefined) found.push({ kind: 'missing', object: `chain ${name}`, key: undefined });
     else if (!sameRules(there, rules))
       found.push({ kind: 'different', object: `chain ${name}`, key: undefined });
   }
   for (const name of listed.chains.keys()) {
-    if (!wanted.has(name)) found.push({ kind: 'unexpected', object: `chain ${name}`, key: undefined });
+    if (!wanted.has(name) && !touched.chain(name))
+      found.push({ kind: 'unexpected', object: `chain ${name}`, key: undefined });
   }
   for (const [name, { kind }] of listed.sets) {
     if (!shape.sets.some((set) => set.name === name)) {

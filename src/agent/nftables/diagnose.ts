@@ -3,10 +3,9 @@
  *
  * A failed transaction has changed nothing, so it can be taken apart until the decision that is at fault stands alone.
  */
-import { refused } from './kernel.ts';
 import { clashes, type Layout } from './layout.ts';
 import { Ledger } from './ledger.ts';
-import { hasFullyRandom, missingPiece } from './probes.ts';
+import { hasFullyRandom, missingPiece, refused } from './probes.ts';
 import { tableShape, type Features } from './table.ts';
 import { chunks, wholeTable } from './text.ts';
 import { wordsOf } from './words.ts';

@@ -11,9 +11,10 @@
 import type { Quarantined } from '../backend.ts';
 import { sameDecision } from '../decide/changes.ts';
 import type { Decision, DecisionKey, NodeDecision } from '../decision.ts';
-import { ElementBatches, packingOf, type Packing } from './element-bytes.ts';
+import { ElementBatches } from './element-bytes.ts';
 import { layoutOf, unwritable } from './layout.ts';
 import { Ledger, type Wish } from './ledger.ts';
+import { packingsOf, type Packing } from './packing.ts';
 import { NftRun, type Finished, type SpawnPiped } from './process.ts';
 import { Relay } from './relay.ts';
 import { tableShape, type Features, type TableShape } from './table.ts';
@@ -57,7 +58,7 @@ export class Draft {
     this.#start = start;
     const refused = (one: Quarantined): unknown => this.#refused.set(one.key, one);
     this.#text = new TableText(this.shape, this.ledger, refused, elementsInCommand);
-    this.#packings = new Map(this.shape.sets.map((set) => [set.name, packingOf(set)]));
+    this.#packings = packingsOf(this.shape);
     this.#batches = new ElementBatches(this.shape.words, inBatch);
     this.#frame = new NftRun(start, ['-f', '-']);
     this.#relay = new Relay(start);

@@ -1,11 +1,17 @@
 /** Elements as bytes: against the kernel's header by a reader of their own, and a few by hand. */
 import { fc, test as property } from '@fast-check/vitest';
 import { expect, test } from 'vitest';
+import { changed, decided, worldChange, worldWithPackets } from '../../../test/support/agent-worlds.ts';
+import type { AgentWorld } from '../../../test/support/agent-worlds.ts';
 import { batchCommands } from '../../../test/support/netlink-batches.ts';
 import { formatAddress } from '../../core/cidr.ts';
-import { testNode } from '../fixtures.ts';
-import { ElementBatches, packingOf, type Packing } from './element-bytes.ts';
+import { testDecision, testNode } from '../fixtures.ts';
+import { changeBatch, ElementBatches } from './element-bytes.ts';
+import { layoutOf } from './layout.ts';
+import { Ledger } from './ledger.ts';
+import { packingOf, packingsOf, type Packing } from './packing.ts';
 import { allFeatures, tableShape } from './table.ts';
+import { commands, markCommands, tableText } from './text.ts';
 import { wordsOf } from './words.ts';
 
 const packing = (line: string, kind: 'map' | 'set' = 'map'): Packing | undefined =>
@@ -140,4 +146,78 @@ property.prop([
       texts(set).map((one) => `add element ${shape.words.header} sluice ${set} { ${one} }`),
     );
   expect(lines.filter((line) => line.includes('last-write {'))).toHaveLength(marks);
+});
+
+/** A command for each element. */
+function eachAlone(command: string): string[] {
+  const [, head = command, items] = /^(.*) \{ (.*) \}$/u.exec(command) ?? [];
+  return items === undefined ? [head] : items.split(', ').map((item) => `${head} { ${item} }`);
+}
+
+property.prop([worldWithPackets(0), fc.array(worldChange, { minLength: 1, maxLength: 8 })], { numRuns: 150 })(
+  'a change as bytes is the change that nft would read, or is left to nft',
+  ({ world, at }, history) => {
+    const nftables: AgentWorld = {
+      ...world,
+      settings: { ...world.settings, backend: 'nftables', localhostNodePorts: false },
+    };
+    const first = decided(nftables, at.node.family);
+    if (first === undefined) return;
+    const shape = tableShape(first.node, allFeatures);
+    const packings = packingsOf(shape);
+    const table = tableText(shape);
+    const ledger = new Ledger(layoutOf(first.node));
+    ledger.plan(first.decisions.map((after) => ({ key: after.key, after }))).commit();
+    let now = nftables;
+    for (const step of history) {
+      now = changed(now, step);
+      const next = decided(now, at.node.family);
+      if (next === undefined) return;
+      const left = new Set(ledger.entries.keys());
+      for (const { key } of next.decisions) left.delete(key);
+      const plan = ledger.plan([
+        ...[...left].map((key) => ({ key, after: undefined })),
+        ...next.decisions.map((after) => ({ key: after.key, after })),
+      ]);
+      const { transaction } = plan;
+      if (transaction.operations === 0) continue;
+      const batch = changeBatch(shape.words, packings, transaction, 'afee:1');
+      const plain = [...transaction.sets.keys()].every((set) => packings.get(set) !== undefined);
+      // What is more than a batch holds goes to nft as well.
+      if (transaction.operations < 1_000)
+        expect(batch !== undefined).toBe(transaction.chains.length === 0 && plain);
+      if (batch !== undefined) {
+        const text = [...commands(table, transaction), ...markCommands(table, 'afee:1')];
+        expect(batchCommands(batch, shape).flatMap(eachAlone)).toEqual(text.flatMap(eachAlone));
+      }
+      plan.commit();
+    }
+  },
+);
+
+test('a change is one transaction, or nft makes it', () => {
+  const ledger = new Ledger(layoutOf(testNode));
+  const shape = tableShape(testNode, allFeatures);
+  const endpoints = (count: number, from = 0) =>
+    Array.from({ length: count }, (_, at) => ({
+      address: `10.${1 + ((from + at) >> 16)}.${((from + at) >> 8) & 255}.${(from + at) & 255}`,
+      port: 80,
+      node: 'b',
+      local: false,
+      weight: 1,
+    }));
+  const batchOf = (count: number, from?: number): Buffer | undefined => {
+    const after = testDecision('a', {
+      cluster: endpoints(count, from),
+      internal: { kind: 'balance', to: 'cluster' },
+    });
+    const plan = ledger.plan([{ key: after.key, after }]);
+    plan.commit();
+    return changeBatch(shape.words, packingsOf(shape), plan.transaction, 'afee:1');
+  };
+  // A chain for so many is made first.
+  expect(batchOf(5_000)).toBeUndefined();
+  expect(batchOf(5_000, 1)?.length).toBeLessThan(10_000);
+  // More than a socket takes at once.
+  expect(batchOf(5_000, 20_000)).toBeUndefined();
 });

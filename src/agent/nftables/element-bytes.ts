@@ -1,47 +1,13 @@
 /**
  * Elements of maps and sets as the kernel takes them over netlink (linux/netfilter/nf_tables.h), made of the same texts
- * that nft would read. Reading that text is most of what nft does at a first load.
- *
- * Only plain elements of a few types: a set that this does not know is left to nft. The kernel takes a batch as one
+ * that nft would read. Reading that text is most of what nft does at a first load. The kernel takes a batch as one
  * transaction, whole or not at all.
  */
-import { endianness } from 'node:os';
 import { SluiceError } from '../../core/errors.ts';
+import { keyAndValue, type Transaction } from './ledger.ts';
 import { markSet } from './marks.ts';
-import type { SetShape } from './table.ts';
+import { bytesOf, sizeOf, type Component, type Packing } from './packing.ts';
 import { tableName, type Words } from './words.ts';
-
-/** Types of one component, with their bytes: each begins at a multiple of four. */
-const bytesOf = { ipv4_addr: 4, ipv6_addr: 16, inet_proto: 4, inet_service: 4, classid: 4 } as const;
-
-type Component = keyof typeof bytesOf;
-
-/** How the elements of a set are written. */
-export interface Packing {
-  readonly key: readonly Component[];
-  /** Empty in a set. */
-  readonly value: readonly Component[];
-}
-
-/** Undefined where its elements are nft's to write: ranges, verdicts, time limits, types not known here. */
-export function packingOf({ kind, lines }: Pick<SetShape, 'kind' | 'lines'>): Packing | undefined {
-  // Numbers of the kernel's own are in the order of the processor; ours are written in the other.
-  if (endianness() !== 'LE') return undefined;
-  const [line = '', ...more] = lines;
-  if (more.length > 0 || !line.startsWith('type ')) return undefined;
-  const [key, value] = line.slice('type '.length).split(' : ');
-  const read = { key: componentsOf(key), value: componentsOf(value) };
-  const whole = read.key.length > 0 && read.value.length > 0 === (kind === 'map');
-  return whole && [...read.key, ...read.value].every(isKnown) ? (read as Packing) : undefined;
-}
-
-function componentsOf(text: string | undefined): readonly string[] {
-  return text === undefined ? [] : text.split(' . ');
-}
-
-function isKnown(component: string): component is Component {
-  return Object.hasOwn(bytesOf, component);
-}
 
 const nested = 0x80_00;
 /** Of an element list. */
@@ -54,10 +20,15 @@ const subsystem = 10;
 const message = {
   begin: 0x10,
   end: 0x11,
+  getChains: subsystem * 256 + 4,
+  getRules: subsystem * 256 + 7,
+  getSets: subsystem * 256 + 10,
   addElements: subsystem * 256 + 12,
+  getElements: subsystem * 256 + 13,
+  getGeneration: subsystem * 256 + 16,
   deleteElements: subsystem * 256 + 14,
 } as const;
-const flag = { request: 1, acknowledge: 4, create: 0x4_00 } as const;
+const flag = { request: 1, acknowledge: 4, dump: 0x3_00, create: 0x4_00 } as const;
 
 /** A length is two bytes; a little is left for what stands around. */
 const mostInMessage = 60_000;
@@ -73,7 +44,7 @@ export class ElementBatches {
   #at = 0;
 
   constructor({ version }: Pick<Words, 'version'>, most = mostInBatch) {
-    this.#family = version === 4 ? 2 : 10;
+    this.#family = familyNumber({ version });
     this.#most = most;
   }
 
@@ -86,6 +57,15 @@ export class ElementBatches {
    * @throws SluiceError `bug` where one is not of its type.
    */
   add(set: string, packing: Packing, items: readonly string[]): void {
+    this.#put(message.addElements, set, packing, items);
+  }
+
+  /** The same for elements that go; `packing` and `items` without what they are mapped to. */
+  delete(set: string, packing: Packing, items: readonly string[]): void {
+    this.#put(message.deleteElements, set, packing, items);
+  }
+
+  #put(type: number, set: string, packing: Packing, items: readonly string[]): void {
     const size = elementSize(packing);
     const inOne = Math.max(1, Math.floor(mostInMessage / size)) * 2;
     for (let from = 0; from < items.length; from += inOne) {
@@ -93,7 +73,7 @@ export class ElementBatches {
       const needed = 128 + set.length + ((until - from) / 2) * size;
       if (this.#at > 0 && this.#at + needed > this.#most) this.#close();
       this.#reserve(needed);
-      this.#message(set, packing, items, from, until);
+      this.#message(type, set, packing, items.slice(from, until));
     }
   }
 
@@ -136,12 +116,13 @@ export class ElementBatches {
     this.#bytes = grown;
   }
 
-  #message(set: string, packing: Packing, items: readonly string[], from: number, until: number): void {
+  #message(type: number, set: string, packing: Packing, items: readonly string[]): void {
     const scribe = new Scribe(this.#bytes, this.#at);
-    scribe.header(message.addElements, flag.request | flag.create, this.#family, () => {
+    const flags = flag.request | (type === message.addElements ? flag.create : 0);
+    scribe.header(type, flags, this.#family, () => {
       scribe.names(set);
       scribe.attribute(attribute.elements | nested, () => {
-        for (let at = from; at < until; at += 2)
+        for (let at = 0; at < items.length; at += 2)
           scribe.element(packing, items[at] ?? '', items[at + 1] ?? '');
       });
     });
@@ -149,13 +130,63 @@ export class ElementBatches {
   }
 }
 
+/**
+ * A change as one batch. Undefined where nft has to write it: it makes chains, touches a set that is not plain, or is
+ * more than the kernel takes at once.
+ */
+export function changeBatch(
+  words: Words,
+  packings: ReadonlyMap<string, Packing | undefined>,
+  { chains, sets }: Transaction,
+  mark: string,
+): Buffer | undefined {
+  if (chains.length > 0) return undefined;
+  const batches = new ElementBatches(words);
+  for (const [set, { deletes }] of sets) {
+    const packing = packings.get(set);
+    if (packing === undefined) return undefined;
+    if (deletes.length > 0)
+      batches.delete(
+        set,
+        { key: packing.key, value: [] },
+        deletes.flatMap((key) => [key, '']),
+      );
+  }
+  for (const [set, { adds }] of sets) {
+    const packing = packings.get(set);
+    if (packing !== undefined && adds.length > 0) batches.add(set, packing, adds.flatMap(keyAndValue));
+  }
+  const [batch, ...more] = batches.take(() => mark);
+  return more.length > 0 ? undefined : batch;
+}
+
+export type DumpKind = 'getChains' | 'getRules' | 'getSets' | 'getElements';
+
+/** Asks for everything of a kind: chains of all tables, the rules or the sets of ours, or the elements of one set. */
+export function dumpRequest(words: Pick<Words, 'version'>, what: DumpKind, set = ''): Buffer {
+  const scribe = new Scribe(Buffer.alloc(128 + set.length), 0);
+  scribe.header(message[what], flag.request | flag.dump, familyNumber(words), () => {
+    if (what === 'getElements') scribe.names(set);
+    else if (what !== 'getChains') scribe.table();
+  });
+  return scribe.bytes.subarray(0, scribe.at);
+}
+
+/** Asks for the number of the last transaction, whoever made it. */
+export function generationRequest(): Buffer {
+  const scribe = new Scribe(Buffer.alloc(64), 0);
+  scribe.header(message.getGeneration, flag.request | flag.acknowledge, 0, () => undefined);
+  return scribe.bytes.subarray(0, scribe.at);
+}
+
+/** AF_INET or AF_INET6. */
+function familyNumber({ version }: Pick<Words, 'version'>): number {
+  return version === 4 ? 2 : 10;
+}
+
 /** Bytes of one element. */
 function elementSize({ key, value }: Packing): number {
   return 12 + sizeOf(key) + (value.length === 0 ? 0 : 8 + sizeOf(value));
-}
-
-function sizeOf(components: readonly Component[]): number {
-  return components.reduce((sum, component) => sum + bytesOf[component], 0);
 }
 
 /** Writes messages and attributes: lengths are filled in when what they hold is written. */
@@ -188,8 +219,12 @@ class Scribe {
     this.#close(at, type);
   }
 
-  names(set: string): void {
+  table(): void {
     this.#text(attribute.table, tableName);
+  }
+
+  names(set: string): void {
+    this.table();
     this.#text(attribute.set, set);
   }
 

@@ -1,8 +1,9 @@
 /**
- * The kernel's side of one family's table, as nft gives it: one transaction in, one listing out.
+ * The kernel's side of one family's table: one transaction in, one listing out.
  *
- * A small transaction goes through the long-lived child, a large one through a file. Each carries a mark, by which the
- * messages of the kernel about it are known as ours. Nothing is remembered here of what the table holds.
+ * A change of plain elements goes to the kernel as bytes, through a long-lived perl; any other small one through a
+ * long-lived nft, a large one through a file. Each carries a mark, by which the messages of the kernel about it are known
+ * as ours. Nothing is remembered here of what the table holds.
  */
 import { SluiceError, asSluiceError } from '../../core/errors.ts';
 import type { IpFamily } from '../../core/objects.ts';
@@ -10,9 +11,15 @@ import type { Decision } from '../decision.ts';
 import type { Draft } from './draft.ts';
 import { ListingReader, type Listed } from './listing.ts';
 import { Marks, markSet } from './marks.ts';
-import { first } from './probes.ts';
+import { first, refused } from './probes.ts';
+import { changeBatch } from './element-bytes.ts';
+import type { Transaction } from './ledger.ts';
+import { packingsOf } from './packing.ts';
 import { Session, runNft, type SpawnPiped } from './process.ts';
-import { chunks, markCommands, oneLine, tableText } from './text.ts';
+import { readRawFrame, readRawTable, type RawTable } from './raw-table.ts';
+import { RelaySession } from './relay.ts';
+import type { TableShape } from './table.ts';
+import { chunks, commands, markCommands, oneLine, tableText } from './text.ts';
 import { wordsOf } from './words.ts';
 
 /** A line that is longer goes through a file: the line reader of `nft -i` is slow with long lines. */
@@ -22,12 +29,15 @@ export class TableKernel {
   readonly #family: IpFamily;
   readonly #start: SpawnPiped;
   readonly #session: Session;
+  readonly #relay: RelaySession;
   readonly #marks = new Marks();
+  #packed: { readonly shape: TableShape; readonly packings: ReturnType<typeof packingsOf> } | undefined;
 
   constructor(family: IpFamily, start: SpawnPiped) {
     this.#family = family;
     this.#start = start;
     this.#session = new Session(start);
+    this.#relay = new RelaySession(start);
   }
 
   /** Whether a mark that the kernel told is that of a transaction of ours; true once only. */
@@ -81,9 +91,34 @@ export class TableKernel {
     if (code !== 0) throw refused(error);
   }
 
-  /** Ends the child. */
-  close(): Promise<void> {
-    return this.#session.close();
+  /** Ends the children. */
+  async close(): Promise<void> {
+    await Promise.all([this.#session.close(), this.#relay.close()]);
+  }
+
+  /** A change of what a table of this shape holds, as one transaction. Gives what was said against it, as `write`. */
+  async change(shape: TableShape, transaction: Transaction): Promise<string> {
+    const lines = (): string[] => commands(tableText(shape), transaction);
+    const mark = this.#marks.next();
+    const batch = this.#relay.useless
+      ? undefined
+      : changeBatch(shape.words, this.#packingsOf(shape), transaction, mark);
+    if (batch === undefined) {
+      this.#marks.forget(mark);
+      return this.write(lines());
+    }
+    const against = await this.#relay
+      .send(batch)
+      .catch((thrown: unknown) =>
+        this.#again([...markCommands(tableText(shape), mark), ...lines()], mark, asSluiceError(thrown)),
+      );
+    if (against !== '') this.#marks.forget(mark);
+    return against;
+  }
+
+  #packingsOf(shape: TableShape): ReturnType<typeof packingsOf> {
+    if (this.#packed?.shape !== shape) this.#packed = { shape, packings: packingsOf(shape) };
+    return this.#packed.packings;
   }
 
   /** One transaction. Gives what nft said against it: then nothing has changed. */
@@ -104,27 +139,46 @@ export class TableKernel {
       } catch (error) {
         const why = asSluiceError(error);
         if (why.code === 'ToolMissing') throw why;
-        // The child died: whether with its work done is seen from what the kernel says to the same work again.
-        this.#marks.expect(mark);
-        const { code, error: said } = await runNft(this.#start, ['-f', '-'], [`${lines.join('\n')}\n`]);
-        if (code === 0) return '';
-        throw new SluiceError('ambiguous', `nft ended in the middle of a change: ${first(said)}`, {
-          code: why.code,
-          cause: error,
-        });
+        return this.#again(lines, mark, why);
       }
     }
     const { code, error } = await runNft(this.#start, ['-f', '-'], chunks(lines.map((each) => `${each}\n`)));
     return code === 0 ? '' : error || 'refused without a word';
   }
 
-  /** What the table holds; undefined where there is none. */
-  async list(): Promise<Listed | undefined> {
+  /** A child died: whether with its work done is seen from what the kernel says to the same work again. */
+  async #again(lines: readonly string[], mark: string, why: SluiceError): Promise<string> {
+    this.#marks.expect(mark);
+    const { code, error } = await runNft(this.#start, ['-f', '-'], [`${lines.join('\n')}\n`]);
+    if (code === 0) return '';
+    throw new SluiceError('ambiguous', `a child ended in the middle of a change: ${first(error)}`, {
+      code: why.code,
+      cause: why,
+    });
+  }
+
+  /** The frame of the table, without nft. @throws SluiceError where it cannot be read. */
+  frame(): ReturnType<typeof readRawFrame> {
+    return readRawFrame(this.#start, wordsOf(this.#family));
+  }
+
+  /** What a table of this shape holds, without nft. @throws SluiceError where it cannot be read. */
+  look(shape: TableShape): Promise<RawTable> {
+    return readRawTable(this.#start, shape);
+  }
+
+  /** What the table holds; undefined where there is none. `signal` ends it, with an error. */
+  async list(signal?: AbortSignal): Promise<Listed | undefined> {
+    const start: SpawnPiped = (program, args) => {
+      const child = this.#start(program, args);
+      signal?.addEventListener('abort', () => child.kill('SIGKILL'));
+      return child;
+    };
     const reader = new ListingReader();
     const table = tableText({ words: wordsOf(this.#family) });
     let failure: unknown;
     const { code, error } = await runNft(
-      this.#start,
+      start,
       ['-p', '-y', 'list', 'table', ...table.split(' ')],
       [],
       (text) => {
@@ -143,21 +197,4 @@ export class TableKernel {
     if (failure !== undefined) return { sets: new Map(), chains: new Map() };
     return reader.end();
   }
-}
-
-export function refused(error: string): SluiceError {
-  if (/operation not permitted|permission denied/i.test(error)) {
-    return new SluiceError(
-      'denied',
-      `nft may not read or change rules here: the agent needs NET_ADMIN (${first(error)})`,
-      {
-        code: 'NotPermitted',
-        action: 'nft',
-      },
-    );
-  }
-  return new SluiceError('transient', `nft refused our table: ${first(error) || 'without a word'}`, {
-    code: 'NftRefused',
-    cause: error,
-  });
 }

@@ -22,6 +22,12 @@ export interface Transaction {
   readonly operations: number;
 }
 
+/** Of an element as a transaction has it; the value is empty in a set. */
+export function keyAndValue(element: string): readonly [key: string, value: string] {
+  const middle = element.indexOf(' : ');
+  return middle < 0 ? [element, ''] : [element.slice(0, middle), element.slice(middle + ' : '.length)];
+}
+
 export interface Plan {
   readonly transaction: Transaction;
   /** Call when the transaction has been written. */

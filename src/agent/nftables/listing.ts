@@ -17,6 +17,8 @@ export interface Listed {
   readonly sets: Map<string, ListedSet>;
   /** Lines inside the braces; a hooked chain begins with its hook. */
   readonly chains: Map<string, readonly string[]>;
+  /** Somebody wrote meanwhile: an element may be missing here, though it is there. */
+  readonly interrupted?: boolean;
 }
 
 type Place =

@@ -114,3 +114,20 @@ function probeTable({ header }: Words, text: string): string {
 export function first(message: string): string {
   return message.split('\n')[0] ?? '';
 }
+
+export function refused(error: string): SluiceError {
+  if (/operation not permitted|permission denied/i.test(error)) {
+    return new SluiceError(
+      'denied',
+      `nft may not read or change rules here: the agent needs NET_ADMIN (${first(error)})`,
+      {
+        code: 'NotPermitted',
+        action: 'nft',
+      },
+    );
+  }
+  return new SluiceError('transient', `nft refused our table: ${first(error) || 'without a word'}`, {
+    code: 'NftRefused',
+    cause: error,
+  });
+}
