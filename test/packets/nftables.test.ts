@@ -416,3 +416,33 @@ test.each(askers)('a look of %s that crosses a table written anew says so', asyn
   expect(await slow.look(() => slow.backend.replace(variedNode, [one]))).toMatchObject({ code: 'Crossed' });
   expect(await slow.backend.verify()).toEqual([]);
 });
+
+test('looks end, and are right, while something is written all the time', async () => {
+  await using ns = makeNamespace();
+  const decisions = manyDecisions(2000, 5);
+  const backend = new NftablesBackend({ family: 'IPv4', start: ns.start });
+  await backend.replace(plainNode, decisions);
+  let before = decisions[76];
+  const stopped = new AbortController();
+  let writes = 0;
+  const writer = (async () => {
+    while (!stopped.signal.aborted) {
+      // Now and then so many that a chain of their own is needed.
+      const count = writes % 40 === 39 ? 6 + (writes % 7) : 5;
+      const cluster = Array.from({ length: count }, (_, at) => endpoint(at * 7 + writes));
+      const after = decision(77, { cluster });
+      expect(await backend.apply([{ key: after.key, before, after }])).toMatchObject({ quarantined: [] });
+      before = after;
+      writes += 1;
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  })();
+  for (let look = 0; look < 8; look += 1) expect(await backend.verify()).toEqual([]);
+  const crossing = writes;
+  ns.run('nft', ['delete', 'element', 'ip', 'sluice', 'endpoints-cluster', '{ 10.96.0.9 . 6 . 80 . 0:3 }']);
+  expect(await backend.verify()).toMatchObject([{ kind: 'missing', key: decision(9).key }]);
+  stopped.abort();
+  await writer;
+  expect(crossing).toBeGreaterThan(16);
+  await backend.close();
+});

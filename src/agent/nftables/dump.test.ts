@@ -39,7 +39,7 @@ test('answers come one after the other, each of any number of messages', () => {
     generation(7),
   ]);
   expect(
-    readDumps(bytes, 2).map(({ messages, interrupted }) => ({
+    readDumps(bytes, [1, 1]).map(({ messages, interrupted }) => ({
       messages: messages.map(({ type, content }) => `${type} ${content.toString()}`),
       interrupted,
     })),
@@ -49,29 +49,43 @@ test('answers come one after the other, each of any number of messages', () => {
   ]);
 });
 
+test('a group has the messages of all its answers; what is not there has none', () => {
+  const bytes = Buffer.concat([
+    generation(7),
+    Buffer.concat([row('table', 0), failed(0)]),
+    failed(-2),
+    row('rule'),
+    done,
+    generation(7),
+  ]);
+  expect(
+    readDumps(bytes, [3]).map(({ messages }) => messages.map(({ content }) => content.toString())),
+  ).toEqual([['table', 'rule']]);
+});
+
 test.each([
   ['the number of the last transaction is another', [generation(7), row('a'), done, generation(8)]],
   ['the kernel says so', [generation(7), row('a', 0x12), done, generation(7)]],
   ['the kernel says so at the end', [generation(7), row('a'), message(3, 0x12, errno(0)), generation(7)]],
 ])('somebody wrote meanwhile: %s', (_, parts) => {
-  expect(readDumps(Buffer.concat(parts), 1).map(({ interrupted }) => interrupted)).toEqual([true]);
+  expect(readDumps(Buffer.concat(parts), [1]).map(({ interrupted }) => interrupted)).toEqual([true]);
 });
 
 const whole = Buffer.concat([generation(7), row('one'), done, generation(7)]);
 
 test('what breaks off is an error, wherever, and never an empty table', () => {
   for (let length = 0; length < whole.length; length += 1)
-    expect(() => readDumps(whole.subarray(0, length), 1), String(length)).toThrow();
-  expect(readDumps(whole, 1)).toHaveLength(1);
+    expect(() => readDumps(whole.subarray(0, length), [1]), String(length)).toThrow();
+  expect(readDumps(whole, [1])).toHaveLength(1);
 });
 
 test.each([
-  ['a refusal', [generation(7), failed(-2)], 'error 2'],
+  ['a refusal', [generation(7), failed(-1)], 'error 1'],
   ['a refusal at the end', [generation(7), row('a'), message(3, 2, errno(-4)), generation(7)], 'error 4'],
   ['more than was asked for', [whole, done], 'more than was asked for'],
   ['no number', [row('a'), done, row('b'), done, generation(7)], 'no number of a transaction'],
 ])('%s is an error', (_, parts, words) => {
-  expect(() => readDumps(Buffer.concat(parts), 1)).toThrow(words);
+  expect(() => readDumps(Buffer.concat(parts), [1])).toThrow(words);
 });
 
 test('attributes that are not whole are an error', () => {

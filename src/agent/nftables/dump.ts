@@ -1,4 +1,4 @@
-/** What the kernel answers to requests for everything of a kind (linux/netlink.h), taken apart (pure). */
+/** What the kernel answers when it is asked what it holds (linux/netlink.h), taken apart (pure). */
 import { SluiceError } from '../../core/errors.ts';
 
 export interface DumpMessage {
@@ -7,7 +7,7 @@ export interface DumpMessage {
   readonly content: Buffer;
 }
 
-/** The answer to one request. */
+/** The answers to a group of requests. */
 export interface Dump {
   readonly messages: readonly DumpMessage[];
   /** Something was written meanwhile: a part may be missing, though it is there. */
@@ -20,23 +20,25 @@ const messageType = { error: 2, done: 3 } as const;
 const interruptedFlag = 0x10;
 const newGeneration = 10 * 256 + 15;
 const generationId = 1;
+/** ENOENT */
+const notThere = 2;
 
 /**
- * So many answers, one after the other, and before the first and after each the number of the last transaction: the
- * kernel itself does not say that a set has changed while it was listed.
+ * Groups of so many answers, one after the other, and before the first group and after each the number of the last
+ * transaction: the kernel itself does not say that a set has changed while it was listed.
  *
  * @throws SluiceError `transient` where the kernel refused one, or the answers broke off.
  */
-export function readDumps(bytes: Buffer, count: number): Dump[] {
-  const dumps: Dump[] = [];
+export function readDumps(bytes: Buffer, groups: readonly number[]): Dump[] {
   const reader = new AnswerReader(bytes);
   let before = generationOf(reader.next());
-  while (dumps.length < count) {
-    const dump = reader.next();
+  const dumps = groups.map((count): Dump => {
+    const answers = Array.from({ length: count }, () => reader.next());
     const after = generationOf(reader.next());
-    dumps.push({ ...dump, interrupted: dump.interrupted || before !== after });
+    const interrupted = before !== after || answers.some((answer) => answer.interrupted);
     before = after;
-  }
+    return { messages: answers.flatMap(({ messages }) => messages), interrupted };
+  });
   if (!reader.isAtEnd) throw notUnderstood('more than was asked for');
   return dumps;
 }
@@ -86,8 +88,9 @@ function generationOf({ messages: [message, ...more] }: Dump): number {
   return generation;
 }
 
+/** What is not there has no messages. */
 function refuseError(errno: number): void {
-  if (errno !== 0)
+  if (errno !== 0 && errno !== -notThere)
     throw new SluiceError('transient', `the kernel does not list our table: error ${-errno}`, {
       code: 'NotListed',
     });

@@ -12,6 +12,8 @@ import { tableName, type Words } from './words.ts';
 const nested = 0x80_00;
 /** Of an element list. */
 const attribute = { table: 1, set: 2, elements: 3 } as const;
+/** Of a chain. */
+const chainName = 3;
 /** Of an element; the list's own children bear 1. */
 const part = { key: 1, value: 2 } as const;
 const dataValue = 1;
@@ -20,7 +22,8 @@ const subsystem = 10;
 const message = {
   begin: 0x10,
   end: 0x11,
-  getChains: subsystem * 256 + 4,
+  getTable: subsystem * 256 + 1,
+  getChain: subsystem * 256 + 4,
   getRules: subsystem * 256 + 7,
   getSets: subsystem * 256 + 10,
   addElements: subsystem * 256 + 12,
@@ -160,14 +163,30 @@ export function changeBatch(
   return more.length > 0 ? undefined : batch;
 }
 
-export type DumpKind = 'getChains' | 'getRules' | 'getSets' | 'getElements';
+/** Asks for everything of a kind: the sets or the rules of our table, or the elements of one set. */
+export function dumpRequest(
+  words: Pick<Words, 'version'>,
+  what: 'getSets' | 'getRules' | 'getElements',
+  set?: string,
+): Buffer {
+  return request(words, what, flag.dump, set);
+}
 
-/** Asks for everything of a kind: chains of all tables, the rules or the sets of ours, or the elements of one set. */
-export function dumpRequest(words: Pick<Words, 'version'>, what: DumpKind, set = ''): Buffer {
-  const scribe = new Scribe(Buffer.alloc(128 + set.length), 0);
-  scribe.header(message[what], flag.request | flag.dump, familyNumber(words), () => {
-    if (what === 'getElements') scribe.names(set);
-    else if (what !== 'getChains') scribe.table();
+/** Asks for our table itself, or for one of its chains. */
+export function oneRequest(words: Pick<Words, 'version'>, chain?: string): Buffer {
+  return request(words, chain === undefined ? 'getTable' : 'getChain', flag.acknowledge, chain);
+}
+
+function request(
+  words: Pick<Words, 'version'>,
+  what: keyof typeof message,
+  flags: number,
+  name: string | undefined,
+): Buffer {
+  const scribe = new Scribe(Buffer.alloc(128 + (name?.length ?? 0)), 0);
+  scribe.header(message[what], flag.request | flags, familyNumber(words), () => {
+    scribe.table();
+    if (name !== undefined) scribe.name(what === 'getChain' ? chainName : attribute.set, name);
   });
   return scribe.bytes.subarray(0, scribe.at);
 }
@@ -225,7 +244,11 @@ class Scribe {
 
   names(set: string): void {
     this.table();
-    this.#text(attribute.set, set);
+    this.name(attribute.set, set);
+  }
+
+  name(type: number, name: string): void {
+    this.#text(type, name);
   }
 
   element(packing: Packing, key: string, value: string): void {

@@ -117,6 +117,12 @@ test('chains and sets that nobody knows of, or that have gone', () => {
   });
 });
 
+test('how much a table holds', () => {
+  const table = message(0, attribute(1, 'sluice'), attribute(3, hex('00000029')));
+  expect(readFrame([table, ...written]).objects).toBe(41);
+  expect(readFrame(written).objects).toBeUndefined();
+});
+
 test('what is not understood is an error', () => {
   expect(() => readFrame([message(12)])).toThrow('message 2572');
 });

@@ -8,6 +8,8 @@ import { tableName } from './words.ts';
 
 /** What the kernel said of each, without what changes by itself (handles, counts of users). */
 export interface RawFrame {
+  /** How many chains and sets there are, and what else may be in a table. Undefined: no table. */
+  readonly objects: number | undefined;
   readonly chains: ReadonlyMap<string, string>;
   readonly sets: ReadonlyMap<string, string>;
 }
@@ -19,9 +21,11 @@ interface Known {
   readonly lines: readonly string[];
 }
 
+const newTable = 10 * 256;
 const newChain = 10 * 256 + 3;
 const newRule = 10 * 256 + 6;
 const newSet = 10 * 256 + 9;
+const tablePart = { objects: 3 } as const;
 const chainPart = { table: 1, name: 3, hook: 4, policy: 5, type: 7, flags: 10 } as const;
 const rulePart = { table: 1, chain: 2, expressions: 4 } as const;
 /** Flags, types, lengths, policy, description, time limit. */
@@ -31,8 +35,14 @@ const mapFlag = 8;
 export function readFrame(messages: Iterable<DumpMessage>): RawFrame {
   const chains = new Map<string, string>();
   const sets = new Map<string, string>();
+  let objects: number | undefined;
   for (const { type, content } of messages) {
     switch (type) {
+      case newTable:
+        attributes(content, 0, content.length, (kind, from) => {
+          if (kind === tablePart.objects) objects = content.readUInt32BE(from);
+        });
+        break;
       case newChain: {
         const { table, name, raw } = parts(content, chainPart.table, chainPart.name, isOfChain);
         if (table === tableName) chains.set(name, `${raw}${chains.get(name) ?? ''}`);
@@ -52,7 +62,7 @@ export function readFrame(messages: Iterable<DumpMessage>): RawFrame {
         throw notUnderstood(`message ${type}`);
     }
   }
-  return { chains, sets };
+  return { chains, sets, objects };
 }
 
 const isOfChain = (kind: number): boolean =>
@@ -78,6 +88,8 @@ function parts(
 
 /** What the frame of a table is known to be. */
 export class Frame {
+  /** One that nobody knows of may be among them where there are more. */
+  readonly objects: number | undefined;
   readonly #chains = new Map<string, Known>();
   readonly #sets = new Map<string, Known & { readonly kind: ListedSet['kind'] }>();
 
@@ -89,6 +101,7 @@ export class Frame {
       readonly sets: ReadonlyMap<string, Pick<ListedSet, 'kind' | 'lines'>>;
     },
   ) {
+    this.objects = raw.objects;
     for (const [name, lines] of wanted.chains) {
       const told = raw.chains.get(name);
       if (told !== undefined) this.#chains.set(name, { raw: told, lines });

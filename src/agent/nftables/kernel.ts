@@ -16,7 +16,7 @@ import { changeBatch } from './element-bytes.ts';
 import type { Transaction } from './ledger.ts';
 import { packingsOf } from './packing.ts';
 import { Session, runNft, type SpawnPiped } from './process.ts';
-import { readRawFrame, readRawTable, type RawTable } from './raw-table.ts';
+import { readRawFrame, readRawTable, type ChainNames, type RawTable } from './raw-table.ts';
 import { RelaySession } from './relay.ts';
 import type { TableShape } from './table.ts';
 import { chunks, commands, markCommands, oneLine, tableText } from './text.ts';
@@ -158,13 +158,13 @@ export class TableKernel {
   }
 
   /** The frame of the table, without nft. @throws SluiceError where it cannot be read. */
-  frame(): ReturnType<typeof readRawFrame> {
-    return readRawFrame(this.#start, wordsOf(this.#family));
+  frame(chains: ChainNames): ReturnType<typeof readRawFrame> {
+    return readRawFrame(this.#start, wordsOf(this.#family), chains);
   }
 
   /** What a table of this shape holds, without nft. @throws SluiceError where it cannot be read. */
-  look(shape: TableShape): Promise<RawTable> {
-    return readRawTable(this.#start, shape);
+  look(shape: TableShape, chains: ChainNames): Promise<RawTable> {
+    return readRawTable(this.#start, shape, chains);
   }
 
   /** What the table holds; undefined where there is none. `signal` ends it, with an error. */

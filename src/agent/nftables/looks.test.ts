@@ -58,6 +58,7 @@ function listedOf({ shape, ledger }: Held): Listed {
 function rawOf(held: Held): RawTable & { readonly frame: { readonly chains: Map<string, string> } } {
   const { sets, chains } = listedOf(held);
   const frame = {
+    objects: chains.size + sets.size,
     chains: new Map([...chains].map(([name, lines]) => [name, `bytes of ${lines.join()}`])),
     sets: new Map([...sets].map(([name, { lines }]) => [name, `bytes of ${lines.join()}`])),
   } satisfies RawFrame;
@@ -234,6 +235,39 @@ test('nft is ended where writes do not let it come to its end, and not because i
   await clock.advance(5_000);
   await look;
   expect(ended).toMatchObject([{ kind: 'transient', code: 'Crossed' }]);
+});
+
+test('where there are more chains or sets than there were, nft says which; while chains are written it need not', async () => {
+  let crossing = false;
+  const { held, looks, asked } = bed({
+    look: () => {
+      if (crossing) looks.touchChains(['to-cluster-2'], []);
+      const { frame, ...rest } = rawOf(heldOf([one]));
+      return Promise.resolve({ ...rest, frame: { ...frame, objects: (frame.objects ?? 0) + 1 } });
+    },
+  });
+  await looks.learn();
+  expect(await looks.differences(held)).toEqual([]);
+  crossing = true;
+  expect(await looks.differences(held)).toEqual([]);
+  expect(asked).toEqual(['frame', 'look', 'list', 'look']);
+});
+
+test('where the kernel has no table, nft says so', async () => {
+  const { held, looks, asked } = bed({
+    look: () => {
+      looks.touchChains(['to-cluster-2'], []);
+      return Promise.resolve({
+        frame: { objects: undefined, chains: new Map(), sets: new Map() },
+        elements: new Map(),
+        interrupted: true,
+      });
+    },
+    list: () => Promise.resolve(undefined),
+  });
+  await looks.learn();
+  expect(await looks.differences(held)).toMatchObject([{ kind: 'missing', object: 'table ip sluice' }]);
+  expect(asked.slice(0, 3)).toEqual(['frame', 'look', 'list']);
 });
 
 test('an error of nft is told as it is', async () => {

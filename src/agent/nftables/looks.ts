@@ -61,8 +61,9 @@ export class Looks {
     this.#known = undefined;
     const held = this.#options.held();
     if (held === undefined) return;
-    const now = await this.#options.kernel.frame().catch(() => undefined);
-    if (now?.interrupted === false) this.#known = { held, frame: new Frame(now.frame, wantedOf(held)) };
+    const wanted = wantedOf(held);
+    const now = await this.#options.kernel.frame(wanted.chains.keys()).catch(() => undefined);
+    if (now?.interrupted === false) this.#known = { held, frame: new Frame(now.frame, wanted) };
   }
 
   /**
@@ -102,9 +103,16 @@ export class Looks {
   async #list(held: Held, look: Look): Promise<Listed | undefined> {
     const { kernel } = this.#options;
     if (this.#knownOf(held) !== undefined) {
-      const table = await kernel.look(held.shape).catch(() => undefined);
+      const table = await kernel.look(held.shape, wantedOf(held).chains.keys()).catch(() => undefined);
       const frame = this.#knownOf(held);
-      if (table !== undefined && frame !== undefined)
+      // Where there is more or less than there was, nft says what.
+      const { objects } = table?.frame ?? {};
+      if (
+        table !== undefined &&
+        frame !== undefined &&
+        objects !== undefined &&
+        (objects === frame.objects || look.isCrossed)
+      )
         return { ...frame.listed(table.frame, table.elements), interrupted: table.interrupted };
     }
     return this.#patiently(look, (signal) => kernel.list(signal));

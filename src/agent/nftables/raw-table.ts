@@ -2,8 +2,8 @@
  * Our table asked of the kernel itself, without nft, which begins anew whenever somebody writes meanwhile and takes most
  * of its time for text.
  */
-import { readDumps, type Dump } from './dump.ts';
-import { dumpRequest, generationRequest } from './element-bytes.ts';
+import { notUnderstood, readDumps, type Dump } from './dump.ts';
+import { dumpRequest, generationRequest, oneRequest } from './element-bytes.ts';
 import { readElements, readingOf, type Reading } from './element-dump.ts';
 import { readFrame, type RawFrame } from './frame.ts';
 import type { SpawnPiped } from './process.ts';
@@ -23,26 +23,33 @@ export interface RawTable {
 /** What is written while something is listed leaves doubts: it is asked for so often. */
 const mostTries = 4;
 
-const frameKinds = ['getChains', 'getSets', 'getRules'] as const;
+/** Names of the chains that there should be. */
+export type ChainNames = Iterable<string>;
 
 /** @throws SluiceError where the kernel cannot be asked, or says what is not understood. */
 export async function readRawFrame(
   start: SpawnPiped,
   words: Words,
+  chains: ChainNames,
 ): Promise<Pick<RawTable, 'frame' | 'interrupted'>> {
-  const dumps = await ask(start, new Map(frameKinds.map((kind) => [kind, dumpRequest(words, kind)])));
+  const dumps = await ask(start, new Map([[frameGroup, frameRequests(words, chains)]]));
   return { frame: frameOf(dumps), interrupted: wasInterrupted(dumps) };
 }
 
 /** @throws SluiceError where the kernel cannot be asked, or says what is not understood. */
-export async function readRawTable(start: SpawnPiped, { words, sets }: TableShape): Promise<RawTable> {
+export async function readRawTable(
+  start: SpawnPiped,
+  { words, sets }: TableShape,
+  chains: ChainNames,
+): Promise<RawTable> {
   const readings = new Map<string, Reading>();
-  const requests = new Map<string, Buffer>(frameKinds.map((kind) => [kind, dumpRequest(words, kind)]));
+  const requests = new Map([[frameGroup, frameRequests(words, chains)]]);
   for (const set of sets) {
-    const reading = set.dynamic ? undefined : readingOf(set);
-    if (reading === undefined) continue;
+    if (set.dynamic) continue;
+    const reading = readingOf(set);
+    if (reading === undefined) throw notUnderstood(`elements of ${set.name}`);
     readings.set(set.name, reading);
-    requests.set(set.name, dumpRequest(words, 'getElements', set.name));
+    requests.set(set.name, [dumpRequest(words, 'getElements', set.name)]);
   }
   const elements = new Map<string, Map<string, string>>();
   const dumps = await ask(start, requests, async (name, { messages }) => {
@@ -56,35 +63,52 @@ export async function readRawTable(start: SpawnPiped, { words, sets }: TableShap
   return { frame: frameOf(dumps), elements, interrupted: wasInterrupted(dumps) };
 }
 
+/** No name of a set. */
+const frameGroup = '';
+
+/** Chains by their names: of all at once the kernel gives those of everybody's tables. */
+function frameRequests(words: Words, chains: ChainNames): Buffer[] {
+  return [
+    oneRequest(words),
+    ...Array.from(chains, (name) => oneRequest(words, name)),
+    dumpRequest(words, 'getSets'),
+    dumpRequest(words, 'getRules'),
+  ];
+}
+
+function frameOf(dumps: ReadonlyMap<string, Dump>): RawFrame {
+  return readFrame(dumps.get(frameGroup)?.messages ?? []);
+}
+
 function wasInterrupted(dumps: ReadonlyMap<string, Dump>): boolean {
   return [...dumps.values()].some(({ interrupted }) => interrupted);
 }
 
-function frameOf(dumps: ReadonlyMap<string, Dump>): RawFrame {
-  return readFrame(frameKinds.flatMap((kind) => dumps.get(kind)?.messages ?? []));
-}
-
-/** Asks again for what was interrupted; `each` is told every answer. */
+/** Asks again for each group that was interrupted; `each` is told every answer. */
 async function ask(
   start: SpawnPiped,
-  requests: ReadonlyMap<string, Buffer>,
+  groups: ReadonlyMap<string, readonly Buffer[]>,
   each: (name: string, dump: Dump) => Promise<void> = () => Promise.resolve(),
 ): Promise<ReadonlyMap<string, Dump>> {
   const found = new Map<string, Dump>();
-  let names = [...requests.keys()];
-  for (let tries = 0; tries < mostTries && names.length > 0; tries += 1) {
+  let left = [...groups];
+  for (let tries = 0; tries < mostTries && left.length > 0; tries += 1) {
+    const generation = generationRequest();
     const said = await askKernel(start, [
-      generationRequest(),
-      ...names.flatMap((name) => [requests.get(name) ?? [], generationRequest()].flat()),
+      generation,
+      ...left.flatMap(([, requests]) => [...requests, generation]),
     ]);
-    const dumps = readDumps(said, names.length);
-    for (const [index, name] of names.entries()) {
+    const dumps = readDumps(
+      said,
+      left.map(([, requests]) => requests.length),
+    );
+    for (const [index, [name]] of left.entries()) {
       const dump = dumps[index];
       if (dump === undefined) continue;
       found.set(name, dump);
       await each(name, dump);
     }
-    names = names.filter((name) => found.get(name)?.interrupted === true);
+    left = left.filter(([name]) => found.get(name)?.interrupted === true);
   }
   return found;
 }
