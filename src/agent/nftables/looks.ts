@@ -58,12 +58,11 @@ export class Looks {
    * now is right. Never rejects: where it cannot be asked, nft lists the table.
    */
   async learn(): Promise<void> {
-    this.#known = undefined;
     const held = this.#options.held();
     if (held === undefined) return;
     const wanted = wantedOf(held);
     const now = await this.#options.kernel.frame(wanted.chains.keys()).catch(() => undefined);
-    if (now?.interrupted === false) this.#known = { held, frame: new Frame(now.frame, wanted) };
+    this.#known = now?.interrupted === false ? { held, frame: new Frame(now.frame, wanted) } : undefined;
   }
 
   /**
