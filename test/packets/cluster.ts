@@ -59,7 +59,7 @@ export class PacketCluster implements AsyncDisposable {
       if (known === JSON.stringify(object)) continue;
       if (known === undefined) await create(this.api, object);
       // Lists as a whole: server-side apply would keep the entries of who made the object.
-      else await this.#patch(pathOf(object), object);
+      else await this.patch(pathOf(object), object);
       await this.#status(object);
     }
     this.#world = world;
@@ -76,10 +76,11 @@ export class PacketCluster implements AsyncDisposable {
 
   async #status(object: Manifest): Promise<void> {
     if (object.kind !== 'Service' || object['status'] === undefined) return;
-    await this.#patch(`${pathOf(object)}/status`, { status: object['status'] });
+    await this.patch(`${pathOf(object)}/status`, { status: object['status'] });
   }
 
-  async #patch(path: string, body: object): Promise<void> {
+  /** Merges `body` into what stands at `path`. */
+  async patch(path: string, body: object): Promise<void> {
     await this.api.request('PATCH', path, { contentType: 'application/merge-patch+json', body });
   }
 }

@@ -25,6 +25,8 @@ export interface KubeProxyOptions {
   readonly nodePortAddresses?: readonly string[];
   /** Milliseconds between two writes of rules, at least 1; by default 1. kube-proxy's own default is 1,000. */
   readonly minSyncMs?: number;
+  /** As `--v`; by default 0. */
+  readonly verbosity?: number;
 }
 
 let count = 0;
@@ -46,12 +48,14 @@ export async function startKubeProxy(
 /** `kubeproxy.config.k8s.io/v1alpha1`, of which every YAML file is one in JSON too. */
 function configuration(node: string, options: KubeProxyOptions): object {
   const { mode, kubeconfig, local = { kind: 'cluster' }, masqueradeAll = false, minSyncMs = 1 } = options;
+  const { verbosity = 0 } = options;
   const pace = { minSyncPeriod: `${minSyncMs}ms`, syncPeriod: '30s' };
   return {
     apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
     kind: 'KubeProxyConfiguration',
     mode,
     hostnameOverride: node,
+    logging: { verbosity },
     clientConnection: { kubeconfig },
     ...localDetection(local),
     nodePortAddresses: options.nodePortAddresses ?? [],

@@ -2,21 +2,27 @@
  * The real kube-proxy as a programmer of n1. A world is in force once a Service that was made after it answers: both
  * of kube-proxy's watches deliver in order.
  */
+import { readFile } from 'node:fs/promises';
 import type { Bed } from '../../src/sandbox/bed/bed.ts';
 import type { MakeProgrammer, Programmer } from './check.ts';
 import { until } from './check.ts';
 import type { PacketCluster } from './cluster.ts';
 import { startKubeProxy, type KubeProxyOptions } from './kube-proxy.ts';
-import type { Manifest } from '../../src/sandbox/objects.ts';
+import { pathOf, read, type Manifest } from '../../src/sandbox/objects.ts';
+import type { ManagedProcess } from '../../src/sandbox/processes.ts';
 import { Atlas } from './world.ts';
 
 /** The last block of addresses is for Services that tell that a world is in force. */
 const block = 80;
+const zoneLabel = 'topology.kubernetes.io/zone';
 let count = 0;
 
 export function kubeProxyReference(cluster: PacketCluster, mode: KubeProxyOptions['mode']): MakeProgrammer {
   return async (bed, settings): Promise<Programmer> => {
-    const proxy = await startKubeProxy(bed, 'n1', { mode, kubeconfig: cluster.kubeconfig, ...settings });
+    const options = { mode, kubeconfig: cluster.kubeconfig, ...settings };
+    // At 4 it writes down which zone it takes the node to be in.
+    const proxy = await startKubeProxy(bed, 'n1', { ...options, verbosity: 4 });
+    await tellZone(cluster, proxy);
     return {
       name: `kube-proxy ${mode}`,
       become: async (atlas) => {
@@ -32,6 +38,33 @@ export function kubeProxyReference(cluster: PacketCluster, mode: KubeProxyOption
       },
     };
   };
+}
+
+/**
+ * Waits until a kube-proxy knows the zone of n1. It hears of its node as soon as it listens, and tells those that have
+ * registered by then: where that is nobody yet, it does without zones until the label changes (1.36,
+ * `NodeTopologyConfig`). So the label is changed, and back, while nothing is heard.
+ */
+async function tellZone(cluster: PacketCluster, proxy: ManagedProcess): Promise<void> {
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } };
+  const zone = (await read(cluster.api, node))?.metadata?.labels?.[zoneLabel] ?? '';
+  const heard = async (): Promise<boolean> => {
+    const told = (await readFile(proxy.logFile, 'utf8')).match(/Updated proxier node topology labels.*/g);
+    return told?.at(-1)?.includes(zone) === true;
+  };
+  for (let tries = 0; !(await holdsWithin(heard, 3_000)); tries += 1) {
+    if (tries === 10) throw new Error(`kube-proxy does not learn its zone\n${await proxy.tail(30)}`);
+    for (const value of ['elsewhere', zone]) {
+      await cluster.patch(pathOf(node), { metadata: { labels: { [zoneLabel]: value } } });
+    }
+  }
+}
+
+async function holdsWithin(holds: () => Promise<boolean>, limitMs: number): Promise<boolean> {
+  return until('heard', holds, limitMs, 20).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A Service with a name and addresses of its own each time, so that its answer cannot be an old one. */
