@@ -37,43 +37,75 @@ export interface Reading {
   readonly signal?: AbortSignal;
 }
 
+/** A program that has been started and waits for its input. */
+export class Started {
+  readonly #child: ChildProcess;
+  readonly #name: string;
+  readonly #out: string[] = [];
+  readonly #error: string[] = [];
+  readonly #closed: Promise<unknown>;
+  #onOut: (text: string) => void = (text) => void this.#out.push(text);
+
+  constructor(spawn: Spawn, name: string, args: readonly string[]) {
+    this.#name = name;
+    this.#child = spawn(name, args);
+    const { stdin, stdout, stderr } = pipesOf(this.#child, name);
+    stdout.setEncoding('utf8').on('data', (text: string) => this.#onOut(text));
+    stderr.setEncoding('utf8').on('data', (text: string) => void this.#error.push(text));
+    // A program that ends early closes its input (EPIPE): its own words are what matters then.
+    stdin.on('error', () => undefined);
+    this.#closed = once(this.#child, 'close');
+    // Told to whoever gives it its input.
+    this.#closed.catch(() => undefined);
+  }
+
+  /** It has neither ended nor been told to. */
+  get waits(): boolean {
+    const { exitCode, pid, signalCode } = this.#child;
+    return pid !== undefined && exitCode === null && signalCode === null;
+  }
+
+  /**
+   * Gives it its input, and waits for its end.
+   *
+   * @throws SluiceError invalid where it could not be started.
+   */
+  async finish(input: Input = '', { onOut, signal }: Reading = {}): Promise<Finished> {
+    if (onOut !== undefined) this.#onOut = onOut;
+    const fed = feed(input, pipesOf(this.#child, this.#name).stdin);
+    const stop = (): boolean => this.#child.kill('SIGKILL');
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      await this.#closed;
+      await fed;
+      const out = this.#out.join('');
+      return { code: this.#child.exitCode ?? undefined, out, error: this.#error.join('').trim() };
+    } catch (cause) {
+      await fed;
+      throw new SluiceError('invalid', `cannot start ${this.#name}: is it installed and on the PATH?`, {
+        code: 'ToolMissing',
+        action: this.#name,
+        cause,
+      });
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+}
+
 /**
  * Runs a program to its end.
  *
  * @throws SluiceError invalid where it cannot be started.
  */
-export async function run(
+export function run(
   spawn: Spawn,
   name: string,
   args: readonly string[],
   input: Input = '',
-  { onOut, signal }: Reading = {},
+  reading: Reading = {},
 ): Promise<Finished> {
-  const child = spawn(name, args);
-  const { stdin, stdout, stderr } = pipesOf(child, name);
-  const out: string[] = [];
-  const error: string[] = [];
-  stdout.setEncoding('utf8').on('data', onOut ?? ((text: string) => void out.push(text)));
-  stderr.setEncoding('utf8').on('data', (text: string) => error.push(text));
-  // A program that ends early closes its input (EPIPE): its own words are what matters then.
-  stdin.on('error', () => undefined);
-  const fed = feed(input, stdin);
-  const stop = (): boolean => child.kill('SIGKILL');
-  signal?.addEventListener('abort', stop, { once: true });
-  try {
-    const [code] = (await once(child, 'close')) as [number | null];
-    await fed;
-    return { code: code ?? undefined, out: out.join(''), error: error.join('').trim() };
-  } catch (cause) {
-    await fed;
-    throw new SluiceError('invalid', `cannot start ${name}: is it installed and on the PATH?`, {
-      code: 'ToolMissing',
-      action: name,
-      cause,
-    });
-  } finally {
-    signal?.removeEventListener('abort', stop);
-  }
+  return new Started(spawn, name, args).finish(input, reading);
 }
 
 async function feed(input: Input, stdin: NodeJS.WritableStream): Promise<void> {
@@ -135,6 +167,10 @@ export function makeTools(
   };
   const restore: Tools['restore'] = async (text) => judged(await run(spawn, restoring, args, text), 0);
   const session = new RestoreSession(spawn, restoring, args, clock);
+  const begin = (): Started => new Started(spawn, 'ipset', ['restore', '-exist']);
+  // To start a program takes several times as long as to change a set: the next one waits for its input.
+  let ready: Started | undefined;
+  let closing = false;
   return {
     variant,
     family,
@@ -146,10 +182,18 @@ export function makeTools(
       const answer = await session.execute(text);
       return judged(answer, answer.linesBefore);
     },
-    close: () => session.close(),
+    close: async () => {
+      const waiting = ready;
+      ready = undefined;
+      closing = true;
+      await Promise.all([session.close(), waiting?.finish()]);
+    },
     sets: async (lines) => {
       if (lines.length === 0) return undefined;
-      const { code, error } = await run(spawn, 'ipset', ['restore', '-exist'], `${lines.join('\n')}\n`);
+      const ipset = ready?.waits === true ? ready : begin();
+      ready = undefined;
+      const { code, error } = await ipset.finish(`${lines.join('\n')}\n`);
+      if (!closing) ready = begin();
       if (code === 0) return undefined;
       failHard('ipset', code, error);
       return { line: lineOf(error), message: error };

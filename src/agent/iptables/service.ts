@@ -22,13 +22,6 @@ import {
 } from './names.ts';
 import { probability } from './text.ts';
 
-/**
- * Endpoints besides the last one that have a second rule, for all packets. With one for every endpoint any set could go
- * ahead of its chain; but then a change takes a third longer with ten endpoints each, for there are 19 rules to walk
- * through instead of 12.
- */
-const mostSpares = 2;
-
 /** One destination of a decision, and what the node does with packets to it. */
 export interface Claim {
   readonly at:
@@ -132,13 +125,15 @@ function balance(decision: Decision, endpoints: readonly Endpoint[], layout: Lay
   return [...remembered, ...picked, ...spares(endpoints).map((endpoint) => goTo(endpoint, ''))];
 }
 
-/** Spread over the others, for neighbours tend to go together: their addresses are those of one node. */
+/**
+ * Endpoints besides the last one that have a second rule, for all packets: any single one can go ahead of its chain then,
+ * of three any two. With one for each, any set could; but the kernel walks through all rules at every change, and with
+ * two for five endpoints it takes an eighth longer. The first, for neighbours tend to go together: their addresses are
+ * those of one node.
+ */
 function spares(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   const others = endpoints.slice(0, -1);
-  const count = Math.min(mostSpares, others.length);
-  return Array.from({ length: count }, (_, index) => Math.floor((index * others.length) / count)).flatMap(
-    (index) => others[index] ?? [],
-  );
+  return others.length <= 2 ? others : others.slice(0, 1);
 }
 
 /** Order matters: pods, then the node itself, then everybody else. */

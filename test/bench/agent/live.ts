@@ -79,6 +79,8 @@ async function creates(stage: Stage, bed: Bed): Promise<readonly number[]> {
   const endpoint = address(1, 1);
   const servers = await named(bed, [endpoint]);
   const times: number[] = [];
+  // What has not been answered is waited for until its time limit.
+  const closings: Promise<unknown>[] = [];
   for (let turn = 0; turn < tries; turn += 1) {
     await rest();
     const ip = ownIP(1 + turn);
@@ -93,12 +95,13 @@ async function creates(stage: Stage, bed: Bed): Promise<readonly number[]> {
       await sleep(50);
       answered.push(...(await prober.peek()).filter(({ kind }) => kind === 'answered'));
     }
-    void prober.close();
+    closings.push(prober.close());
     const given = acknowledged + createLimitMs * 1000;
     const first = Math.min(given, ...answered.map(({ atUs, us }) => atUs + us));
     times.push(Math.max(0, first - acknowledged) / 1000);
     for (const object of made.toReversed()) await remove(api, object);
   }
+  await Promise.all(closings);
   await Promise.all(servers.map((each) => each.close()));
   return times;
 }
