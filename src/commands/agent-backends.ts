@@ -83,6 +83,13 @@ export async function chooseBackends(
 const noPerlNote =
   'there is no program perl on this node: nft writes every element, so the first load and each change take longer; install perl-base';
 
+function isPerl(): boolean {
+  return isProgram('perl', process.env['PATH'] ?? '');
+}
+
+const noPerlForLooksNote =
+  'there is no program perl on this node: where rules change all the time, changes wait once an hour for a look at the kernel; install perl-base';
+
 async function nftablesKit(
   families: readonly IpFamily[],
   spawn: Spawn,
@@ -98,7 +105,7 @@ async function nftablesKit(
     name: 'nftables',
     text: 'nftables',
     families,
-    notes: isProgram('perl', process.env['PATH'] ?? '') ? notes : [...notes, noPerlNote],
+    notes: isPerl() ? notes : [...notes, noPerlNote],
     open: (family) => backendOf(opened, family),
     limits: () => Promise.resolve([]),
     removeOthers: async () => (await removeIptables(spawn, ['nft', 'legacy'], false)).removed,
@@ -113,7 +120,7 @@ async function iptablesKit(
 ): Promise<BackendKit> {
   const { openIptables, leaveOtherVariant } = await import('../agent/iptables/open.ts');
   const { limitFindings, noHashNote } = await import('../agent/iptables/limits.ts');
-  const told = [...notes];
+  const told = isPerl() ? [...notes] : [...notes, noPerlForLooksNote];
   const opened = new Map<IpFamily, Awaited<ReturnType<typeof openIptables>>['backend']>();
   let variant = asked === 'auto' ? undefined : asked;
   let able = { bpf: true, randomFully: true };

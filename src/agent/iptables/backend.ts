@@ -20,9 +20,9 @@ import type {
 } from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey, NodeDecision } from '../decision.ts';
 import { countOf, emptyDelta, type Delta } from './delta.ts';
-import { differences } from './differences.ts';
 import { readHeld, type Held, type Reading } from './held.ts';
 import type { Abilities, Layout } from './layout.ts';
+import { Looks } from './looks.ts';
 import { OwnProcesses } from './own.ts';
 import { Model } from './model.ts';
 import { beforeRules } from './names.ts';
@@ -57,14 +57,14 @@ export class IptablesBackend implements Backend {
   readonly name = 'iptables';
   readonly family: IpFamily;
   readonly variant: Variant;
+  readonly verifiesBesideWrites = true;
   readonly #options: Omit<IptablesOptions, 'opening'>;
   readonly #tools: Tools;
   readonly #clock: Clock;
   readonly #own: OwnProcesses;
   readonly #closed = new AbortController();
-  /** Looks at the kernel that are under way. */
-  readonly #looks = new Set<AbortController>();
   readonly #shed = new Shed();
+  readonly #looks: Looks;
   #model: Model | undefined;
   #opening: Reading | undefined;
   #ahead: Reading | undefined;
@@ -84,6 +84,10 @@ export class IptablesBackend implements Backend {
     this.#clock = options.clock ?? systemClock;
     this.#own = new OwnProcesses(options.spawn);
     this.#tools = makeTools(this.#own.spawn, options.variant, options.family, this.#clock);
+    const { spawn } = this.#own;
+    const model = (): Model | undefined => this.#model;
+    const writing = (): boolean => this.#writes % 2 === 1;
+    this.#looks = new Looks({ spawn, tools: this.#tools, shed: this.#shed, model, writing });
   }
 
   prepare(): void {
@@ -150,7 +154,10 @@ export class IptablesBackend implements Backend {
     // The legacy tool copies the whole table at every COMMIT.
     if (model === undefined || this.variant === 'legacy') return false;
     try {
-      return await this.#shed.take(model, changes, (text) => this.#writing(() => this.#tools.edit(text)));
+      return await this.#shed.take(model, changes, (text, chains) => {
+        this.#looks.touchChains(chains);
+        return this.#writing(() => this.#tools.edit(text));
+      });
     } catch (error) {
       this.#model = undefined;
       throw error;
@@ -172,6 +179,7 @@ export class IptablesBackend implements Backend {
     }
     model.finish(delta);
     this.#shed.complete(model, delta);
+    this.#looks.touch(delta);
     const operations = countOf(delta);
     if (operations === 0) return { operations, quarantined };
     const ahead = this.variant === 'nft' ? deletions('nat', delta.gone) : '';
@@ -182,6 +190,7 @@ export class IptablesBackend implements Backend {
     for (const { key, before } of undo) model.put(key, before, back);
     model.finish(back);
     this.#shed.complete(model, back);
+    this.#looks.touch(back);
     const stuck = await this.#writing(() => this.#write(back));
     if (stuck !== undefined) {
       throw new SluiceError(
@@ -211,8 +220,7 @@ export class IptablesBackend implements Backend {
 
   async #writing<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#writes += 1;
-    // Their answers are worth nothing now. The listing programs would begin anew at every write, one core each.
-    for (const look of this.#looks) look.abort();
+    this.#looks.cross();
     try {
       return await work();
     } finally {
@@ -254,17 +262,8 @@ export class IptablesBackend implements Backend {
     }
   }
 
-  async verify(): Promise<readonly Difference[]> {
-    const model = this.#model;
-    if (model === undefined) return [];
-    const crossed = new AbortController();
-    this.#looks.add(crossed);
-    try {
-      const { saved, sets } = await readHeld(this.#tools, crossed.signal);
-      return this.#shed.known(differences(model, saved, sets));
-    } finally {
-      this.#looks.delete(crossed);
-    }
+  verify(): Promise<readonly Difference[]> {
+    return this.#looks.differences();
   }
 
   ruleCounts(): readonly RuleCount[] {
@@ -302,7 +301,7 @@ export class IptablesBackend implements Backend {
       writes: () => this.#writes,
       wroteAt: () => this.#wroteAt,
       numbersHold: machineNumbers(),
-      look: () => this.verify(),
+      look: () => this.#looks.quiet(),
       onChange,
       signal: AbortSignal.any([signal, this.#closed.signal]),
     });

@@ -7,16 +7,20 @@ import type { Model } from './model.ts';
 import { fullSetName, setNames, type SetName } from './names.ts';
 import type { SavedSet, SavedTables } from './saved.ts';
 import { canonical, nameOf, tableOf } from './text.ts';
+import { Touched } from './touched.ts';
 
+/** @param touched what is left out. */
 export function differences(
   model: Model,
   saved: SavedTables,
   sets: ReadonlyMap<SetName, SavedSet>,
+  touched = new Touched(),
 ): readonly Difference[] {
   const found: Difference[] = [];
   const unknown = new Set(saved.chains.keys());
   const chain = (id: ChainId, rules: readonly string[], key: DecisionKey | undefined): void => {
     unknown.delete(id);
+    if (touched.chain(id)) return;
     const kept = saved.chains.get(id);
     const name = `${tableOf(id)} chain ${nameOf(id)}`;
     if (kept === undefined) {
@@ -39,6 +43,7 @@ export function differences(
   for (const [key, chains] of model.serviceChains()) for (const [id, rules] of chains) chain(id, rules, key);
   for (const [id, rules] of model.sharedChains()) chain(id, rules, undefined);
   for (const id of unknown) {
+    if (touched.chain(id)) continue;
     found.push({ kind: 'unexpected', object: `${tableOf(id)} chain ${nameOf(id)}`, key: undefined });
   }
   for (const { table, from, rule } of jumps) {
@@ -48,6 +53,16 @@ export function differences(
     if (held.length === 0)
       found.push({ kind: 'missing', object: `${table} rule -A ${from} ${rule}`, key: undefined });
   }
+  return [...found, ...setDifferences(model, sets, touched)];
+}
+
+/** Of the sets alone. */
+export function setDifferences(
+  model: Model,
+  sets: ReadonlyMap<SetName, SavedSet>,
+  touched: Touched,
+): readonly Difference[] {
+  const found: Difference[] = [];
   for (const name of setNames) {
     const held = sets.get(name);
     const full = fullSetName(model.layout.family, name);
@@ -56,8 +71,9 @@ export function differences(
       continue;
     }
     const wanted = model.entriesOf(name);
-    const missing = [...wanted].filter((entry) => !held.entries.has(entry));
-    const extra = [...held.entries].filter((entry) => !wanted.has(entry));
+    const counts = (entry: string): boolean => !touched.entry(name, entry);
+    const missing = [...wanted].filter((entry) => !held.entries.has(entry) && counts(entry));
+    const extra = [...held.entries].filter((entry) => !wanted.has(entry) && counts(entry));
     const owners =
       missing.length + extra.length === 0 ? new Map<string, DecisionKey>() : entryOwners(model, name);
     for (const entry of missing) {

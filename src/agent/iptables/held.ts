@@ -41,6 +41,9 @@ export async function readRules(tools: Tools, signal?: AbortSignal): Promise<Sav
   };
 }
 
-export async function readOwnSets(tools: Tools, signal?: AbortSignal): Promise<Held['sets']> {
+export async function readOwnSets(
+  tools: Pick<Tools, 'family' | 'saveSets'>,
+  signal?: AbortSignal,
+): Promise<Held['sets']> {
   return readSets(await tools.saveSets(signal), tools.family);
 }

@@ -6,7 +6,7 @@
  */
 import type { Difference } from '../backend.ts';
 import type { Decision, DecisionChange, DecisionKey } from '../decision.ts';
-import type { Delta } from './delta.ts';
+import type { ChainId, Delta } from './delta.ts';
 import type { Layout } from './layout.ts';
 import type { Model } from './model.ts';
 import type { Refusal } from './programs.ts';
@@ -23,18 +23,19 @@ export class Shed {
   /**
    * Takes out what may go of what these changes would take out, as long as they wait.
    *
-   * @param edit carries a restore text out.
+   * @param edit carries a restore text out, which takes rules out of these chains.
    * @returns whether something has gone.
    */
   async take(
     model: Model,
     changes: readonly DecisionChange[],
-    edit: (text: string) => Promise<Refusal | undefined>,
+    edit: (text: string, chains: readonly ChainId[]) => Promise<Refusal | undefined>,
   ): Promise<boolean> {
     const rules = this.#more(model, changes);
-    const text = deletions('nat', new Map([...rules.values()].flatMap((chains) => [...chains])));
+    const goes = new Map([...rules.values()].flatMap((chains) => [...chains]));
+    const text = deletions('nat', goes);
     // A refusal: somebody else has taken a rule away, and nothing went. The write does without.
-    if (text === '' || (await edit(text)) !== undefined) return false;
+    if (text === '' || (await edit(text, natChains(goes))) !== undefined) return false;
     for (const [key, chains] of rules) {
       const held = this.#rules.get(key) ?? new Map<string, readonly string[]>();
       for (const [name, gone] of chains) held.set(name, [...(held.get(name) ?? []), ...gone]);
@@ -83,10 +84,19 @@ export class Shed {
     return differences.filter(({ kind, object }) => kind !== 'missing' || !lacking.has(object));
   }
 
+  /** Chains that lack rules. */
+  chains(): readonly ChainId[] {
+    return [...this.#rules.values()].flatMap(natChains);
+  }
+
   /** Everything has been written. */
   clear(): void {
     this.#rules.clear();
   }
+}
+
+function natChains(rules: ReadonlyMap<string, unknown>): readonly ChainId[] {
+  return Array.from(rules.keys(), (name) => `nat ${name}` as const);
 }
 
 /** Chains of a decision; none where it cannot be written. */

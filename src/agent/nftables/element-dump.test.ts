@@ -3,7 +3,7 @@ import { fc, test as property } from '@fast-check/vitest';
 import { expect, test } from 'vitest';
 import { formatAddress } from '../../core/cidr.ts';
 import { testNode } from '../fixtures.ts';
-import type { DumpMessage } from './dump.ts';
+import type { DumpMessage } from '../netlink/dump.ts';
 import { ElementBatches } from './element-bytes.ts';
 import { readElements, readingOf, type Reading } from './element-dump.ts';
 import { packingOf } from './packing.ts';

@@ -3,8 +3,8 @@
  * that text is nearly all of a listing.
  */
 import { formatAddress } from '../../core/cidr.ts';
-import type { DumpMessage } from './dump.ts';
-import { attributes, notUnderstood } from './dump.ts';
+import type { DumpMessage } from '../netlink/dump.ts';
+import { attributes, notUnderstood } from '../netlink/dump.ts';
 import { bytesOf, isKnown, packingOf, sizeOf, type Component, type Packing } from './packing.ts';
 import type { SetShape } from './table.ts';
 

@@ -1,6 +1,6 @@
 /** The frame of a table held against what it was, from messages made by hand. */
 import { expect, test } from 'vitest';
-import type { DumpMessage } from './dump.ts';
+import type { DumpMessage } from '../netlink/dump.ts';
 import { Frame, readFrame } from './frame.ts';
 
 const attribute = (type: number, content: string | Buffer): Buffer => {

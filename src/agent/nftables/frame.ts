@@ -2,7 +2,7 @@
  * The frame of a table (its chains with their rules, its sets) as the kernel tells it, held against what it told right
  * after we had written it (pure). What a rule says in bytes is the kernel's own business: it is only compared.
  */
-import { attributes, notUnderstood, type DumpMessage } from './dump.ts';
+import { attributes, notUnderstood, type DumpMessage } from '../netlink/dump.ts';
 import type { Listed, ListedSet } from './listing.ts';
 import { tableName } from './words.ts';
 

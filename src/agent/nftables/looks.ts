@@ -14,7 +14,7 @@ import { Frame } from './frame.ts';
 import type { TableKernel } from './kernel.ts';
 import { keyAndValue, type Ledger, type Transaction } from './ledger.ts';
 import type { Listed } from './listing.ts';
-import { inSlices } from './slices.ts';
+import { inSlices } from '../slices.ts';
 import type { TableShape } from './table.ts';
 import { tableText } from './text.ts';
 

@@ -2,13 +2,13 @@
  * Our table asked of the kernel itself, without nft, which begins anew whenever somebody writes meanwhile and takes most
  * of its time for text.
  */
-import { notUnderstood, readDumps, type Dump } from './dump.ts';
+import { askKernel } from '../netlink/ask.ts';
+import { notUnderstood, readDumps, type Dump } from '../netlink/dump.ts';
 import { dumpRequest, generationRequest, oneRequest } from './element-bytes.ts';
 import { readElements, readingOf, type Reading } from './element-dump.ts';
 import { readFrame, type RawFrame } from './frame.ts';
 import type { SpawnPiped } from './process.ts';
-import { askKernel } from './relay.ts';
-import { inSlices } from './slices.ts';
+import { inSlices } from '../slices.ts';
 import type { TableShape } from './table.ts';
 import type { Words } from './words.ts';
 

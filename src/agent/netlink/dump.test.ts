@@ -1,6 +1,6 @@
 /** Answers of the kernel, taken apart: made by hand here, so that each may be wrong in one way. */
 import { expect, test } from 'vitest';
-import { attributes, readDumps } from './dump.ts';
+import { attributes, MessageStream, readDumps } from './dump.ts';
 
 function message(type: number, flags: number, content: Buffer): Buffer {
   const bytes = Buffer.alloc(16 + Math.ceil(content.length / 4) * 4);
@@ -98,4 +98,28 @@ test('attributes that are not whole are an error', () => {
     expect(() => attributes(Buffer.from(bad, 'hex'), 0, bad.length / 2, take), bad).toThrow(
       'an attribute of',
     );
+});
+
+test('messages are the same in whatever pieces they come', () => {
+  const bytes = Buffer.concat([row('one'), row('another'), done, row('three'), done]);
+  for (let size = 1; size <= bytes.length; size += 1) {
+    const told: string[] = [];
+    const stream = new MessageStream(({ content }) => void told.push(content.toString()));
+    for (let at = 0; at < bytes.length; at += size) stream.take(bytes.subarray(at, at + size));
+    stream.end();
+    expect(told, `pieces of ${size}`).toEqual(['one', 'another', 'three']);
+  }
+});
+
+test('a stream that breaks off in a message, is refused or makes no sense is an error', () => {
+  const stream = (): MessageStream => new MessageStream(() => undefined);
+  for (let length = 1; length < row('one').length; length += 1) {
+    const broken = stream();
+    broken.take(row('one').subarray(0, length));
+    expect(() => broken.end(), String(length)).toThrow('broke off');
+  }
+  expect(() => stream().take(failed(-1))).toThrow('error 1');
+  // What is not there has nothing to tell.
+  expect(() => stream().take(failed(-2))).not.toThrow();
+  expect(() => stream().take(Buffer.alloc(20))).toThrow('broke off');
 });

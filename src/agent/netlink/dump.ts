@@ -76,6 +76,39 @@ class AnswerReader {
   }
 }
 
+/** Takes answers in whatever pieces they come, and hands each message on. */
+export class MessageStream {
+  readonly #each: (message: DumpMessage) => void;
+  /** A message that has not come whole. */
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(each: (message: DumpMessage) => void) {
+    this.#each = each;
+  }
+
+  /** @throws SluiceError transient where the kernel refused a request. */
+  readonly take = (bytes: Buffer): void => {
+    const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+    let at = 0;
+    while (at + header <= all.length) {
+      const length = all.readUInt32LE(at);
+      if (length < behindHeaders) throw brokenOff();
+      const end = at + ((length + 3) & ~3);
+      if (end > all.length) break;
+      const type = all.readUInt16LE(at + 4);
+      if (type === messageType.error || type === messageType.done) refuseError(all.readInt32LE(at + header));
+      else this.#each({ type, content: all.subarray(at + behindHeaders, at + length) });
+      at = end;
+    }
+    this.#rest = all.subarray(at);
+  };
+
+  /** @throws SluiceError transient where the last message did not come whole. */
+  end(): void {
+    if (this.#rest.length > 0) throw brokenOff();
+  }
+}
+
 function generationOf({ messages: [message, ...more] }: Dump): number {
   let generation: number | undefined;
   if (message?.type === newGeneration && more.length === 0) {
