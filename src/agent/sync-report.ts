@@ -20,7 +20,7 @@ export interface SyncTimings {
 }
 
 export const syncTimings: SyncTimings = {
-  windowMs: [10, 50],
+  windowMs: [10, 100],
   backoff: { minMs: 100, maxMs: 30_000, healthyMs: 60_000 },
   quarantineMs: 300_000,
   verifyMs: 300_000,

@@ -157,19 +157,33 @@ test('changes are carried out by one process, and the next by another where it h
   expect(children.map(({ exitCode, signalCode }) => exitCode ?? signalCode)).toEqual(['SIGKILL', 0]);
 });
 
-test('a look that a write crosses is ended, and the write is not held up by it', async () => {
+test('an ipset waits for the next change; where it has ended another is begun, and none outlives the backend', async () => {
   await using space = await Namespace.open();
-  const { backend } = await recorded(space, 'nft');
-  const decision = aDecision(1, { endpoints: 4 });
-  await backend.replace(aNodeDecision(), [decision]);
-  const look = backend.verify().then(
-    () => 'an answer',
-    (error: unknown) => error,
-  );
-  await backend.apply([change(decision, aDecision(1, { endpoints: 3 }))]);
-  expect(await look).toMatchObject({ code: 'KernelUnreadable' });
-  expect(await backend.verify()).toEqual([]);
+  const children: ChildProcess[] = [];
+  const spawn: Spawn = (name, args) => {
+    const child = space.spawn(name, args);
+    if (name === 'ipset' && args[0] === 'restore') children.push(child);
+    return child;
+  };
+  const { backend } = await openIptables({ family: 'IPv4', spawn, variant: 'nft', pollMs: 3_600_000 });
+  const waiting = (): ChildProcess[] =>
+    children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
+  await backend.replace(aNodeDecision(), []);
+  for (const index of [1, 2, 3]) {
+    const [ready, ...more] = waiting();
+    expect(more).toEqual([]);
+    const begun = children.length;
+    if (index === 2) {
+      ready?.kill('SIGKILL');
+      if (ready?.signalCode === null) await once(ready, 'close');
+    }
+    await backend.apply([change(undefined, aDecision(index, { endpoints: 1 }))]);
+    expect(await backend.verify()).toEqual([]);
+    // One for what comes before the rules, one for what comes after them.
+    expect(children.length - begun).toBe(index === 2 ? 3 : 2);
+  }
   await backend.close();
+  expect(waiting()).toEqual([]);
 });
 
 test('the legacy variant, which copies the table at every commit, writes once', async () => {

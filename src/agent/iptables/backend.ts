@@ -83,8 +83,9 @@ export class IptablesBackend implements Backend {
     this.variant = options.variant;
     this.#clock = options.clock ?? systemClock;
     this.#own = new OwnProcesses(options.spawn);
-    this.#tools = makeTools(this.#own.spawn, options.variant, options.family, this.#clock);
     const { spawn } = this.#own;
+    const ahead = { clock: this.#clock, ahead: true };
+    this.#tools = makeTools(spawn, options.variant, options.family, ahead);
     const model = (): Model | undefined => this.#model;
     const writing = (): boolean => this.#writes % 2 === 1;
     this.#looks = new Looks({ spawn, tools: this.#tools, shed: this.#shed, model, writing });

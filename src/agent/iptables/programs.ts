@@ -151,11 +151,17 @@ const lockWait = ['-w', '5', '-W', '100000'];
 /** From this size on, the time of a text is not in the start of the program. */
 const smallText = 262_144;
 
+export interface ToolsOptions {
+  readonly clock?: Clock;
+  /** Programs for changes are started before they are needed, and wait until `close`. Default: no. */
+  readonly ahead?: boolean;
+}
+
 export function makeTools(
   spawn: Spawn,
   variant: Variant,
   family: IpFamily,
-  clock: Clock = systemClock,
+  { clock = systemClock, ahead = false }: ToolsOptions = {},
 ): Tools {
   const restoring = program(variant, family, '-restore');
   const args = ['--noflush', ...lockWait];
@@ -193,7 +199,7 @@ export function makeTools(
       const ipset = ready?.waits === true ? ready : begin();
       ready = undefined;
       const { code, error } = await ipset.finish(`${lines.join('\n')}\n`);
-      if (!closing) ready = begin();
+      if (ahead && !closing) ready ??= begin();
       if (code === 0) return undefined;
       failHard('ipset', code, error);
       return { line: lineOf(error), message: error };
