@@ -103,6 +103,9 @@ export interface Backend {
    */
   hasten?(changes: readonly DecisionChange[]): Promise<boolean>;
 
+  /** `hasten` nearly always takes out what changes would remove: only what they add waits for them. Default: no. */
+  readonly hastens?: boolean;
+
   /** How many rules there are, where that is what the backend writes; nothing where it is not known. */
   ruleCounts?(): readonly RuleCount[];
 

@@ -94,6 +94,7 @@ export class FakeBackend implements Backend {
   verifyMs = 0;
   /** Its looks say nothing about what is written meanwhile, instead of saying what is wrong. */
   verifiesBesideWrites = false;
+  hastens = false;
   /** So many looks end with this, the next first. */
   crossed = 0;
   closed = false;

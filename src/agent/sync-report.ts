@@ -12,6 +12,12 @@ import type { Decision, DecisionKey } from './decision.ts';
 export interface SyncTimings {
   /** How long a busy writer gathers changes: at least, and at most. */
   readonly windowMs: readonly [number, number];
+  /**
+   * After a write that took longer than the window allows, where what is removed does not wait (`Backend.hastens`): so many
+   * times as long as it took, and at most so many milliseconds. One Service that changes all the time shall not keep a
+   * core busy with rules.
+   */
+  readonly slowWindow: { readonly times: number; readonly mostMs: number };
   readonly backoff: BackoffLimits;
   /** Refused decisions are offered to the kernel again after this. */
   readonly quarantineMs: number;
@@ -20,7 +26,8 @@ export interface SyncTimings {
 }
 
 export const syncTimings: SyncTimings = {
-  windowMs: [10, 100],
+  windowMs: [10, 50],
+  slowWindow: { times: 3, mostMs: 300 },
   backoff: { minMs: 100, maxMs: 30_000, healthyMs: 60_000 },
   quarantineMs: 300_000,
   verifyMs: 300_000,

@@ -53,6 +53,22 @@ describe('a family writer', () => {
     expect(backend.calls.map(({ at }) => at - start)).toEqual([0, 450]);
   });
 
+  test.each([
+    [50, 50],
+    [51, 153],
+    [400, 300],
+  ])('where removals do not wait, a write of %i ms is followed by a window of %i', async (ms, windowMs) => {
+    const { clock, backend, source, sync } = await started();
+    backend.hastens = true;
+    backend.ms = ms;
+    const start = clock.now();
+    sync.changed(source.put(testDecision('a')));
+    await clock.advance(1);
+    sync.changed(source.put(testDecision('b')));
+    await clock.advance(1_000);
+    expect(backend.calls.map(({ at }) => at - start)).toEqual([0, ms + windowMs]);
+  });
+
   test('a change that is undone before it is written is not written', async () => {
     const { clock, backend, source, sync } = await started();
     sync.changed(source.put(testDecision('a')));

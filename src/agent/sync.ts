@@ -6,7 +6,8 @@
  * 2. Nothing is written before `start`, which comes after the first complete lists; the first write is a whole one.
  * 3. What has been told is either in the kernel, or waiting, or being written: after a failure, a foreign change or
  *    a change of the node's own part everything is written anew from the source, which is never behind.
- * 4. An idle writer writes at once; a busy one gathers for as long as its last write took, within limits. What a change
+ * 4. An idle writer writes at once; a busy one gathers for as long as its last write took, within limits, or longer where only
+ *    additions wait. What a change
  *    takes away does not wait for that, where the backend can take it out for next to nothing. After a failure the
  *    waits grow and are jittered; changes that come meanwhile do not shorten them.
  * 5. A decision that the kernel refuses is told once, left out, and tried again at a slow pace.
@@ -250,6 +251,14 @@ export class FamilySync {
     });
   }
 
+  /** How long to gather after a write that took `ms`. */
+  #windowAfter(ms: number): number {
+    const { slowWindow, windowMs } = this.#timings;
+    const [least, most] = windowMs;
+    if (ms <= most || this.#backend.hastens !== true) return Math.min(Math.max(ms, least), most);
+    return Math.max(most, Math.min(ms * slowWindow.times, slowWindow.mostMs));
+  }
+
   /** What is removed need not wait for the window, where the backend can take it out for next to nothing. */
   #hasten(changes: readonly DecisionChange[]): void {
     if (this.#backend.hasten === undefined || changes.length === 0) return;
@@ -285,8 +294,7 @@ export class FamilySync {
         : await this.#backend.apply(changes);
       const now = this.#clock.now();
       const ms = now - startedAt;
-      const [least, most] = this.#timings.windowMs;
-      this.#notBefore = now + Math.min(Math.max(ms, least), most);
+      this.#notBefore = now + this.#windowAfter(ms);
       if (!this.#programmed) this.#mayListen(() => this.#watch());
       this.#programmed = true;
       this.#problem = undefined;

@@ -150,10 +150,14 @@ export class IptablesBackend implements Backend {
     }
   }
 
+  /** The legacy tool copies the whole table at every COMMIT. */
+  get hastens(): boolean {
+    return this.variant === 'nft';
+  }
+
   async hasten(changes: readonly DecisionChange[]): Promise<boolean> {
     const model = this.#model;
-    // The legacy tool copies the whole table at every COMMIT.
-    if (model === undefined || this.variant === 'legacy') return false;
+    if (model === undefined || !this.hastens) return false;
     try {
       return await this.#shed.take(model, changes, (text, chains) => {
         this.#looks.touchChains(chains);
@@ -248,8 +252,8 @@ export class IptablesBackend implements Backend {
       // Somebody else may have taken the rule away: the chains are written whatever they hold.
       return refusal !== undefined && part !== '' ? edit('') : refusal;
     };
-    const restore = async (): Answer => (text.operations === 0 ? undefined : edit(ahead));
-    return (await this.#tools.sets(before)) ?? (await restore()) ?? (await this.#tools.sets(after));
+    if (text.operations === 0) return this.#tools.sets([...before, ...after]);
+    return (await this.#tools.sets(before)) ?? (await edit(ahead)) ?? (await this.#tools.sets(after));
   }
 
   /** Takes the set entries back where the rules that they were for could not be tried at all (the lock is held). */
