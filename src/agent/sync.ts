@@ -6,10 +6,9 @@
  * 2. Nothing is written before `start`, which comes after the first complete lists; the first write is a whole one.
  * 3. What has been told is either in the kernel, or waiting, or being written: after a failure, a foreign change or
  *    a change of the node's own part everything is written anew from the source, which is never behind.
- * 4. An idle writer writes at once; a busy one gathers for as long as its last write took, within limits, or longer where only
- *    additions wait. What a change
- *    takes away does not wait for that, where the backend can take it out for next to nothing. After a failure the
- *    waits grow and are jittered; changes that come meanwhile do not shorten them.
+ * 4. An idle writer writes at once; a busy one gathers for as long as its last write took, within limits. What a change
+ *    takes away does not wait for that, where the backend can take it out for next to nothing; there a slow writer gathers
+ *    for longer. After a failure the waits grow and are jittered; changes that come meanwhile do not shorten them.
  * 5. A decision that the kernel refuses is told once, left out, and tried again at a slow pace.
  *
  * The two families share nothing: the failure of one does not hold up the other.
