@@ -330,7 +330,7 @@ export function restartRows(size: Size, mode: Mode, own: readonly Started[]): re
   const restarts = own.flatMap(({ restart }) => restart ?? []);
   const middle = (pick: (one: Restart) => number): number => quantile(restarts.map(pick), 0.5);
   const most = (pick: (one: Restart) => number): number => Math.max(...restarts.map(pick));
-  const listing = middle(({ listingMs }) => listingMs);
+  const listing = middle((restart) => restart.listingMs);
   const label = `${mode}, ${sizeText(size)}: restart`;
   return [
     {
