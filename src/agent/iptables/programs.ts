@@ -43,7 +43,7 @@ export class Started {
   readonly #name: string;
   readonly #out: string[] = [];
   readonly #error: string[] = [];
-  readonly #closed: Promise<unknown>;
+  readonly #closed: Promise<[code: number | null]>;
   #onOut: (text: string) => void = (text) => void this.#out.push(text);
 
   constructor(spawn: Spawn, name: string, args: readonly string[]) {
@@ -54,7 +54,7 @@ export class Started {
     stderr.setEncoding('utf8').on('data', (text: string) => void this.#error.push(text));
     // A program that ends early closes its input (EPIPE): its own words are what matters then.
     stdin.on('error', () => undefined);
-    this.#closed = once(this.#child, 'close');
+    this.#closed = once(this.#child, 'close') as Promise<[number | null]>;
     // Told to whoever gives it its input.
     this.#closed.catch(() => undefined);
   }
@@ -76,10 +76,10 @@ export class Started {
     const stop = (): boolean => this.#child.kill('SIGKILL');
     signal?.addEventListener('abort', stop, { once: true });
     try {
-      await this.#closed;
+      const [code] = await this.#closed;
       await fed;
       const out = this.#out.join('');
-      return { code: this.#child.exitCode ?? undefined, out, error: this.#error.join('').trim() };
+      return { code: code ?? undefined, out, error: this.#error.join('').trim() };
     } catch (cause) {
       await fed;
       throw new SluiceError('invalid', `cannot start ${this.#name}: is it installed and on the PATH?`, {
