@@ -3,7 +3,7 @@
  *
  * It reads beside the writer, so that no change waits for a long listing. A backend says whether an answer holds that
  * writes have crossed; else it is thrown away, and the next look comes after a rest. Only where that goes on and on does
- * the writer wait for one (1.5 s with 10,000 Services in iptables): at once where a backend's answers never hold beside
+ * the writer wait for one (seconds with 10,000 Services in iptables): at once where a backend's answers never hold beside
  * writes, an hour later where they do and only could not be had (no perl).
  */
 import { sleep, type Clock } from '../core/clock.ts';

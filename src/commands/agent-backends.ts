@@ -83,10 +83,11 @@ export async function chooseBackends(
 const noPerlNote =
   'there is no program perl on this node: nft writes every element, so the first load and each change take longer; install perl-base';
 
-function isPerl(): boolean {
+function hasPerl(): boolean {
   return isProgram('perl', process.env['PATH'] ?? '');
 }
 
+/** The legacy tool is not held up by changes, and needs none. */
 const noPerlForLooksNote =
   'there is no program perl on this node: where rules change all the time, changes wait once an hour for a look at the kernel; install perl-base';
 
@@ -105,7 +106,7 @@ async function nftablesKit(
     name: 'nftables',
     text: 'nftables',
     families,
-    notes: isPerl() ? notes : [...notes, noPerlNote],
+    notes: hasPerl() ? notes : [...notes, noPerlNote],
     open: (family) => backendOf(opened, family),
     limits: () => Promise.resolve([]),
     removeOthers: async () => (await removeIptables(spawn, ['nft', 'legacy'], false)).removed,
@@ -120,7 +121,7 @@ async function iptablesKit(
 ): Promise<BackendKit> {
   const { openIptables, leaveOtherVariant } = await import('../agent/iptables/open.ts');
   const { limitFindings, noHashNote } = await import('../agent/iptables/limits.ts');
-  const told = isPerl() ? [...notes] : [...notes, noPerlForLooksNote];
+  const told = [...notes];
   const opened = new Map<IpFamily, Awaited<ReturnType<typeof openIptables>>['backend']>();
   let variant = asked === 'auto' ? undefined : asked;
   let able = { bpf: true, randomFully: true };
@@ -134,6 +135,7 @@ async function iptablesKit(
     ({ variant } = backend);
     opened.set(family, backend);
   }
+  if (variant === 'nft' && !hasPerl()) told.push(noPerlForLooksNote);
   return {
     name: 'iptables',
     text: `iptables-${variant ?? ''}`,

@@ -192,7 +192,7 @@ export function makeTools(
       const waiting = ready;
       ready = undefined;
       closing = true;
-      await Promise.all([session.close(), waiting?.finish()]);
+      await Promise.all([session.close(), waiting?.waits === true ? waiting.finish() : undefined]);
     },
     sets: async (lines) => {
       if (lines.length === 0) return undefined;

@@ -127,9 +127,8 @@ function balance(decision: Decision, endpoints: readonly Endpoint[], layout: Lay
 
 /**
  * Endpoints besides the last one that have a second rule, for all packets: any single one can go ahead of its chain then,
- * of three any two. With one for each, any set could; but the kernel walks through all rules at every change, and with
- * two for five endpoints it takes an eighth longer. The first, for neighbours tend to go together: their addresses are
- * those of one node.
+ * of three any two. With one for each, any set could; but the kernel walks through all rules at every change, and each
+ * spare is one more. The first, for neighbours tend to go together: their addresses are those of one node.
  */
 function spares(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   const others = endpoints.slice(0, -1);
