@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Decision } from '../../src/agent/decision.ts';
 import { differencesBeside } from '../../src/agent/iptables/beside.ts';
 import { openIptables } from '../../src/agent/iptables/open.ts';
@@ -10,6 +10,7 @@ import { Model } from '../../src/agent/iptables/model.ts';
 import { serviceChains } from '../../src/agent/iptables/names.ts';
 import { makeTools, type Variant } from '../../src/agent/iptables/programs.ts';
 import { Touched } from '../../src/agent/iptables/touched.ts';
+import { chooseBackends } from '../../src/commands/agent-backends.ts';
 import { aDecision, aNodeDecision, change, holdLock, Namespace } from './iptables-bench.ts';
 
 const one = aDecision(1, { endpoints: 3 });
@@ -165,6 +166,22 @@ test('the legacy tool lists a table as it was: its look holds for what was not t
   expect(found).toMatchObject([{ kind: 'missing', key: other.key }]);
   expect(slow.asked).not.toContain('perl');
 });
+
+test.each([
+  ['nft', [expect.stringMatching(/no program perl.*wait once an hour.*install perl-base/u)]],
+  ['legacy', []],
+] as const)(
+  'without perl %s is used all the same, and says what that costs, if anything',
+  async (variant, notes) => {
+    await using space = await Namespace.open({ PATH: process.env['PATH'] ?? '' });
+    vi.stubEnv('PATH', '/nowhere');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const kit = await chooseBackends({ backend: 'iptables', variant }, ['IPv4'], space.spawn);
+    vi.unstubAllEnvs();
+    expect(kit.notes).toEqual(notes);
+    expect((await chooseBackends({ backend: 'iptables', variant }, ['IPv4'], space.spawn)).notes).toEqual([]);
+  },
+);
 
 const features: readonly Partial<Decision>[] = [
   {},
